@@ -1,0 +1,51 @@
+/** What the operator of the demo predefines: dead letters, retention and users. `config/rabbitmq/definitions.json` is made from it. */
+import { definitions, planOperator, type Retention, type UserPlan } from '../src/index.js'
+import { createAccount, createInvoice, SERVICE, tasks } from './tasks.js'
+
+/** One minute in the user queue, on purpose short enough to see messages expire; two in the payment queue. */
+const retention: Readonly<Record<string, Retention>> = {
+  [createAccount.name]: { ttlMs: 60_000 },
+  [createInvoice.name]: { ttlMs: 120_000 },
+}
+
+/** The password of one of the demo's users: `WARREN_ADMIN_PASSWORD` and so on, or the user's own name. */
+const password = (name: string, env: NodeJS.ProcessEnv): string => env[`WARREN_${name.toUpperCase()}_PASSWORD`] || name
+
+/** `admin` sees all; the others may do what their part needs and nothing else. */
+export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
+  const all = { configure: '.*', write: '.*', read: '.*' }
+  const commands = '^(user|payment)\\.commands$'
+  return [
+    { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
+    // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
+    {
+      name: 'operator',
+      password: password('operator', env),
+      tags: ['policymaker', 'monitoring'],
+      permissions: { configure: '^(user|payment)\\.(dlx|dlq)$', write: '.*', read: '.*' },
+    },
+    // Declares and consumes its own queues, and dead-letters what it cannot handle.
+    {
+      name: 'service',
+      password: password('service', env),
+      tags: [],
+      permissions: {
+        configure: `${commands}|\\.${SERVICE}$`,
+        write: `^(user|payment)\\.(commands|dlx)$|\\.${SERVICE}$`,
+        read: `${commands}|\\.${SERVICE}$`,
+      },
+    },
+    // Publishes commands; declares and reads nothing.
+    {
+      name: 'client',
+      password: password('client', env),
+      tags: [],
+      permissions: { configure: '^$', write: commands, read: '^$' },
+    },
+  ]
+}
+
+/** The content of RabbitMQ's definitions file for the demo. */
+export function demoDefinitions(env: NodeJS.ProcessEnv = process.env): Record<string, unknown> {
+  return definitions(planOperator(SERVICE, tasks, retention), users(env))
+}

@@ -1,0 +1,73 @@
+/**
+ * RabbitMQ's definitions file (`load_definitions`, `/api/definitions`) for a topology: users, permissions, the
+ * operator's exchanges, queues and bindings, and all policies. Pure and stable: equal input gives equal bytes, so that
+ * a test can compare the file in the repository with the code.
+ */
+import { createHash } from 'node:crypto'
+import type { OperatorPlan } from './topology.js'
+
+export interface UserPlan {
+  readonly name: string
+  readonly password: string
+  /** RabbitMQ's user tags: `administrator`, `monitoring`, `management`, or none. */
+  readonly tags: readonly string[]
+  /** Regular expressions over names in the virtual host, as in `rabbitmqctl set_permissions`. */
+  readonly permissions: { readonly configure: string; readonly write: string; readonly read: string }
+}
+
+/**
+ * RabbitMQ's salted SHA-256 password hash: base64(salt ‖ sha256(salt ‖ password)). The four salt bytes come from the
+ * user's name, so that the file is the same each time; a hash in a file that anyone may read is no secret either way.
+ */
+export function passwordHash(name: string, password: string): string {
+  const salt = createHash('sha256').update(`warren:${name}`).digest().subarray(0, 4)
+  const digest = createHash('sha256').update(salt).update(password, 'utf8').digest()
+  return Buffer.concat([salt, digest]).toString('base64')
+}
+
+/** The definitions object, ready for `JSON.stringify`. `vhost` defaults to `/`. */
+export function definitions(plan: OperatorPlan, users: readonly UserPlan[], vhost = '/'): Record<string, unknown> {
+  return {
+    vhosts: [{ name: vhost }],
+    users: users.map((user) => ({
+      name: user.name,
+      password_hash: passwordHash(user.name, user.password),
+      hashing_algorithm: 'rabbit_password_hashing_sha256',
+      tags: user.tags,
+      limits: {},
+    })),
+    permissions: users.map((user) => ({ user: user.name, vhost, ...user.permissions })),
+    exchanges: plan.exchanges.map(({ name, type }) => ({
+      name,
+      vhost,
+      type,
+      durable: true,
+      auto_delete: false,
+      internal: false,
+      arguments: {},
+    })),
+    queues: plan.queues.map(({ name, type }) => ({
+      name,
+      vhost,
+      durable: true,
+      auto_delete: false,
+      arguments: { 'x-queue-type': type },
+    })),
+    bindings: plan.bindings.map(({ exchange, queue, routingKey }) => ({
+      source: exchange,
+      vhost,
+      destination: queue,
+      destination_type: 'queue',
+      routing_key: routingKey,
+      arguments: {},
+    })),
+    policies: plan.policies.map(({ name, pattern, definition }) => ({
+      name,
+      vhost,
+      pattern,
+      'apply-to': 'queues',
+      priority: 0,
+      definition,
+    })),
+  }
+}

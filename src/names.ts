@@ -1,0 +1,55 @@
+/**
+ * Every exchange, queue, policy, header, key and channel name that Warren uses comes from this file and no other.
+ *
+ * The scheme: a task's name is its routing key, `<domain>.<entity>.<action>`; the domain is the first segment.
+ */
+
+/** The domain of a task: the first segment of its name, `user` of `user.account.create`. */
+export const domainOf = (taskName: string): string => taskName.split('.', 1)[0] ?? taskName
+
+/** The durable topic exchange that carries a domain's task messages. */
+export const commandsExchange = (domain: string): string => `${domain}.commands`
+
+/** The queue in which one service receives one task. */
+export const taskQueue = (taskName: string, service: string): string => `${taskName}.${service}`
+
+/** The exchange to which a domain's messages are dead-lettered. The operator predefines it. */
+export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
+
+/** The quorum queue that keeps a domain's dead letters. The operator predefines it. */
+export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
+
+/** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
+export const queuePolicy = (queue: string): string => queue
+
+/** Celery's result key, and the name of the channel on which the result is announced. */
+export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}`
+
+/** The channel on which a producer hears of the results of everything it sent: one subscription for all of them. */
+export const replyChannel = (producerId: string): string => `warren-replies-${producerId}`
+
+/**
+ * Headers that Warren adds to a message when it dead-letters it. Those of the broker (`x-death`, `x-delivery-count`)
+ * keep their own names. None starts with `x-death`, so that the broker's cycle detection is never involved.
+ */
+export const headers = {
+  /** Why Warren dead-lettered the message: one of {@link DeadLetterReason}. */
+  reason: 'x-warren-reason',
+  /** The class name of the error behind it. */
+  errorClass: 'x-warren-error-class',
+  /** The message of the error behind it, cut to {@link MAX_ERROR_TEXT} characters. */
+  errorMessage: 'x-warren-error-message',
+  /** How many attempts were made, the last one included. */
+  attempts: 'x-warren-attempts',
+  /** The exchange that the message was first published to: where a redrive sends it back. */
+  exchange: 'x-warren-exchange',
+  /** The routing key that the message was first published with. */
+  routingKey: 'x-warren-routing-key',
+  /** The queue that it was taken from. */
+  queue: 'x-warren-queue',
+  /** When it was dead-lettered, as ISO 8601 in UTC. */
+  at: 'x-warren-dead-lettered-at',
+} as const
+
+/** The longest error text that travels in a header, in characters: headers share one AMQP frame. */
+export const MAX_ERROR_TEXT = 1000
