@@ -1,0 +1,28 @@
+/** What the demo's workers do: wait as long as the task says, the way a call to a bank or a mail server would, and answer. */
+import { createHash } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Worker } from '../src/index.js'
+import { createAccount, createInvoice } from './tasks.js'
+
+/** Gives `worker` the demo's handlers. `name` is what their results say ran them. */
+export function addHandlers(worker: Worker, name: string): void {
+  worker.handle(createAccount, async ({ seconds }, attempt) => {
+    await work(seconds, attempt.signal)
+    return { accountId: numberFrom('A', attempt.id), worker: name }
+  })
+  worker.handle(createInvoice, async ({ seconds }, attempt) => {
+    await work(seconds, attempt.signal)
+    return { invoiceId: numberFrom('INV', attempt.id), worker: name }
+  })
+}
+
+/** Stands for the real work. Ends early, by throwing, when the attempt is aborted. */
+async function work(seconds: number, signal: AbortSignal): Promise<void> {
+  if (seconds > 0) await wait(seconds * 1000, undefined, { signal })
+}
+
+/** The same task id gives the same number, so that an attempt which runs twice creates nothing twice. */
+function numberFrom(prefix: string, id: string): string {
+  const digits = createHash('sha256').update(id).digest().readUIntBE(0, 6) % 10_000_000_000
+  return `${prefix}-${String(digits).padStart(10, '0')}`
+}

@@ -1,0 +1,177 @@
+/**
+ * The demo's worker process: `node dist/demo/worker.js`, set up by environment alone. Logs JSON lines to stdout; nothing
+ * per task at the default level.
+ *
+ * SIGTERM and SIGINT drain: finish what is held, take nothing new, exit 0. A second signal ends at once.
+ * Exit 1: the cluster is not there. Exit 2: a bad environment variable. Both say so in one line on stderr.
+ */
+import { hostname } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { type Logger, pino } from 'pino'
+import { connect, serveWorker, textOf, type Warren, type Worker } from '../src/index.js'
+import { addHandlers } from './handlers.js'
+import { type Ledger, openLedger } from './ledger.js'
+import { SERVICE } from './tasks.js'
+
+export interface WorkerSettings {
+  readonly broker: string[]
+  readonly results: string
+  readonly name: string
+  readonly httpPort: number | undefined
+  readonly concurrency: number | undefined
+  readonly prefetch: number | undefined
+  readonly gracePeriodMs: number | undefined
+  readonly ledgerFolder: string | undefined
+  readonly logLevel: string
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+/** Reads the worker's settings, or gives one sentence for each that is wrong. An empty variable counts as unset. */
+export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { readonly problems: readonly string[] } {
+  const problems: string[] = []
+  const integer = (key: string, min: number, max: number): number | undefined => {
+    const text = env[key] || undefined
+    if (text === undefined) return undefined
+    const value = Number(text)
+    if (Number.isInteger(value) && value >= min && value <= max) return value
+    problems.push(`expected ${key} to be a whole number from ${min} to ${max}, got: ${text}`)
+    return undefined
+  }
+  const address = (key: string, text: string, schemes: readonly string[]): string => {
+    const scheme = URL.canParse(text) ? new URL(text).protocol.slice(0, -1) : ''
+    // The value may hold a password: say what was expected, and keep what was given to ourselves.
+    if (!schemes.includes(scheme)) problems.push(`expected ${key} to be ${schemes[0]}://user:password@host:port`)
+    return text
+  }
+  const broker = (env.WARREN_BROKER ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+  if (broker.length === 0) problems.push('expected WARREN_BROKER to be given, as amqp://user:password@host:port')
+  for (const each of broker) address('WARREN_BROKER', each, ['amqp', 'amqps'])
+  const results = env.WARREN_RESULTS ?? ''
+  if (results === '') problems.push('expected WARREN_RESULTS to be given, as redis://host:port')
+  else address('WARREN_RESULTS', results, ['redis', 'rediss', 'valkey', 'valkeys'])
+  const logLevel = env.WARREN_LOG_LEVEL || 'info'
+  if (!LOG_LEVELS.includes(logLevel)) {
+    problems.push(`expected WARREN_LOG_LEVEL to be one of ${LOG_LEVELS.join(', ')}, got: ${logLevel}`)
+  }
+  const settings: WorkerSettings = {
+    broker,
+    results,
+    name: env.WARREN_WORKER_NAME || `${hostname()}-${process.pid}`,
+    httpPort: integer('WARREN_HTTP_PORT', 0, 65_535),
+    concurrency: integer('WARREN_CONCURRENCY', 1, 10_000),
+    prefetch: integer('WARREN_PREFETCH', 1, 65_535),
+    gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
+    ledgerFolder: env.WARREN_LEDGER_DIR || undefined,
+    logLevel,
+  }
+  return problems.length > 0 ? { problems } : settings
+}
+
+/** `{ key: value }`, or nothing when the value is unset: the library's options refuse nothing but have no undefined. */
+const given = <Key extends string, Value>(key: Key, value: Value | undefined): Partial<Record<Key, Value>> =>
+  value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, Value>>)
+
+/** Runs until a signal. Resolves with the exit code. */
+export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const settings = workerSettings(env)
+  if ('problems' in settings) {
+    process.stderr.write(`warren worker: ${settings.problems.join('; ')}\n`)
+    return 2
+  }
+  const log = pino({ level: settings.logLevel, base: { worker: settings.name, pid: process.pid } })
+  const stop = stopSignal((signal) => log.info({ signal }, 'Stopping: finishing what is held, taking nothing new'))
+  // Undone in reverse order, whatever happens. Node 20 has no AsyncDisposableStack.
+  const undo: (() => unknown)[] = []
+  try {
+    const connecting = connect({ broker: settings.broker, results: settings.results, name: settings.name })
+    // A signal while connecting has nothing to drain.
+    const warren = await Promise.race([connecting, stop])
+    if (typeof warren === 'string') return 0
+    undo.push(() => warren.close())
+    logConnections(warren, log)
+    const worker = warren.worker({
+      service: SERVICE,
+      name: settings.name,
+      ...given('concurrency', settings.concurrency),
+      ...given('prefetch', settings.prefetch),
+      ...given('gracePeriodMs', settings.gracePeriodMs),
+    })
+    logWork(worker, log)
+    addHandlers(worker, settings.name)
+    if (settings.ledgerFolder !== undefined) {
+      const ledger = openLedger(settings.ledgerFolder, settings.name)
+      undo.push(() => ledger.close())
+      record(worker, ledger)
+    }
+    if (settings.httpPort !== undefined) {
+      const server = await serveWorker(worker, { port: settings.httpPort, host: '127.0.0.1' })
+      undo.push(() => server.close())
+      log.info({ url: server.url }, 'Serving /healthz and /metrics')
+    }
+    await worker.start()
+    log.info('Ready')
+    await stop
+    await worker.stop(given('gracePeriodMs', settings.gracePeriodMs))
+    log.info('Stopped')
+    return 0
+  } catch (error) {
+    process.stderr.write(`warren worker: ${textOf(error)}\n`)
+    if (env.WARREN_DEBUG === '1') process.stderr.write(`${error instanceof Error ? error.stack : ''}\n`)
+    return 1
+  } finally {
+    for (const step of undo.reverse()) await step()
+  }
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second ends the process at once, as the shell would report it. */
+function stopSignal(onFirst: (signal: string) => void): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false
+    for (const [signal, code] of [
+      ['SIGTERM', 143],
+      ['SIGINT', 130],
+    ] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(code)
+        asked = true
+        onFirst(signal)
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** What an operator wants to read about the connections: each change of state, alarms, the store coming and going. */
+function logConnections(warren: Warren, log: Logger): void {
+  warren.on('connectionState', (event) => log.info(event, 'Connection %s is %s', event.role, event.state))
+  warren.on('blocked', (event) => log.warn(event, 'The broker blocks publishers'))
+  warren.on('unblocked', (event) => log.info(event, 'The broker takes messages again'))
+  warren.on('storeState', (event) =>
+    log[event.state === 'available' ? 'info' : 'warn'](event, 'Result store is %s', event.state),
+  )
+}
+
+/** Queues taken up and lost at `info` and `warn`; single tasks only at `debug`, dead letters at `warn`. */
+function logWork(worker: Worker, log: Logger): void {
+  worker.on('consumerState', (event) =>
+    log[event.state === 'waiting' ? 'warn' : 'info'](event, 'Queue %s: %s', event.queue, event.state),
+  )
+  worker.on('deadLettered', ({ error, ...event }) => log.warn({ ...event, error: textOf(error) }, 'Dead-lettered'))
+  worker.on('attemptSettled', (event) => log.debug(event, 'Settled'))
+}
+
+function record(worker: Worker, ledger: Ledger): void {
+  worker.on('attemptStarted', ({ id, task, number }) => ledger.write({ event: 'started', id, task, attempt: number }))
+  worker.on('attemptFinished', ({ id, task, number, outcome }) =>
+    ledger.write({ event: 'finished', id, task, attempt: number, outcome }),
+  )
+  worker.on('attemptSettled', ({ id, task, number, outcome, settled }) =>
+    ledger.write({ event: 'settled', id, task, attempt: number, outcome, settled }),
+  )
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await runWorker())
