@@ -26,10 +26,16 @@ export const queuePolicy = (queue: string): string => queue
 export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}`
 
 /** The channel on which a producer hears of the results of everything it sent: one subscription for all of them. */
-export const replyChannel = (producerId: string): string => `warren-replies-${producerId}`
+export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
+
+/** Whether a message's `reply_to` names a Warren reply channel. Celery's rpc clients put the name of a queue there. */
+export const isReplyChannel = (replyTo: string | undefined): replyTo is string =>
+  replyTo?.startsWith(REPLY_PREFIX) === true
+
+const REPLY_PREFIX = 'warren-replies-'
 
 /**
- * Headers that Warren adds to a message when it dead-letters it. Those of the broker (`x-death`, `x-delivery-count`)
+ * Headers that Warren adds to a message, most of them when it dead-letters it. Those of the broker (`x-death`, `x-delivery-count`)
  * keep their own names. None starts with `x-death`, so that the broker's cycle detection is never involved.
  */
 export const headers = {
@@ -49,7 +55,30 @@ export const headers = {
   queue: 'x-warren-queue',
   /** When it was dead-lettered, as ISO 8601 in UTC. */
   at: 'x-warren-dead-lettered-at',
+  /** Set on a message that its producer publishes again, not knowing whether the first copy arrived. */
+  republished: 'x-warren-republished',
 } as const
 
 /** The longest error text that travels in a header, in characters: headers share one AMQP frame. */
 export const MAX_ERROR_TEXT = 1000
+
+/**
+ * The headers of Celery's message protocol 2 that Warren writes or reads, and the W3C trace context beside them.
+ * Source: https://docs.celeryq.dev/en/stable/internals/protocol.html, https://www.w3.org/TR/trace-context/.
+ */
+export const celeryHeaders = {
+  lang: 'lang',
+  task: 'task',
+  id: 'id',
+  rootId: 'root_id',
+  parentId: 'parent_id',
+  group: 'group',
+  retries: 'retries',
+  eta: 'eta',
+  expires: 'expires',
+  timeLimit: 'timelimit',
+  origin: 'origin',
+  compression: 'compression',
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
+} as const
