@@ -286,7 +286,7 @@ export interface ClientAddresses {
  */
 export async function client(
   words: readonly string[],
-  addresses: () => ClientAddresses | Promise<ClientAddresses>,
+  addresses: (dir: string | undefined) => ClientAddresses | Promise<ClientAddresses>,
 ): Promise<number> {
   const parsed = parseClientArguments(words)
   if (parsed.kind === 'help') {
@@ -309,7 +309,7 @@ export async function client(
     const { broker, results } =
       options.broker !== undefined && options.results !== undefined
         ? { broker: options.broker, results: options.results }
-        : { ...(await addresses()), ...definedOf(options) }
+        : { ...(await addresses(options.dir)), ...definedOf(options) }
     const connecting = connect({ broker, results, name: 'demo-client' })
     connecting.catch(() => {})
     const opened = await Promise.race([connecting, aborted(abort.signal)])

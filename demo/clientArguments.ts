@@ -16,6 +16,8 @@ export interface ClientOptions {
   readonly timeout: number | undefined
   readonly broker: string[] | undefined
   readonly results: string | undefined
+  /** The folder of the running cluster, for its addresses. */
+  readonly dir: string | undefined
 }
 
 export type ParsedArguments =
@@ -24,7 +26,7 @@ export type ParsedArguments =
   | { readonly kind: 'wrong'; readonly sentence: string }
 
 const FLAGS = ['--quorum', '--random', '--time', '--json', '--help'] as const
-const VALUED = ['--repeat-after', '--timeout', '--broker', '--results'] as const
+const VALUED = ['--repeat-after', '--timeout', '--broker', '--results', '--dir'] as const
 const SHORT: Readonly<Record<string, string>> = { '-h': '--help' }
 
 export const CLIENT_HELP = `Usage: warren client [options] N SECONDS
@@ -44,6 +46,7 @@ Options:
   --json             print one JSON object a line: sent, finished, summary
   --broker URL       broker address, several separated by commas (default: WARREN_BROKER, or the running cluster)
   --results URL      result store address (default: WARREN_RESULTS, or the running cluster)
+  --dir DIR          the running cluster's folder (default: WARREN_DIR, or .warren)
   -h, --help         show this help
 
 Exit code: 0 every task ended as SUCCESS (or --repeat-after was ended by Ctrl-C), 1 some did not, 2 used wrongly.
@@ -126,6 +129,7 @@ function toOptions(
       .map((each) => each.trim())
       .filter((each) => each !== ''),
     results: values.get('--results'),
+    dir: values.get('--dir'),
   }
 }
 

@@ -1,0 +1,20 @@
+/** How a command ends badly: one sentence on stderr, and 1 (the verdict failed) or 2 (used wrongly). */
+import { textOf } from '../src/index.js'
+
+export class Failure extends Error {
+  readonly exitCode: 1 | 2
+
+  constructor(sentence: string, { exitCode = 1, cause }: { exitCode?: 1 | 2; cause?: unknown } = {}) {
+    super(sentence, cause === undefined ? undefined : { cause })
+    this.name = 'Failure'
+    this.exitCode = exitCode
+  }
+}
+
+/** Writes what was thrown as a sentence, with its stack under `WARREN_DEBUG=1`, and gives the exit code. */
+export function report(thrown: unknown, verb: string, write: (text: string) => unknown): 1 | 2 {
+  write(`warren ${verb}: ${textOf(thrown)}\n`)
+  if (process.env.WARREN_DEBUG === '1') write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`)
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  return thrown instanceof Failure ? thrown.exitCode : code === 'INVALID_OPTIONS' ? 2 : 1
+}

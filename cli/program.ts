@@ -1,0 +1,80 @@
+/**
+ * The command line as a whole: every verb, and how usage errors come out. A verb's file adds itself to the program and
+ * loads the code behind it only when it runs, so that `--help` is quick.
+ */
+import { Command, CommanderError } from 'commander'
+import { addClient } from './client.js'
+import { addDefinitions } from './definitions.js'
+import { report } from './failure.js'
+import { addProcessVerbs } from './processVerbs.js'
+import { addScale } from './scale.js'
+import { addStatus } from './status.js'
+import { addUp } from './up.js'
+import { version } from './version.js'
+import { addWorker } from './worker.js'
+
+export interface Output {
+  readonly out: (text: string) => unknown
+  readonly err: (text: string) => unknown
+}
+
+/** What a verb's action says in the end. Undefined is 0. */
+export type Verdict = (code: number) => void
+
+const CONSOLE: Output = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+}
+
+/** Runs one command line. Resolves with the exit code; never throws. */
+export async function run(words: readonly string[], output: Output = CONSOLE): Promise<number> {
+  let code = 0
+  const program = new Command('warren')
+    .description('A task queue on RabbitMQ, and a local three-node cluster to run it on.')
+    .version(version(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    // Words after `client` belong to the client's own command line.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: output.out,
+      writeErr: output.err,
+      outputError: (text, write) => write(usageSentence(text, words[0])),
+    })
+    .addHelpText(
+      'after',
+      '\nExit code: 0 done, 1 the verdict failed, 2 used wrongly.\nEach command has its own --help with examples.',
+    )
+  const verdict: Verdict = (value) => {
+    code = value
+  }
+  for (const add of [addUp, addClient, addWorker, addStatus, addScale, addProcessVerbs, addDefinitions]) {
+    add(program, output, verdict)
+  }
+  // Settings of the program reach the commands only when they are made before; these are added after.
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  if (words.length === 0) {
+    output.err('warren: expected a command, got nothing; see warren --help\n')
+    return 2
+  }
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return report(error, words[0] ?? '', output.err)
+  }
+}
+
+/** Commander's message as one sentence that ends with what to do. */
+function usageSentence(text: string, verb: string | undefined): string {
+  const sentence = text
+    .trim()
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+  return `warren: ${sentence}; see warren ${verb?.startsWith('-') ? '' : `${verb} `}--help\n`.replace(
+    'warren undefined ',
+    'warren ',
+  )
+}
