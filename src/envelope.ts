@@ -43,7 +43,10 @@ export interface Envelope {
   readonly timeLimitMs: number | undefined
   /** Positional arguments, which only Celery clients send. Warren's tasks take none: the caller decides. */
   readonly args: readonly unknown[]
-  /** Celery's `kwargs`: an object from every Celery client, any JSON value from Warren. Not yet validated. */
+  /**
+   * Celery's `kwargs`: an object from every Celery client, any JSON value from Warren. A Python worker runs objects only
+   * and drops the rest without a result. Not yet validated.
+   */
   readonly input: unknown
   /** Where the sender listens for the result: a Warren producer's channel, or a Celery rpc queue. */
   readonly replyTo: string | undefined

@@ -1,6 +1,6 @@
 """Captures what Python's Celery writes, as the fixtures in test/support/fixtures.
 
-    /usr/bin/python3 test/support/python/fixtures.py
+    /usr/bin/python3 test/support/python/fixtures.py && npx biome format --write test/support/fixtures
 
 Needs python3-celery; no broker and no store. Messages pass through kombu's own `dumps`, results through the backend's
 `_get_result_meta` and `encode`, so that the bytes are those that would have travelled.
