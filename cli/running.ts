@@ -1,0 +1,32 @@
+/** The running cluster as the other terminal sees it: its folder, its status, its addresses with the demo's users. */
+import { Option } from 'commander'
+import { Failure } from './failure.js'
+
+export const DEFAULT_DIR = '.warren'
+
+export const dirOption = (): Option =>
+  new Option('--dir <dir>', "the running cluster's folder (default: WARREN_DIR, or .warren)")
+
+export const folderOf = (dir: string | undefined): string => dir || process.env.WARREN_DIR || DEFAULT_DIR
+
+/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too. */
+export async function runningAddresses(
+  role: 'client' | 'worker',
+  dir: string | undefined,
+): Promise<{ broker: string[]; results: string }> {
+  const { ClusterError, readStatus } = await import('../cluster/index.js')
+  const { users } = await import('../demo/topology.js')
+  const status = await readStatus(folderOf(dir)).catch((error: unknown) => {
+    if (!(error instanceof ClusterError) || error.code !== 'NOT_RUNNING') throw error
+    throw new Failure(`${error.message}, or give --broker and --results`, { cause: error })
+  })
+  const name = role === 'client' ? 'client' : 'service'
+  const password = users().find((user) => user.name === name)?.password ?? ''
+  const signedIn = (address: string): string => {
+    const url = new URL(address)
+    url.username = name
+    url.password = encodeURIComponent(password)
+    return url.href
+  }
+  return { broker: status.addresses.amqp.map(signedIn), results: status.addresses.results }
+}

@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { run } from '../../cli/program.js'
+import { parseScale } from '../../cli/scale.js'
+import { duration, statusText } from '../../cli/status.js'
+import { table } from '../../cli/table.js'
+import { parseWorkers } from '../../cli/up.js'
+
+const empty = mkdtempSync(join(tmpdir(), 'warren-cli-'))
+afterAll(() => rmSync(empty, { recursive: true }))
+
+async function warren(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: '', err: '' }
+  const code = await run(words, {
+    out: (text) => {
+      said.out += text
+    },
+    err: (text) => {
+      said.err += text
+    },
+  })
+  return { code, ...said }
+}
+
+const VERBS = ['up', 'worker', 'status', 'scale', 'start', 'stop', 'kill', 'freeze', 'thaw', 'restart', 'definitions']
+
+describe('the warren command', () => {
+  it.each(VERBS)('%s --help ends with examples and exit code 0', async (verb) => {
+    const { code, out, err } = await warren(verb, '--help')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toContain('Examples:')
+  })
+
+  it('lists every verb in its help, and knows its version', async () => {
+    const { code, out } = await warren('--help')
+    expect(code).toBe(0)
+    for (const verb of [...VERBS, 'client']) expect(out).toContain(`  ${verb}`)
+    expect(await warren('--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+  })
+
+  it.each([
+    [[], 'expected a command'],
+    [['stats'], 'status'],
+    [['status', '--jsn'], '--json'],
+    [['scale'], "missing required argument 'worker=N'"],
+    [['scale', 'worker=-1'], 'expected worker=N with N from 0 to 149, got: worker=-1'],
+    [['scale', '10'], 'got: 10'],
+    [['up', '--workers', 'many'], 'expected a whole number from 0 to 149, got: many'],
+    [['kill'], "missing required argument 'name'"],
+    [['definitions', '--check', '--write'], 'cannot be used with'],
+    [['status', 'extra'], 'too many arguments'],
+  ])('answers wrong use %j with one line and exit code 2', async (words, expected) => {
+    const { code, out, err } = await warren(...words)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain(expected)
+    expect(err).toMatch(/^warren[^\n]*see warren [^\n]*--help\n$/)
+  })
+
+  it.each([
+    ['status', []],
+    ['scale', ['worker=2']],
+    ['stop', ['rabbitmq-1']],
+    ['worker', []],
+  ])('%s says that no cluster is running, with exit code 1', async (verb, words) => {
+    const { code, err } = await warren(verb, ...words, '--dir', empty)
+    expect(code).toBe(1)
+    expect(err).toContain(`warren ${verb}: Warren is not running in ${empty}: start it with npm start`)
+    expect(err.trimEnd()).not.toContain('\n')
+  })
+
+  it('prints definitions without any password in clear', async () => {
+    const { code, out } = await warren('definitions')
+    expect(code).toBe(0)
+    const { users } = JSON.parse(out) as { users: Record<string, unknown>[] }
+    expect(users.length).toBe(4)
+    for (const user of users) expect(Object.keys(user)).not.toContain('password')
+  })
+})
+
+describe('its parts', () => {
+  it('reads worker counts', () => {
+    expect(parseScale('worker=10')).toBe(10)
+    expect(parseScale('workers=0')).toBe(0)
+    expect(() => parseScale('worker=150')).toThrow('from 0 to 149')
+    expect(() => parseScale('node=3')).toThrow('got: node=3')
+    expect(parseWorkers('149')).toBe(149)
+    expect(() => parseWorkers('1.5')).toThrow('got: 1.5')
+  })
+
+  it('lines up tables and shortens durations', () => {
+    expect(table(['A', 'LONG'], [['wide', 'x'], ['b']])).toBe('A     LONG\nwide  x\nb\n')
+    expect([0, 119_999, 120_000, 7_200_000, 172_800_000].map(duration)).toEqual(['0 s', '119 s', '2 min', '2 h', '2 d'])
+  })
+
+  it('shows a status', () => {
+    const at = '2026-01-01T00:00:00.000Z'
+    const text = statusText(
+      {
+        dir: '/w/.warren',
+        pid: 7,
+        state: 'running',
+        addresses: {
+          amqp: ['amqp://127.0.0.1:5680'],
+          nodes: [],
+          results: 'redis://127.0.0.1:26040',
+          edge: 'http://127.0.0.1:8000',
+          management: { edge: '', nodes: [] },
+          prometheus: undefined,
+        },
+        processes: [
+          {
+            ...{ name: 'rabbitmq-1', kind: 'rabbitmq', state: 'running', pid: 10, ports: [26001, 26021], since: at },
+            ...{ restarts: 0, detail: undefined, sees: ['a', 'b'], front: 'UP' },
+          },
+          {
+            ...{ name: 'worker-1', kind: 'worker', state: 'restarting', pid: undefined, ports: [26051], since: at },
+            ...{ restarts: 2, detail: 'exit code 1\nlog line' },
+          },
+        ],
+      },
+      Date.parse(at) + 60_000,
+    )
+    expect(text).toContain('is running (launcher: process 7)')
+    expect(text).toMatch(/rabbitmq-1 +running +10 +26001 26021 +60 s +sees 2 of 3 nodes, HAProxy: UP\n/)
+    expect(text).toMatch(/worker-1 +restarting +26051 +60 s +2 +exit code 1\n/)
+  })
+})
