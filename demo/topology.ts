@@ -15,6 +15,7 @@ const password = (name: string, env: NodeJS.ProcessEnv): string => env[`WARREN_$
 export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const all = { configure: '.*', write: '.*', read: '.*' }
   const commands = '^(user|payment)\\.commands$'
+  const queues = `\\.${SERVICE}(\\.retry\\.[0-9]+)?$`
   return [
     { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
     // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
@@ -30,9 +31,10 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
       password: password('service', env),
       tags: [],
       permissions: {
-        configure: `${commands}|\\.${SERVICE}$`,
-        write: `^(user|payment)\\.(commands|dlx)$|\\.${SERVICE}$`,
-        read: `${commands}|\\.${SERVICE}$`,
+        configure: `${commands}|${queues}`,
+        // The default exchange, `amq.default`, leads to the delay queues in which retries wait.
+        write: `^(user|payment)\\.(commands|dlx)$|${queues}|^amq\\.default$`,
+        read: `${commands}|${queues}`,
       },
     },
     // Publishes commands; declares and reads nothing.

@@ -1,5 +1,31 @@
+export type { AttemptContext, Handler } from './attempt.js'
 export { definitions, passwordHash, type UserPlan } from './definitions.js'
 export * from './errors.js'
+export type {
+  ConnectionRole,
+  ConnectionState,
+  ConsumerState,
+  WarrenEvents,
+  WorkerEvents,
+  WorkerState,
+} from './events.js'
+export type { Handle, ResultOptions } from './handle.js'
+export type { Logger } from './logging.js'
+export { workerMetrics } from './metrics.js'
+export {
+  commandsExchange,
+  deadLetterExchange,
+  deadLetterQueue,
+  domainOf,
+  headers,
+  resultKey,
+  retryQueue,
+  taskQueue,
+} from './names.js'
+export { checkOptions, defaults, didYouMean, is } from './options.js'
+export type { DeadLetterReason, OutcomeKind } from './outcome.js'
+export type { ResultStatus, StoredError, StoredResult } from './resultFormat.js'
+export type { SendManyOptions, SendManySummary } from './sendMany.js'
 export {
   defineTask,
   type RetryPolicy,
@@ -20,3 +46,6 @@ export {
   type Retention,
   type ServicePlan,
 } from './topology.js'
+export { type ConnectOptions, connect, type SendOptions, type Warren } from './warren.js'
+export type { Worker, WorkerHealth, WorkerOptions } from './worker.js'
+export { type ServeOptions, serveWorker, type WorkerServer } from './workerServer.js'

@@ -19,6 +19,9 @@ export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 /** The quorum queue that keeps a domain's dead letters. The operator predefines it. */
 export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 
+/** The delay queue in which a message waits for its next attempt, at most `delayMs`, before it returns to `queue`. */
+export const retryQueue = (queue: string, delayMs: number): string => `${queue}.retry.${delayMs}`
+
 /** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
 export const queuePolicy = (queue: string): string => queue
 

@@ -48,6 +48,11 @@ export const is = {
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
   flag: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
   callback: (value: unknown) => (typeof value === 'function' ? undefined : 'a function'),
+  date: (value: unknown) => (value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : 'a valid Date'),
+  value:
+    (allowed: unknown): Check =>
+    (value) =>
+      value === allowed ? undefined : String(allowed),
   record: (value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object',
   oneOf:

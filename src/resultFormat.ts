@@ -125,8 +125,14 @@ function errorJson({ errorClass, message }: StoredError, module: string | null):
   return JSON.stringify({ exc_type: className(errorClass), exc_message: [message], exc_module: module })
 }
 
-/** Python refuses a class whose name holds a NUL or half a surrogate pair, and the caller would see that instead. */
-const className = (name: string): string => name.slice(0, 200).replace(/[^\p{L}\p{N}_$.]/gu, '_') || 'Error'
+/**
+ * Python refuses a class whose name holds a NUL or half a surrogate pair, and the caller would see that instead.
+ * `String`, since a handler may throw an error whose `name` is no text, and storing a failure must not fail.
+ */
+const className = (name: string): string =>
+  String(name)
+    .slice(0, 200)
+    .replace(/[^\p{L}\p{N}_$.]/gu, '_') || 'Error'
 
 /**
  * Reads what the store holds for a task, written by Warren or by Celery. Throws {@link MessageError}, and nothing else,

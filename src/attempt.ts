@@ -1,0 +1,268 @@
+/**
+ * One attempt: one run of a handler for one delivery, as a straight pipeline over one record.
+ *
+ *     decode ─▶ look whether it is done already ─▶ find the handler ─▶ validate ─▶ run ─▶ outcome
+ *
+ * It never throws: whatever happens becomes an {@link Outcome}. Settling the outcome is `settle.ts`.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Delivery } from './consumer.js'
+import { decode, type Envelope } from './envelope.js'
+import { InputError, MessageError, OutputError, Reject, TimeLimitError, UnknownTaskError } from './errors.js'
+import type { Logger } from './logging.js'
+import { celeryHeaders, headers } from './names.js'
+import type { Outcome } from './outcome.js'
+import { encodeProgress, encodeSuccess } from './resultFormat.js'
+import type { Results } from './results.js'
+import { retryDelayMs } from './retry.js'
+import { check, type Task } from './task.js'
+import { inTrace } from './trace.js'
+
+/** What a handler learns of its attempt, beside the input. */
+export interface AttemptContext {
+  /** The task id. The same for every attempt and every redelivery: use it as an idempotency key. */
+  readonly id: string
+  /** The task's name. */
+  readonly task: string
+  /** 1 for the first attempt. A redelivery after a lost worker repeats the number: that attempt never ended. */
+  readonly number: number
+  /** Whether RabbitMQ handed the message out before: an earlier run may have done part of the work. */
+  readonly redelivered: boolean
+  /**
+   * Aborted when the attempt passes its time limit, loses its delivery (another worker will get it), or the worker's
+   * grace period ends. The reason says which. Pass it on to whatever the handler awaits.
+   */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Stores a state PROGRESS with `value` for those who ask for the task's state meanwhile. */
+  progress(value: unknown): Promise<void>
+}
+
+export type Handler<Input = unknown, Output = unknown> = (
+  input: Input,
+  attempt: AttemptContext,
+) => Promise<Output> | Output
+
+export interface RegisteredHandler {
+  readonly task: Task
+  readonly handler: Handler
+}
+
+export interface AttemptDependencies {
+  readonly handlers: ReadonlyMap<string, RegisteredHandler>
+  readonly results: Results | undefined
+  readonly log: Logger
+}
+
+/** What is known of a delivery when its message cannot be decoded, and more when it can. */
+export class Attempt {
+  readonly delivery: Delivery
+  readonly redelivered: boolean
+  /** Its producer published it more than once, and may have been heard each time. */
+  readonly #republished: boolean
+  readonly #dependencies: AttemptDependencies
+  readonly #startedAt = performance.now()
+  readonly #envelope: Envelope | undefined
+  readonly #undecodable: MessageError | undefined
+  #controller: AbortController | undefined
+  /** Why the signal is aborted: its time limit, or a release. */
+  #aborted: { reason: unknown } | undefined
+  #released: { reason: unknown } | undefined
+  #onAbort: (() => void) | undefined
+
+  constructor(delivery: Delivery, dependencies: AttemptDependencies) {
+    this.delivery = delivery
+    this.#dependencies = dependencies
+    const { fields, properties } = delivery.message
+    this.redelivered = fields.redelivered || Number(properties.headers?.['x-delivery-count'] ?? 0) > 0
+    this.#republished = properties.headers?.[headers.republished] === true
+    try {
+      this.#envelope = decode(properties, delivery.message.content)
+    } catch (error) {
+      this.#undecodable = error as MessageError
+    }
+  }
+
+  get envelope(): Envelope | undefined {
+    return this.#envelope
+  }
+
+  /** The task id, even of a message that cannot be decoded, if it has one; else undefined. */
+  get taskId(): string | undefined {
+    const id: unknown = this.#envelope?.id ?? this.delivery.message.properties.headers?.[celeryHeaders.id]
+    return typeof id === 'string' ? id : undefined
+  }
+
+  /** The task id for logs and events; `?` for a message without one. */
+  get id(): string {
+    return this.taskId ?? '?'
+  }
+
+  /** Whether the message is no longer this attempt's: its delivery is gone, or the worker gives it back. */
+  get released(): boolean {
+    return this.#released !== undefined
+  }
+
+  get task(): string {
+    return this.#envelope?.task ?? this.delivery.message.fields.routingKey
+  }
+
+  get number(): number {
+    return (this.#envelope?.retries ?? 0) + 1
+  }
+
+  get queue(): string {
+    return this.delivery.consumer.queue
+  }
+
+  get durationMs(): number {
+    return performance.now() - this.#startedAt
+  }
+
+  /**
+   * Takes the message away from the attempt: its channel died, or the worker's grace period is over. The signal is
+   * aborted, and whatever the handler still does, the message is run again elsewhere.
+   */
+  release(reason: unknown): void {
+    if (this.#released !== undefined) return
+    this.#released = { reason }
+    this.#abort(reason)
+  }
+
+  /** Throws the reason of the release, if there was one. */
+  throwIfReleased(): void {
+    if (this.#released !== undefined) throw this.#released.reason
+  }
+
+  #abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return
+    this.#aborted = { reason }
+    this.#controller?.abort(reason)
+    this.#onAbort?.()
+  }
+
+  async run(): Promise<Outcome> {
+    const envelope = this.#envelope
+    if (envelope === undefined) return { kind: 'deadLettered', reason: 'undecodable', error: this.#undecodable }
+    if (await this.#isDone(envelope)) return { kind: 'alreadyDone' }
+    if (envelope.expires !== undefined && envelope.expires.getTime() <= Date.now()) {
+      const error = new MessageError(`Its sender wanted it run before ${envelope.expires.toISOString()}`)
+      return { kind: 'deadLettered', reason: 'expired', error }
+    }
+    const registered = this.#dependencies.handlers.get(envelope.task)
+    if (registered === undefined) {
+      const error = new UnknownTaskError(envelope.task, [...this.#dependencies.handlers.keys()])
+      return { kind: 'deadLettered', reason: 'unknown-task', error }
+    }
+    try {
+      if (!(await this.#isDue(envelope))) return { kind: 'returned' }
+      const input = await this.#validated(registered.task, envelope)
+      return await this.#handle(registered, envelope, input)
+    } catch (error) {
+      return this.#failed(registered.task, error)
+    }
+  }
+
+  /** Only a message that may have been delivered before can be done already; for the others the store is not asked. */
+  async #isDone(envelope: Envelope): Promise<boolean> {
+    const { results } = this.#dependencies
+    if (results === undefined || !(this.redelivered || this.#republished)) return false
+    return (await results.get(envelope.id).catch(() => undefined))?.status === 'SUCCESS'
+  }
+
+  /** Celery's `eta`: the worker holds the message until then. False when the attempt was ended meanwhile. */
+  async #isDue({ eta }: Envelope): Promise<boolean> {
+    const waitMs = (eta?.getTime() ?? 0) - Date.now()
+    if (waitMs <= 0) return true
+    return delay(Math.min(waitMs, MAX_TIMER_MS), true, { signal: this.signal }).catch(() => false)
+  }
+
+  async #validated(task: Task, envelope: Envelope): Promise<unknown> {
+    if (envelope.args.length > 0) {
+      const message = `expected keyword arguments only, got ${envelope.args.length} positional ones`
+      throw new InputError(task.name, [{ path: '', message }])
+    }
+    const checked = await check(task.input, envelope.input)
+    if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
+    return checked.value
+  }
+
+  async #handle({ task, handler }: RegisteredHandler, envelope: Envelope, input: unknown): Promise<Outcome> {
+    const timeoutMs = Math.min(task.timeoutMs ?? Infinity, envelope.timeLimitMs ?? Infinity)
+    const timer =
+      timeoutMs <= MAX_TIMER_MS
+        ? setTimeout(() => this.#abort(new TimeLimitError(task.name, timeoutMs)), timeoutMs)
+        : undefined
+    try {
+      const output = await this.#untilAborted(inTrace(envelope, () => handler(input, this.#context())))
+      if (task.output !== undefined) {
+        const checked = await check(task.output, output)
+        if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
+        return this.#succeeded(task, envelope, checked.value)
+      }
+      return this.#succeeded(task, envelope, output)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #succeeded(task: Task, { id }: Envelope, output: unknown): Outcome {
+    const result = encodeSuccess({ id, attempt: this.number, task: task.name, output, doneAt: new Date() })
+    return { kind: 'succeeded', result }
+  }
+
+  /** A handler that does not heed its signal must not hold up the worker: its attempt ends when it is aborted. */
+  #untilAborted<T>(running: Promise<T> | T): Promise<T> | T {
+    if (!(running instanceof Promise)) return running
+    return new Promise<T>((resolve, reject) => {
+      running.then(resolve, reject)
+      this.#onAbort = () => reject(this.#aborted?.reason)
+      if (this.#aborted !== undefined) this.#onAbort()
+    })
+  }
+
+  #failed(task: Task, error: unknown): Outcome {
+    // The message is or goes back in its queue, and another attempt follows there.
+    if (this.#released !== undefined) return { kind: 'returned' }
+    // What a handler throws once its signal is aborted is only the echo of that.
+    const cause = this.#aborted?.reason ?? error
+    if (cause instanceof InputError) return { kind: 'deadLettered', reason: 'invalid-input', error: cause }
+    if (cause instanceof Reject) return { kind: 'deadLettered', reason: 'rejected', error: cause }
+    if (this.number < task.retry.maxAttempts) {
+      return { kind: 'retried', error: cause, delayMs: retryDelayMs(task.retry, this.number) }
+    }
+    return { kind: 'deadLettered', reason: 'failed', error: cause }
+  }
+
+  get signal(): AbortSignal {
+    // Made when asked for: most handlers never look, and at thousands of tasks a second it would cost.
+    this.#controller ??= new AbortController()
+    if (this.#aborted !== undefined && !this.#controller.signal.aborted) this.#controller.abort(this.#aborted.reason)
+    return this.#controller.signal
+  }
+
+  #context(): AttemptContext {
+    const attempt = this
+    const { log, results } = this.#dependencies
+    return {
+      id: this.id,
+      task: this.task,
+      number: this.number,
+      redelivered: this.redelivered,
+      get signal() {
+        return attempt.signal
+      },
+      log,
+      async progress(value: unknown) {
+        const { id, number, task } = attempt
+        await results?.store(
+          { id, attempt: number, replyTo: undefined },
+          encodeProgress({ id, attempt: number, task, progress: value }),
+        )
+      },
+    }
+  }
+}
+
+/** Node's longest timer. */
+const MAX_TIMER_MS = 2 ** 31 - 1

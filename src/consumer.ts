@@ -1,0 +1,231 @@
+/**
+ * Keeps one queue consumed. Desired is what `start` and `drain` say; actual is what the broker has confirmed
+ * (`basic.consume-ok`), and whenever they differ the consumer works on it: it declares, opens a channel, consumes, and
+ * tries again later, with back-off, on this queue alone. A queue that is away never disturbs another.
+ *
+ *     idle ─▶ opening ─▶ consuming ─▶ draining ─▶ stopped
+ *                │ ▲         │ channel or connection lost, consumer cancelled by the broker
+ *                ▼ │         ▼
+ *               waiting ◀────┘
+ *
+ * Each channel is a generation. What was delivered on an earlier one belongs to RabbitMQ again, and `ack` of it does
+ * nothing.
+ */
+import { EventEmitter } from 'node:events'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { jittered } from './backoff.js'
+import type { Broker } from './broker.js'
+import { withDeadline } from './deadline.js'
+import { declareQueue, type QueueDeclaration } from './declare.js'
+import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from './errors.js'
+import type { ConsumerState } from './events.js'
+import { Lifecycle } from './lifecycle.js'
+
+export interface ConsumerOptions {
+  readonly declaration: QueueDeclaration
+  /** How many unacknowledged messages this consumer holds at most. */
+  readonly prefetch: number
+  readonly retryInitialDelayMs: number
+  readonly retryMaxDelayMs: number
+}
+
+/** A message that a consumer holds. */
+export interface Delivery {
+  readonly message: ConsumeMessage
+  readonly consumer: Consumer
+  readonly generation: number
+}
+
+export interface ConsumerEvents {
+  state: [{ queue: string; state: ConsumerState; reason?: string }]
+  delivery: [Delivery]
+  /** Every delivery of this generation or an earlier one is RabbitMQ's again. */
+  lost: [{ generation: number }]
+}
+
+const OPEN_TIMEOUT_MS = 15_000
+
+export class Consumer extends EventEmitter<ConsumerEvents> {
+  readonly #broker: Broker
+  readonly #options: ConsumerOptions
+  readonly #life: Lifecycle<ConsumerState>
+  #channel: Channel | undefined
+  #tag: string | undefined
+  #generation = 0
+  #failures = 0
+  #retry: NodeJS.Timeout | undefined
+  #reason: string | undefined
+
+  constructor(broker: Broker, options: ConsumerOptions) {
+    super()
+    this.#broker = broker
+    this.#options = options
+    this.#life = new Lifecycle<ConsumerState>(
+      `consumer of ${this.queue}`,
+      'idle',
+      {
+        idle: ['opening', 'waiting', 'stopped'],
+        opening: ['consuming', 'waiting', 'draining', 'stopped'],
+        consuming: ['waiting', 'draining'],
+        waiting: ['opening', 'waiting', 'draining', 'stopped'],
+        draining: ['stopped'],
+        stopped: [],
+      },
+      (state, _from, reason) => {
+        this.#reason = reason
+        this.emit('state', { queue: this.queue, state, ...(reason === undefined ? {} : { reason }) })
+      },
+    )
+    broker.on('open', () => {
+      // `start` makes the first move; from then on every new connection is a reason to try at once.
+      if (this.#life.state === 'waiting') void this.#open().catch(() => undefined)
+    })
+    broker.on('lost', ({ reason }) => this.#lose(this.#channel, `connection lost: ${reason}`))
+  }
+
+  get queue(): string {
+    return this.#options.declaration.queue.name
+  }
+
+  /** The task that its queue is for. */
+  get taskName(): string {
+    return this.#options.declaration.binding.routingKey
+  }
+
+  get state(): ConsumerState {
+    return this.#life.state
+  }
+
+  /** Why it is not consuming, when it is not. */
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  /**
+   * Starts consuming. Resolves when the queue is taken up, or when it cannot be now but will be tried again.
+   * Throws what trying again cannot mend: `QueueMismatchError`, `AccessRefusedError`.
+   */
+  async start(): Promise<void> {
+    await this.#open()
+  }
+
+  /** Acknowledges. False when the delivery's channel is gone: RabbitMQ hands the message out again. */
+  ack({ message, generation }: Delivery): boolean {
+    if (this.#channel === undefined || generation !== this.#generation) return false
+    this.#channel.ack(message)
+    return true
+  }
+
+  /** Gives the message back to its queue, for any worker. False when it is there already, its channel being gone. */
+  giveBack({ message, generation }: Delivery): boolean {
+    if (this.#channel === undefined || generation !== this.#generation) return false
+    this.#channel.nack(message, false, true)
+    return true
+  }
+
+  /** Takes nothing new. What is held can still be acknowledged. */
+  async drain(): Promise<void> {
+    clearTimeout(this.#retry)
+    if (this.#life.in('draining', 'stopped', 'idle')) return
+    this.#life.to('draining')
+    const [channel, tag] = [this.#channel, this.#tag]
+    this.#tag = undefined
+    if (channel !== undefined && tag !== undefined) {
+      await withDeadline(channel.cancel(tag), OPEN_TIMEOUT_MS, `cancelling the consumer of ${this.queue}`).catch(
+        () => undefined,
+      )
+    }
+  }
+
+  /** Closes the channel; what is still unacknowledged goes back to the queue. Safe twice and unstarted. */
+  async stop(): Promise<void> {
+    await this.drain()
+    if (this.#life.state === 'stopped') return
+    const channel = this.#channel
+    this.#channel = undefined
+    this.#life.to('stopped')
+    if (channel !== undefined) {
+      await withDeadline(channel.close(), OPEN_TIMEOUT_MS, 'closing a channel').catch(() => undefined)
+    }
+  }
+
+  async #open(): Promise<void> {
+    const model = this.#broker.model
+    if (model === undefined) return this.#life.to('waiting', 'no connection to the broker')
+    this.#life.to('opening')
+    let channel: Channel | undefined
+    try {
+      await declareQueue(model, this.#options.declaration)
+      channel = await withDeadline(model.createChannel(), OPEN_TIMEOUT_MS, 'opening a channel')
+      if (this.#broker.model !== model) throw new Error('the connection was lost meanwhile')
+      this.#adopt(channel)
+      const opened = channel
+      await withDeadline(opened.prefetch(this.#options.prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
+      const { consumerTag } = await withDeadline(
+        opened.consume(this.queue, (message) => this.#receive(opened, message)),
+        OPEN_TIMEOUT_MS,
+        'consuming',
+      )
+      if (this.#channel !== opened) throw new Error('the channel was lost meanwhile')
+      this.#tag = consumerTag
+      this.#failures = 0
+      if (this.#life.state === 'opening') this.#life.to('consuming')
+      else await opened.cancel(consumerTag)
+    } catch (error) {
+      if (channel !== undefined && this.#channel === channel) this.#channel = undefined
+      channel?.close().catch(() => undefined)
+      const explained = this.#explain(error)
+      if (this.#life.state === 'opening') this.#waitAndRetry(explained.message)
+      if (explained instanceof QueueMismatchError || explained instanceof AccessRefusedError) throw explained
+    }
+  }
+
+  #explain(error: unknown): Error {
+    if (error instanceof QueueMismatchError || error instanceof AccessRefusedError) return error
+    if (error instanceof QueueUnavailableError) return error
+    return new QueueUnavailableError(this.queue, error)
+  }
+
+  #adopt(channel: Channel): void {
+    this.#channel = channel
+    this.#generation++
+    let reason = 'its channel was closed'
+    channel.on('error', (error) => {
+      reason = textOf(error)
+    })
+    channel.once('close', () => this.#lose(channel, reason))
+  }
+
+  #receive(channel: Channel, message: ConsumeMessage | null): void {
+    if (channel !== this.#channel) return
+    if (message === null) {
+      // basic.cancel from the broker: the queue was deleted, or the node that holds it went down.
+      this.#lose(channel, 'the broker cancelled the consumer: the queue was deleted, or its node went down')
+      channel.close().catch(() => undefined)
+      return
+    }
+    this.emit('delivery', { message, consumer: this, generation: this.#generation })
+  }
+
+  /** Safe to call more than once for one loss, since `error`, `close` and the connection's `lost` all may come. */
+  #lose(channel: Channel | undefined, reason: string): void {
+    if (channel === undefined || channel !== this.#channel) return
+    this.#channel = undefined
+    this.#tag = undefined
+    this.emit('lost', { generation: this.#generation })
+    if (this.#life.state === 'consuming') this.#waitAndRetry(reason)
+  }
+
+  #waitAndRetry(reason: string): void {
+    // One state, one reason: said once, not at every failed try.
+    if (this.#life.state !== 'waiting') this.#life.to('waiting', reason)
+    clearTimeout(this.#retry)
+    const { retryInitialDelayMs, retryMaxDelayMs } = this.#options
+    this.#retry = setTimeout(
+      () => {
+        if (this.#life.state === 'waiting' && this.#broker.model !== undefined) void this.#open().catch(() => undefined)
+      },
+      jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs),
+    )
+  }
+}

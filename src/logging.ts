@@ -1,0 +1,67 @@
+/**
+ * Log lines: listeners of the events, and nothing else. One line for what a person should know (a connection or a queue
+ * is away and is back, a dead letter), none for what goes as it should.
+ */
+import { pino } from 'pino'
+import { textOf } from './errors.js'
+import type { Warren } from './warren.js'
+import type { Worker } from './worker.js'
+
+/** The logger that Warren writes to: pino's call shape, so that a pino logger (or a child of one) fits as it is. */
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** JSON lines on standard error, so that standard output stays the program's own. */
+export const defaultLogger = (): Logger => pino({ name: 'warren' }, pino.destination(2))
+
+export function logWarren(warren: Warren, log: Logger): void {
+  const away = new Set<string>()
+  warren.on('connectionState', ({ role, state, address, reason, epoch }) => {
+    if (state === 'waiting' && epoch > 0 && !away.has(role)) {
+      away.add(role)
+      log.warn({ role, address, reason }, `The ${role} connection to ${address} was lost (${reason}); reconnecting`)
+    } else if (state === 'open' && away.delete(role)) {
+      log.info({ role, address, epoch }, `The ${role} connection is back, to ${address}`)
+    }
+  })
+  warren.on('blocked', ({ role, reason }) =>
+    log.warn({ role, reason }, `RabbitMQ blocks publishers (${reason}): sends wait, consuming goes on`),
+  )
+  warren.on('unblocked', ({ role, blockedMs }) => log.info({ role, blockedMs }, 'RabbitMQ takes messages again'))
+  warren.on('republished', ({ count, reason }) =>
+    log.warn({ count, reason }, `${count} unconfirmed messages are published again (${reason})`),
+  )
+  warren.on('storeState', ({ state, address, reason }) => {
+    if (state === 'available') log.info({ address }, `The result store at ${address} answers`)
+    else log.warn({ address, reason }, `The result store at ${address} is away (${reason}); results wait for it`)
+  })
+}
+
+export function logWorker(worker: Worker, log: Logger): void {
+  const away = new Set<string>()
+  worker.on('consumerState', ({ queue, state, reason }) => {
+    // It waits and tries again many times for one loss; that is one line.
+    if (state === 'waiting' && !away.has(queue)) {
+      away.add(queue)
+      log.warn({ queue, reason }, `Not consuming ${queue}: ${reason}`)
+    } else if (state === 'consuming' && away.delete(queue)) {
+      log.info({ queue }, `Consuming ${queue} again`)
+    }
+  })
+  worker.on('deadLettered', ({ id, task, number, exchange, reason, error }) =>
+    log.warn(
+      { id, task, attempt: number, exchange, reason },
+      `Task ${task} ${id} was dead-lettered to ${exchange} (${reason}): ${textOf(error)}`,
+    ),
+  )
+  worker.on('settleDelayed', ({ id, task, waitingFor, error }) =>
+    log.warn({ id, task, waitingFor }, `Task ${task} ${id} is held until the ${waitingFor} answers: ${textOf(error)}`),
+  )
+  worker.on('workerState', ({ state }) => log.info({ service: worker.service, state }, `Worker ${state}`))
+}

@@ -1,0 +1,369 @@
+/**
+ * The outbox: every message that was handed over and is not yet confirmed. It publishes on a confirm channel with a
+ * bounded window in flight, and each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused by
+ * the broker; or past its deadline (`UNCONFIRMED`). When a channel or connection dies, what was in flight is published
+ * again under the same id as soon as there is a new one, in the same order.
+ *
+ * States of a message:  waiting ──written──▶ in flight ──confirm──▶ settled
+ *                          ▲                    │
+ *                          └─ nack, lost channel ┘        deadline, return, refusal: settled with an error
+ *
+ * A channel that the broker closes with an error (403, 404, 406) was closed by one of the messages in flight, and the
+ * broker does not say which. Those in flight become suspects and are published one at a time; the one in flight when
+ * the channel closes again is the culprit, and it alone is rejected.
+ */
+import { EventEmitter } from 'node:events'
+import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib'
+import { jittered } from './backoff.js'
+import type { Broker } from './broker.js'
+import { AccessRefusedError, ClosedError, MessageError, textOf, UnconfirmedError, UnroutableError } from './errors.js'
+import { headers } from './names.js'
+
+export interface ProducerOptions {
+  readonly maxUnconfirmed: number
+  readonly maxUnconfirmedBytes: number
+}
+
+export interface ProducerEvents {
+  confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
+  republished: [{ count: number; reason: string }]
+}
+
+/** A message as amqplib publishes it. `messageId` is the publication's `id`: a returned message is found by it. */
+export interface OutgoingMessage {
+  readonly content: Buffer
+  readonly properties: Options.Publish & { readonly messageId: string; readonly headers: Record<string, unknown> }
+}
+
+export interface Publication {
+  readonly id: string
+  readonly exchange: string
+  readonly routingKey: string
+  readonly message: OutgoingMessage
+  readonly confirmTimeoutMs: number
+}
+
+interface Outgoing extends Publication {
+  readonly deadline: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+  /** When it was first written to a channel; 0 for never. */
+  writtenAt: number
+  /** Channel generation of its last write; a confirm of another generation is not for this write. */
+  generation: number
+  nacks: number
+  returned: boolean
+  settled: boolean
+  problem: string
+}
+
+/** How often deadlines are looked at: one timer for all messages, not one for each. */
+const SWEEP_MS = 100
+const NACK_DELAY_MS = 50
+const NACK_MAX_DELAY_MS = 2_000
+const REOPEN_DELAY_MS = 100
+/** Channel errors that a message can cause: no permission, no exchange, precondition failed, not allowed. */
+const REFUSALS: ReadonlySet<number> = new Set([403, 404, 406, 530])
+
+export class Producer extends EventEmitter<ProducerEvents> {
+  readonly #broker: Broker
+  readonly #options: ProducerOptions
+  #waiting: Outgoing[] = []
+  #waitingHead = 0
+  readonly #inFlight = new Set<Outgoing>()
+  #inFlightBytes = 0
+  #channel: ConfirmChannel | undefined
+  #generation = 0
+  #opening = false
+  #congested = false
+  #suspects = 0
+  #sweeper: NodeJS.Timeout | undefined
+  #reopener: NodeJS.Timeout | undefined
+  readonly #nackTimers = new Map<NodeJS.Timeout, Outgoing>()
+  #pending = 0
+  #closed = false
+  #idle: (() => void)[] = []
+
+  constructor(broker: Broker, options: ProducerOptions) {
+    super()
+    this.#broker = broker
+    this.#options = options
+    broker.on('open', ({ model }) => void this.#openChannel(model))
+    broker.on('lost', ({ reason }) => this.#loseChannel(undefined, reason))
+    broker.on('unblocked', () => this.#pump())
+  }
+
+  /** How many messages are handed over and not settled yet. */
+  get pending(): number {
+    return this.#pending
+  }
+
+  /**
+   * Publishes one message, `mandatory` and persistent, and resolves once the broker has confirmed it.
+   * Throws `UnroutableError`, `UnconfirmedError`, `AccessRefusedError`, `MessageError` or `ClosedError`.
+   */
+  publish(publication: Publication): Promise<void> {
+    if (this.#closed) return Promise.reject(new ClosedError('The producer'))
+    return new Promise((resolve, reject) => {
+      this.#pending++
+      this.#waiting.push({
+        ...publication,
+        deadline: Date.now() + publication.confirmTimeoutMs,
+        resolve,
+        reject,
+        writtenAt: 0,
+        generation: 0,
+        nacks: 0,
+        returned: false,
+        settled: false,
+        problem: this.#broker.blocked ? 'the broker blocks publishers' : 'no connection to the broker',
+      })
+      this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS)
+      this.#pump()
+    })
+  }
+
+  /** Resolves when nothing is pending. */
+  async flush(): Promise<void> {
+    if (this.#pending === 0) return
+    await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Takes nothing new, and rejects what is still pending. Call `flush` first to wait for it. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#sweeper)
+    clearTimeout(this.#reopener)
+    const nacked = [...this.#nackTimers].map(([timer, outgoing]) => {
+      clearTimeout(timer)
+      return outgoing
+    })
+    for (const outgoing of [...this.#inFlight, ...nacked, ...this.#waiting.slice(this.#waitingHead)]) {
+      this.#settle(outgoing, new ClosedError('The producer'))
+    }
+    this.#nackTimers.clear()
+    this.#waiting = []
+    this.#waitingHead = 0
+  }
+
+  async #openChannel(model: ChannelModel): Promise<void> {
+    if (this.#opening || this.#closed) return
+    this.#opening = true
+    try {
+      const channel = await model.createConfirmChannel()
+      if (this.#broker.model !== model) return
+      let refusal: { code?: number; message: string } | undefined
+      channel.on('error', (error: Error & { code?: number }) => {
+        refusal = error
+      })
+      channel.once('close', () => {
+        this.#loseChannel(channel, textOf(refusal ?? 'channel closed'), refusal?.code)
+      })
+      channel.on('return', (message) => this.#markReturned(message))
+      channel.on('drain', () => {
+        this.#congested = false
+        this.#pump()
+      })
+      this.#channel = channel
+      this.#generation++
+      this.#congested = false
+    } catch {
+      // The model died, or has no channel left; tried again below.
+    } finally {
+      this.#opening = false
+      // The connection may have been replaced meanwhile, and its `open` found this one still at work.
+      if (this.#channel === undefined) this.#reopenLater('the channel could not be opened')
+    }
+    this.#pump()
+  }
+
+  #reopenLater(reason: string): void {
+    const model = this.#broker.model
+    // Without a connection, the next `open` brings the channel.
+    if (model === undefined || this.#closed) return
+    for (let index = this.#waitingHead; index < this.#waiting.length; index++) {
+      ;(this.#waiting[index] as Outgoing).problem = reason
+    }
+    clearTimeout(this.#reopener)
+    this.#reopener = setTimeout(() => {
+      const current = this.#broker.model
+      if (current !== undefined && this.#channel === undefined) void this.#openChannel(current)
+    }, REOPEN_DELAY_MS)
+  }
+
+  /** `channel` undefined: the whole connection is gone. Called at most once for each channel: later calls find it replaced. */
+  #loseChannel(channel: ConfirmChannel | undefined, reason: string, code?: number): void {
+    if (this.#channel === undefined || (channel !== undefined && channel !== this.#channel)) return
+    this.#channel = undefined
+    const lost = [...this.#inFlight]
+    this.#inFlight.clear()
+    this.#inFlightBytes = 0
+    const refused = code !== undefined && REFUSALS.has(code)
+    if (refused) {
+      const [culprit] = lost
+      if (lost.length === 1 && culprit !== undefined) {
+        lost.pop()
+        this.#settle(culprit, refusal(code, reason, culprit))
+      } else {
+        this.#suspects = lost.length
+      }
+    }
+    if (lost.length > 0) {
+      for (const outgoing of lost) {
+        outgoing.problem = reason
+        outgoing.returned = false
+      }
+      this.#waiting = [...lost, ...this.#waiting.slice(this.#waitingHead)]
+      this.#waitingHead = 0
+      this.emit('republished', { count: lost.length, reason })
+    }
+    this.#reopenLater(reason)
+  }
+
+  #pump(): void {
+    const { maxUnconfirmed, maxUnconfirmedBytes } = this.#options
+    const window = this.#suspects > 0 ? 1 : maxUnconfirmed
+    while (
+      this.#waitingHead < this.#waiting.length &&
+      this.#channel !== undefined &&
+      !this.#congested &&
+      !this.#broker.blocked &&
+      this.#inFlight.size < window &&
+      (this.#inFlightBytes < maxUnconfirmedBytes || this.#inFlight.size === 0)
+    ) {
+      const outgoing = this.#waiting[this.#waitingHead++] as Outgoing
+      if (!outgoing.settled) this.#write(this.#channel, outgoing)
+    }
+    if (this.#waitingHead === this.#waiting.length) {
+      this.#waiting = []
+      this.#waitingHead = 0
+    } else if (this.#waitingHead > 10_000) {
+      this.#waiting = this.#waiting.slice(this.#waitingHead)
+      this.#waitingHead = 0
+    }
+  }
+
+  #write(channel: ConfirmChannel, outgoing: Outgoing): void {
+    const { exchange, routingKey, message } = outgoing
+    const generation = this.#generation
+    outgoing.generation = generation
+    outgoing.problem = 'the broker has not confirmed it'
+    if (outgoing.writtenAt === 0) outgoing.writtenAt = Date.now()
+    else message.properties.headers[headers.republished] = true
+    this.#inFlight.add(outgoing)
+    this.#inFlightBytes += message.content.length
+    try {
+      this.#congested = !channel.publish(
+        exchange,
+        routingKey,
+        message.content,
+        { ...message.properties, mandatory: true },
+        (error) => {
+          // A dead channel calls back too; what it held was taken over by #loseChannel.
+          if (this.#channel === channel && outgoing.generation === generation) this.#answer(outgoing, error !== null)
+        },
+      )
+    } catch (error) {
+      this.#settle(
+        outgoing,
+        new MessageError(`Message ${outgoing.id} cannot be encoded: ${textOf(error)}`, { cause: error }),
+      )
+    }
+  }
+
+  #answer(outgoing: Outgoing, nacked: boolean): void {
+    if (nacked) {
+      this.#retryNacked(outgoing)
+    } else if (outgoing.returned) {
+      this.#settle(outgoing, new UnroutableError(outgoing.exchange, outgoing.routingKey, 'no queue is bound for it'))
+    } else {
+      this.#settle(outgoing)
+    }
+    this.#pump()
+  }
+
+  /** `basic.return` comes before the confirm of the same message (https://www.rabbitmq.com/docs/confirms). */
+  #markReturned({ fields, properties }: Message): void {
+    for (const outgoing of this.#inFlight) {
+      if (
+        outgoing.id === properties.messageId &&
+        outgoing.routingKey === fields.routingKey &&
+        outgoing.exchange === fields.exchange
+      ) {
+        outgoing.returned = true
+      }
+    }
+  }
+
+  #retryNacked(outgoing: Outgoing): void {
+    this.#leaveFlight(outgoing)
+    if (outgoing.settled) return
+    outgoing.problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
+    const timer = setTimeout(
+      () => {
+        this.#nackTimers.delete(timer)
+        if (outgoing.settled) return
+        this.#waiting.push(outgoing)
+        this.#pump()
+      },
+      jittered(NACK_DELAY_MS, outgoing.nacks++, NACK_MAX_DELAY_MS),
+    )
+    this.#nackTimers.set(timer, outgoing)
+    if (Date.now() > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    const overdue = (outgoing: Outgoing): void => {
+      if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+    }
+    for (const outgoing of this.#inFlight) overdue(outgoing)
+    for (let index = this.#waitingHead; index < this.#waiting.length; index++) overdue(this.#waiting[index] as Outgoing)
+    // During an outage nothing is taken from the front, so what has ended is dropped here: the list cannot grow for ever.
+    if (this.#channel === undefined) {
+      this.#waiting = this.#waiting.slice(this.#waitingHead).filter(({ settled }) => !settled)
+      this.#waitingHead = 0
+    }
+    if (this.#pending === 0) {
+      clearInterval(this.#sweeper)
+      this.#sweeper = undefined
+    }
+    this.#pump()
+  }
+
+  #unconfirmed({ id, confirmTimeoutMs, writtenAt, problem }: Outgoing): UnconfirmedError {
+    return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== 0, problem)
+  }
+
+  #leaveFlight(outgoing: Outgoing): void {
+    if (this.#inFlight.delete(outgoing)) this.#inFlightBytes -= outgoing.message.content.length
+  }
+
+  #settle(outgoing: Outgoing, error?: unknown): void {
+    this.#leaveFlight(outgoing)
+    if (outgoing.settled) return
+    outgoing.settled = true
+    this.#pending--
+    if (this.#suspects > 0) this.#suspects--
+    if (error === undefined) {
+      if (this.listenerCount('confirmed') > 0) {
+        const { id, exchange, routingKey, writtenAt } = outgoing
+        this.emit('confirmed', { id, exchange, routingKey, latencyMs: Date.now() - writtenAt })
+      }
+      outgoing.resolve()
+    } else {
+      outgoing.reject(error)
+    }
+    if (this.#idle.length > 0 && this.#pending === 0) {
+      for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+}
+
+/** The error for a message because of which the broker closed the channel. */
+function refusal(code: number, reason: string, { id, exchange, routingKey }: Outgoing): Error {
+  if (code === 404) return new UnroutableError(exchange, routingKey, reason)
+  if (code === 403) return new AccessRefusedError(`exchange ${exchange}`, new Error(reason))
+  return new MessageError(`The broker refused message ${id}: ${reason}`)
+}

@@ -1,0 +1,287 @@
+/**
+ * The result store: Valkey or Redis, in Celery's format (`resultFormat.ts`). It owns two connections, one for commands
+ * and one for announcements.
+ *
+ * Writing: one round trip stores the result with its TTL, announces it on Celery's channel for that task, and on the
+ * reply channel of the producer that sent it. A stored SUCCESS is never overwritten, so an attempt that lost its
+ * delivery and finishes late cannot undo what another one achieved.
+ *
+ * Waiting: one subscription to the producer's reply channel for everything it sent, not one for each task.
+ * Announcements are not kept by the store, so they are a hint: each wait reads the key once, and all that still wait
+ * are read again in batches, which also finds the results of workers that know nothing of reply channels (Celery's).
+ */
+import { EventEmitter } from 'node:events'
+import { Redis } from 'iovalkey'
+import { jittered } from './backoff.js'
+import { ClosedError, ResultTimeoutError, StoreUnreachableError, TaskFailedError, textOf } from './errors.js'
+import { isReplyChannel, replyChannel, resultKey } from './names.js'
+import { decodeResult, isFinal, type StoredResult } from './resultFormat.js'
+
+export interface ResultsOptions {
+  readonly url: URL
+  readonly producerId: string
+  readonly ttlMs: number
+  readonly connectTimeoutMs: number
+}
+
+export interface ResultsEvents {
+  storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
+}
+
+/** Whose result is stored, and who waits for it. */
+export interface ResultSpeaker {
+  readonly id: string
+  /** Which attempt speaks, from 1. */
+  readonly attempt: number
+  /** The `reply_to` of the task's message. */
+  readonly replyTo: string | undefined
+}
+
+interface Waiter {
+  readonly resolve: (result: StoredResult) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** How often results that were not announced are looked for, and how many at a time. */
+const SWEEP_MS = 500
+const SWEEP_BATCH = 500
+/** A store that has not answered for this long is taken for gone, and its connection is made anew. */
+const SILENCE_MS = 5_000
+
+/**
+ * KEYS[1]  the result's key
+ * ARGV[1]  the result as JSON, ARGV[2] its TTL in milliseconds, ARGV[3] the reply channel or '', ARGV[4] its attempt
+ * Returns 1 when stored, 0 when what the key held stays: a SUCCESS, or the word of a later attempt against anything but
+ * a SUCCESS.
+ */
+const STORE = `
+local held = redis.call('GET', KEYS[1])
+if held then
+  local ok, meta = pcall(cjson.decode, held)
+  if ok and type(meta) == 'table' then
+    if meta.status == 'SUCCESS' then return 0 end
+    local later = type(meta.attempt) == 'number' and meta.attempt > tonumber(ARGV[4])
+    if later and not string.find(ARGV[1], '{"status":"SUCCESS"', 1, true) then return 0 end
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[1]) end
+return 1`
+
+interface StoreCommands {
+  warrenStore(key: string, value: string, ttlMs: number, reply: string, attempt: number): Promise<number>
+}
+
+export class Results extends EventEmitter<ResultsEvents> {
+  readonly #options: ResultsOptions
+  readonly #commands: Redis & StoreCommands
+  readonly #announcements: Redis
+  readonly #address: string
+  /** All waits for one id: usually one. In order of their last sweep, oldest first. */
+  readonly #waiters = new Map<string, Waiter[]>()
+  #subscribed: Promise<unknown> | undefined
+  #sweeper: NodeJS.Timeout | undefined
+  #watchdog: NodeJS.Timeout | undefined
+  #available = false
+  #closed = false
+
+  /** Opens no socket; `open` does. */
+  constructor(options: ResultsOptions) {
+    super()
+    this.#options = options
+    this.#address = `${options.url.protocol}//${options.url.host}${options.url.pathname === '/' ? '' : options.url.pathname}`
+    this.#commands = client(options) as Redis & StoreCommands
+    this.#commands.defineCommand('warrenStore', { numberOfKeys: 1, lua: STORE })
+    this.#announcements = client(options)
+    for (const connection of [this.#commands, this.#announcements]) {
+      connection.on('error', (error) => this.#setAvailable(false, textOf(error)))
+    }
+    this.#commands.on('close', () => this.#setAvailable(false, 'connection closed'))
+    this.#commands.on('ready', () => this.#setAvailable(true))
+    this.#announcements.on('message', (_channel: string, text: string) => this.#heard(text))
+  }
+
+  /** Whether the store answered last time. */
+  get available(): boolean {
+    return this.#available
+  }
+
+  get address(): string {
+    return this.#address
+  }
+
+  /** Connects. Throws `StoreUnreachableError` when the store does not answer in time. */
+  async open(): Promise<void> {
+    let problem: unknown = new Error(`no answer within ${this.#options.connectTimeoutMs} ms`)
+    const note = (error: unknown) => {
+      problem = error
+    }
+    this.#commands.on('error', note)
+    const timer = setTimeout(() => this.#commands.disconnect(), this.#options.connectTimeoutMs)
+    try {
+      await this.#commands.connect()
+      await this.#commands.ping()
+    } catch (error) {
+      this.close()
+      throw new StoreUnreachableError(this.#address, textOf(error) === 'Connection is closed.' ? problem : error)
+    } finally {
+      clearTimeout(timer)
+      this.#commands.off('error', note)
+    }
+    this.#watchdog = setInterval(() => void this.#watch(), SILENCE_MS)
+    this.#watchdog.unref()
+  }
+
+  /**
+   * Stores and announces. False when what the store holds stays: a SUCCESS, or the word of a later attempt. Waits while
+   * the store is away.
+   */
+  async store(speaker: ResultSpeaker, encoded: string): Promise<boolean> {
+    const { id, attempt, replyTo } = speaker
+    const reply = isReplyChannel(replyTo) ? replyTo : ''
+    return (await this.#commands.warrenStore(resultKey(id), encoded, this.#options.ttlMs, reply, attempt)) === 1
+  }
+
+  /** The stored result, or undefined when there is none (yet, or any more). */
+  async get(id: string): Promise<StoredResult | undefined> {
+    const text = await this.#commands.get(resultKey(id))
+    return text === null ? undefined : decodeResult(text)
+  }
+
+  /** Waits for a final result. Throws `ResultTimeoutError`, the signal's reason, or `ClosedError`. */
+  async wait(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<StoredResult> {
+    const { timeoutMs, signal } = options
+    signal?.throwIfAborted()
+    if (this.#closed) throw new ClosedError('The result store')
+    await this.#subscribe()
+    return new Promise<StoredResult>((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      const end = (act: () => void): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+        this.#forget(id, waiter)
+        act()
+      }
+      const waiter: Waiter = {
+        resolve: (result) => end(() => resolve(result)),
+        reject: (error) => end(() => reject(error)),
+      }
+      const abort = (): void => waiter.reject(signal?.reason)
+      signal?.addEventListener('abort', abort)
+      if (timeoutMs !== undefined) {
+        timer = setTimeout(() => waiter.reject(new ResultTimeoutError(id, timeoutMs)), timeoutMs)
+      }
+      const others = this.#waiters.get(id)
+      if (others === undefined) this.#waiters.set(id, [waiter])
+      else others.push(waiter)
+      this.#sweeper ??= setInterval(() => void this.#sweep(), SWEEP_MS)
+      // It may have been announced before this wait began.
+      this.#commands.get(resultKey(id)).then(
+        (text) => text !== null && this.#heard(text),
+        (error) => waiter.reject(new StoreUnreachableError(this.#address, error)),
+      )
+    })
+  }
+
+  /** Closes both connections and rejects what still waits. Safe twice. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#sweeper)
+    clearInterval(this.#watchdog)
+    for (const waiters of [...this.#waiters.values()]) {
+      for (const waiter of [...waiters]) waiter.reject(new ClosedError('The result store'))
+    }
+    this.#commands.disconnect()
+    this.#announcements.disconnect()
+  }
+
+  #subscribe(): Promise<unknown> {
+    this.#subscribed ??= this.#announcements.subscribe(replyChannel(this.#options.producerId)).catch((error) => {
+      this.#subscribed = undefined
+      throw new StoreUnreachableError(this.#address, error)
+    })
+    return this.#subscribed
+  }
+
+  #heard(text: string): void {
+    let result: StoredResult
+    try {
+      result = decodeResult(text)
+    } catch {
+      // Not a result: whoever wrote it, no wait can end with it. The time limit of the wait still holds.
+      return
+    }
+    if (!isFinal(result.status)) return
+    for (const waiter of [...(this.#waiters.get(result.id) ?? [])]) waiter.resolve(result)
+  }
+
+  #forget(id: string, waiter: Waiter): void {
+    const left = (this.#waiters.get(id) ?? []).filter((each) => each !== waiter)
+    if (left.length > 0) this.#waiters.set(id, left)
+    else this.#waiters.delete(id)
+    if (this.#waiters.size === 0) {
+      clearInterval(this.#sweeper)
+      this.#sweeper = undefined
+    }
+  }
+
+  /** Reads the results of those that waited longest since they were last read, and puts them at the end of the line. */
+  async #sweep(): Promise<void> {
+    if (!this.#available) return
+    const ids: string[] = []
+    for (const id of this.#waiters.keys()) {
+      if (ids.push(id) === SWEEP_BATCH) break
+    }
+    for (const id of ids) {
+      const waiters = this.#waiters.get(id) as Waiter[]
+      this.#waiters.delete(id)
+      this.#waiters.set(id, waiters)
+    }
+    const texts = await this.#commands.mget(ids.map(resultKey)).catch(() => [])
+    for (const text of texts) {
+      if (text !== null) this.#heard(text)
+    }
+  }
+
+  /** A peer that is frozen or cut off keeps its connection open and answers nothing. */
+  async #watch(): Promise<void> {
+    if (!this.#available) return
+    const patience = setTimeout(() => {
+      this.#setAvailable(false, `no answer for ${SILENCE_MS} ms`)
+      // What was sent and not answered is sent again on the new connection; all of it may be repeated safely.
+      this.#commands.disconnect(true)
+      if (this.#subscribed !== undefined) this.#announcements.disconnect(true)
+    }, SILENCE_MS)
+    await this.#commands.ping().catch(() => undefined)
+    clearTimeout(patience)
+  }
+
+  #setAvailable(available: boolean, reason?: string): void {
+    if (this.#available === available || this.#closed) return
+    this.#available = available
+    const state = available ? 'available' : 'unavailable'
+    this.emit('storeState', { state, address: this.#address, ...(reason === undefined ? {} : { reason }) })
+  }
+}
+
+/** What a caller of `result()` gets: the value, or the worker's error. */
+export function outputOf(result: StoredResult): unknown {
+  if (result.status === 'SUCCESS') return result.result
+  const { errorClass, message, traceback } = result.error ?? { errorClass: result.status, message: 'no error given' }
+  throw new TaskFailedError(result.id, errorClass, message, traceback)
+}
+
+function client({ url, connectTimeoutMs }: ResultsOptions): Redis {
+  const redisUrl = url.href.replace(/^valkey/, 'redis')
+  return new Redis(redisUrl, {
+    lazyConnect: true,
+    connectTimeout: connectTimeoutMs,
+    noDelay: true,
+    enableAutoPipelining: true,
+    // Commands wait for the store rather than fail: whoever must not wait has a time limit of its own.
+    maxRetriesPerRequest: null,
+    retryStrategy: (failures) => jittered(50, failures, 2_000),
+  })
+}

@@ -1,0 +1,252 @@
+/**
+ * `connect()` and what it gives: the producer's side of Warren, the results, and the maker of workers. It owns the
+ * publishing connection and the store's; each worker has a consuming connection of its own.
+ */
+import { randomUUID } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import { type Address, parseAddresses, parseStoreUrl } from './address.js'
+import { Broker } from './broker.js'
+import { encode } from './envelope.js'
+import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors.js'
+import type { ConnectionRole, WarrenEvents } from './events.js'
+import { Handle } from './handle.js'
+import { defaultLogger, type Logger, logWarren, logWorker, silentLogger } from './logging.js'
+import { commandsExchange, domainOf, replyChannel } from './names.js'
+import { checkOptions, defaults, is } from './options.js'
+import { Producer } from './producer.js'
+import { Results } from './results.js'
+import { type SendManyOptions, type SendManySummary, sendMany } from './sendMany.js'
+import { check, type Task } from './task.js'
+import { traceHeaders } from './trace.js'
+import { Worker, type WorkerOptions } from './worker.js'
+
+export interface ConnectOptions {
+  /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
+  readonly broker: string | readonly string[]
+  /** `redis://host:6379/0` (or `valkey://`, `rediss://`). Left out, tasks have no results and handles cannot wait. */
+  readonly results?: string
+  /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
+  readonly name?: string
+  /** Where log lines go: a pino logger or one of its shape; `false` for nowhere. Default: pino, JSON lines on standard error. */
+  readonly logger?: Logger | false
+  /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
+  readonly confirmTimeoutMs?: number
+  /** How many messages are in flight unconfirmed. More is faster up to a point, and more to publish again after a lost connection. Default 1,000. */
+  readonly maxUnconfirmed?: number
+  /** How many bytes are in flight unconfirmed. Default 16 MiB. */
+  readonly maxUnconfirmedBytes?: number
+  /** The largest message `send` takes, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
+  readonly maxMessageBytes?: number
+  /** How long the store keeps results, in milliseconds. Default one day. */
+  readonly resultTtlMs?: number
+  /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
+  readonly connectTimeoutMs?: number
+  /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
+  readonly heartbeatSeconds?: number
+}
+
+export interface SendOptions {
+  /** The task id. Default: a random UUID. The same id sent twice is run twice unless it is done when the second comes. */
+  readonly id?: string
+  /** Overrides `confirmTimeoutMs` of `connect()`. */
+  readonly confirmTimeoutMs?: number
+  /** Not to be run after this instant: it is dead-lettered instead. */
+  readonly expires?: Date
+}
+
+/** Connects to the broker and the store. Throws `OptionsError`, `BrokerUnreachableError`, `AccessRefusedError`, `StoreUnreachableError`. */
+export async function connect(options: ConnectOptions): Promise<Warren> {
+  const warren = new Warren(options)
+  await warren.open()
+  return warren
+}
+
+export class Warren extends EventEmitter<WarrenEvents> {
+  readonly #options: Required<Omit<ConnectOptions, 'broker' | 'results' | 'logger'>>
+  readonly #addresses: readonly Address[]
+  readonly #log: Logger
+  readonly #producerId = randomUUID()
+  readonly #publishing: Broker
+  readonly #producer: Producer
+  readonly #results: Results | undefined
+  readonly #workers = new Set<Worker>()
+  #closing: Promise<void> | undefined
+
+  /** Does no I/O. Use `connect()`. */
+  constructor(options: ConnectOptions) {
+    super()
+    checkOptions('connect', options, CONNECT_CHECKS, ['broker'])
+    const { broker, results, logger, ...rest } = options
+    this.#options = { ...CONNECT_DEFAULTS, ...rest }
+    this.#addresses = parseAddresses('connect: broker', broker)
+    this.#log = logger === false ? silentLogger : (logger ?? defaultLogger())
+    this.#publishing = this.#broker('publish')
+    this.#producer = new Producer(this.#publishing, this.#options)
+    this.#producer.on('confirmed', (event) => this.emit('confirmed', event))
+    this.#producer.on('republished', (event) => this.emit('republished', event))
+    this.#results =
+      results === undefined
+        ? undefined
+        : new Results({
+            url: parseStoreUrl('connect: results', results),
+            producerId: this.#producerId,
+            ttlMs: this.#options.resultTtlMs,
+            connectTimeoutMs: this.#options.connectTimeoutMs,
+          })
+    this.#results?.on('storeState', (event) => this.emit('storeState', event))
+    logWarren(this, this.#log)
+  }
+
+  /** Called by `connect()`. */
+  async open(): Promise<void> {
+    try {
+      await Promise.all([this.#publishing.open(), this.#results?.open()])
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  /**
+   * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk where the
+   * queue's type says so. Throws `InputError`, `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`.
+   */
+  async send<Input, Parsed, Output>(
+    task: Task<Input, Parsed, Output>,
+    input: Input,
+    options: SendOptions = {},
+  ): Promise<Handle<Output>> {
+    if (this.#closing !== undefined) throw new ClosedError('The connection')
+    checkOptions('send', options, SEND_CHECKS)
+    const checked = await check(task.input, input)
+    if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
+    const id = options.id ?? randomUUID()
+    const message = encode({
+      task: task.name,
+      id,
+      // What was given, not what the schema made of it: the worker's schema reads it again.
+      input,
+      expires: options.expires,
+      ...(this.#results === undefined ? {} : { replyTo: replyChannel(this.#producerId) }),
+      ...traceHeaders(),
+    })
+    const { maxMessageBytes, confirmTimeoutMs } = this.#options
+    if (message.content.length > maxMessageBytes) {
+      throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
+    }
+    await this.#producer.publish({
+      id,
+      exchange: commandsExchange(domainOf(task.name)),
+      routingKey: task.name,
+      message,
+      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
+    })
+    return this.handle(task, id)
+  }
+
+  /**
+   * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the
+   * memory of a thousand. Without `onFailed` the first failure ends it and rejects, once those in flight have ended.
+   */
+  sendMany<Input, Parsed, Output>(
+    task: Task<Input, Parsed, Output>,
+    inputs: Iterable<Input> | AsyncIterable<Input>,
+    options: SendManyOptions<Output> = {},
+  ): Promise<SendManySummary> {
+    return sendMany((input) => this.send(task, input), inputs, this.#options.maxUnconfirmed, options)
+  }
+
+  /** The handle of a task that was sent before, by this process or another. */
+  handle<Input, Parsed, Output>(task: Task<Input, Parsed, Output>, id: string): Handle<Output> {
+    return new Handle<Output>(task.name, id, () => {
+      if (this.#results === undefined) throw new NoResultStoreError()
+      return this.#results
+    })
+  }
+
+  /** A worker on a consuming connection of its own. Does no I/O until `start()`. */
+  worker(options: WorkerOptions): Worker {
+    const consuming = this.#broker('consume')
+    const worker = new Worker(options, {
+      consuming,
+      publishing: this.#publishing,
+      producer: this.#producer,
+      results: this.#results,
+      confirmTimeoutMs: this.#options.confirmTimeoutMs,
+      log: this.#log,
+      onStopped: async (stopped) => {
+        this.#workers.delete(stopped)
+        await consuming.close()
+      },
+    })
+    this.#workers.add(worker)
+    logWorker(worker, this.#log)
+    return worker
+  }
+
+  /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#workers].map((worker) => worker.stop()))
+    await this.#producer.flush()
+    this.#producer.close()
+    await this.#publishing.close()
+    this.#results?.close()
+  }
+
+  #broker(role: ConnectionRole): Broker {
+    const { name, heartbeatSeconds, connectTimeoutMs } = this.#options
+    const broker = new Broker({
+      addresses: this.#addresses,
+      role,
+      name: `${name} (${role})`,
+      heartbeatSeconds,
+      connectTimeoutMs,
+      reconnectInitialDelayMs: defaults.reconnectInitialDelayMs,
+      reconnectMaxDelayMs: defaults.reconnectMaxDelayMs,
+    })
+    broker.on('state', (event) => this.emit('connectionState', event))
+    broker.on('blocked', (event) => this.emit('blocked', event))
+    broker.on('unblocked', (event) => this.emit('unblocked', event))
+    return broker
+  }
+}
+
+const CONNECT_DEFAULTS = {
+  name: 'warren',
+  confirmTimeoutMs: defaults.confirmTimeoutMs,
+  maxUnconfirmed: defaults.maxUnconfirmed,
+  maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
+  maxMessageBytes: defaults.maxMessageBytes,
+  resultTtlMs: defaults.resultTtlMs,
+  connectTimeoutMs: defaults.connectTimeoutMs,
+  heartbeatSeconds: defaults.heartbeatSeconds,
+}
+
+const CONNECT_CHECKS = {
+  broker: is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty')),
+  results: is.text,
+  name: is.text,
+  logger: is.anyOf(is.value(false), is.record),
+  confirmTimeoutMs: is.integer(1),
+  maxUnconfirmed: is.integer(1, 100_000),
+  maxUnconfirmedBytes: is.integer(1),
+  maxMessageBytes: is.integer(1),
+  resultTtlMs: is.integer(1),
+  connectTimeoutMs: is.integer(1),
+  heartbeatSeconds: is.integer(1, 60),
+}
+
+const SEND_CHECKS = {
+  id: is.text,
+  confirmTimeoutMs: is.integer(1),
+  expires: is.date,
+}

@@ -1,0 +1,289 @@
+/**
+ * A worker: takes messages from the queues of its tasks, runs their handlers, at most `concurrency` at a time, and
+ * settles what came of them. It owns one consumer per task and the list of messages it holds; each held message is
+ * ready (not started), running, or settling.
+ *
+ *     idle ─start()─▶ starting ─▶ running ─stop()─▶ draining ─▶ stopped
+ *
+ * Draining: cancel the consumers, give back what is not started, wait for the rest up to the grace period, release what
+ * is left to its queue, close. A message is never acknowledged by draining, only by being settled.
+ */
+import { EventEmitter } from 'node:events'
+import { Attempt, type Handler, type RegisteredHandler } from './attempt.js'
+import type { Broker } from './broker.js'
+import { Consumer, type Delivery } from './consumer.js'
+import { ClosedError, OptionsError } from './errors.js'
+import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
+import { Lifecycle } from './lifecycle.js'
+import type { Logger } from './logging.js'
+import { checkOptions, defaults, is } from './options.js'
+import type { Producer } from './producer.js'
+import type { Results } from './results.js'
+import { Settler } from './settle.js'
+import type { Task } from './task.js'
+import { planService } from './topology.js'
+
+export interface WorkerOptions {
+  /** The consumer application: the last part of its queues' names. All workers of a service share its queues. */
+  readonly service: string
+  /** How many handlers run at the same time. Default 1. */
+  readonly concurrency?: number
+  /**
+   * How many unacknowledged messages each queue's consumer holds at most, the running ones included. RabbitMQ advises
+   * at most 2,000 on quorum queues. A large one is fast with short tasks and unfair with long ones. Default: twice the
+   * concurrency.
+   */
+  readonly prefetch?: number
+  /** How long `stop()` waits for running attempts, in milliseconds. Default 30,000. */
+  readonly gracePeriodMs?: number
+}
+
+/** What a worker needs of the connection it belongs to. */
+export interface WorkerDependencies {
+  readonly consuming: Broker
+  readonly publishing: Broker
+  readonly producer: Producer
+  readonly results: Results | undefined
+  readonly confirmTimeoutMs: number
+  readonly log: Logger
+  /** Called when the worker is stopped, so that its connection can be closed. */
+  readonly onStopped: (worker: Worker) => Promise<void>
+}
+
+/** Whether a worker does what it is meant to do, and if not, what is missing. */
+export interface WorkerHealth {
+  readonly ready: boolean
+  readonly state: WorkerState
+  readonly queues: readonly { readonly queue: string; readonly state: ConsumerState; readonly reason?: string }[]
+  readonly connections: { readonly consume: string; readonly publish: string }
+  readonly store: 'available' | 'unavailable' | 'none'
+  readonly running: number
+  readonly held: number
+}
+
+/** RabbitMQ's advice for quorum queues (https://www.rabbitmq.com/docs/consumer-prefetch); AMQP itself allows 65,535. */
+const MAX_PREFETCH = 2_000
+
+export class Worker extends EventEmitter<WorkerEvents> {
+  readonly service: string
+  readonly concurrency: number
+  readonly prefetch: number
+  readonly #gracePeriodMs: number
+  readonly #dependencies: WorkerDependencies
+  readonly #life: Lifecycle<WorkerState>
+  readonly #handlers = new Map<string, RegisteredHandler>()
+  readonly #settler: Settler
+  #consumers: Consumer[] = []
+  /** Held and not started, oldest first. */
+  #ready: Delivery[] = []
+  readonly #active = new Set<Attempt>()
+  #running = 0
+  #stopping: Promise<void> | undefined
+  #idle: (() => void) | undefined
+
+  /** Does no I/O. Throws `OptionsError`. Made by `warren.worker()`. */
+  constructor(options: WorkerOptions, dependencies: WorkerDependencies) {
+    super()
+    checkOptions(
+      'worker',
+      options,
+      {
+        service: is.matching(/^[A-Za-z0-9_.-]{1,50}$/, 'up to 50 letters, digits, _, . and -'),
+        concurrency: is.integer(1, 10_000),
+        prefetch: is.integer(1, MAX_PREFETCH),
+        gracePeriodMs: is.integer(0, 2 ** 31 - 1),
+      },
+      ['service'],
+    )
+    this.service = options.service
+    this.concurrency = options.concurrency ?? defaults.concurrency
+    this.prefetch = options.prefetch ?? Math.min(MAX_PREFETCH, 2 * this.concurrency)
+    this.#gracePeriodMs = options.gracePeriodMs ?? defaults.gracePeriodMs
+    this.#dependencies = dependencies
+    this.#life = new Lifecycle<WorkerState>(
+      'worker',
+      'idle',
+      {
+        idle: ['starting', 'stopped'],
+        starting: ['running', 'draining'],
+        running: ['draining'],
+        draining: ['stopped'],
+        stopped: [],
+      },
+      (state, _from, reason) => this.emit('workerState', { state, ...(reason === undefined ? {} : { reason }) }),
+    )
+    const { producer, results, confirmTimeoutMs, publishing } = dependencies
+    this.#settler = new Settler({
+      broker: publishing,
+      producer,
+      results,
+      confirmTimeoutMs,
+      onDelayed: (attempt, waitingFor, error) => this.emit('settleDelayed', { ...refOf(attempt), waitingFor, error }),
+      onDeadLettered: (attempt, exchange, reason, error) =>
+        this.emit('deadLettered', { ...refOf(attempt), exchange, reason, error }),
+    })
+  }
+
+  get state(): WorkerState {
+    return this.#life.state
+  }
+
+  /** Registers the handler of a task. Before `start()`; one handler for each task. */
+  handle<Input, Parsed, Output>(task: Task<Input, Parsed, Output>, handler: Handler<Parsed, Output>): this {
+    if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
+    if (this.#handlers.has(task.name)) {
+      throw new OptionsError('worker.handle', [`expected one handler for each task, got a second for ${task.name}`])
+    }
+    // The map holds handlers of all types; each is only ever called with input that its own task's schema let through.
+    this.#handlers.set(task.name, { task: task as Task, handler: handler as Handler })
+    return this
+  }
+
+  /**
+   * Declares and consumes. Resolves when every queue is taken up, or is away and will be taken up by itself later
+   * (`consumerState` says which). Throws `QueueMismatchError`, `AccessRefusedError`, `OptionsError`.
+   */
+  async start(): Promise<void> {
+    if (this.#handlers.size === 0) throw new OptionsError('worker.start', ['expected handle() to be called first'])
+    this.#life.to('starting')
+    const { consuming } = this.#dependencies
+    const tasks = [...this.#handlers.values()].map(({ task }) => task)
+    const plan = planService(this.service, tasks)
+    this.#consumers = plan.bindings.map((binding) => this.#consumer(consuming, plan, binding))
+    try {
+      if (consuming.state === 'idle') await consuming.open()
+      await Promise.all(this.#consumers.map((consumer) => consumer.start()))
+    } catch (error) {
+      await this.stop({ gracePeriodMs: 0 })
+      throw error
+    }
+    if (this.#life.state === 'starting') this.#life.to('running')
+  }
+
+  /** Drains and closes; see the header. Safe unstarted and twice. */
+  async stop(options: { gracePeriodMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.gracePeriodMs ?? this.#gracePeriodMs)
+    await this.#stopping
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  health(): WorkerHealth {
+    const { consuming, publishing, results } = this.#dependencies
+    const queues = this.#consumers.map(({ queue, state, reason }) => ({
+      queue,
+      state,
+      ...(reason === undefined ? {} : { reason }),
+    }))
+    const store = results === undefined ? 'none' : results.available ? 'available' : 'unavailable'
+    return {
+      ready:
+        this.#life.state === 'running' &&
+        queues.every(({ state }) => state === 'consuming') &&
+        publishing.state === 'open' &&
+        store !== 'unavailable',
+      state: this.#life.state,
+      queues,
+      connections: { consume: consuming.state, publish: publishing.state },
+      store,
+      running: this.#running,
+      held: this.#ready.length + this.#active.size,
+    }
+  }
+
+  #consumer(
+    broker: Broker,
+    plan: ReturnType<typeof planService>,
+    binding: { queue: string; exchange: string; routingKey: string },
+  ): Consumer {
+    const consumer = new Consumer(broker, {
+      declaration: {
+        exchange: { name: binding.exchange, type: 'topic' },
+        queue: plan.queues.find(({ name }) => name === binding.queue) ?? { name: binding.queue, type: 'quorum' },
+        binding,
+      },
+      prefetch: this.prefetch,
+      retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
+      retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
+    })
+    consumer.on('state', (event) => this.emit('consumerState', event))
+    consumer.on('delivery', (delivery) => this.#receive(delivery))
+    consumer.on('lost', ({ generation }) => this.#lose(consumer, generation))
+    return consumer
+  }
+
+  #receive(delivery: Delivery): void {
+    if (this.#life.in('draining', 'stopped')) {
+      delivery.consumer.giveBack(delivery)
+      return
+    }
+    this.#ready.push(delivery)
+    this.#pump()
+  }
+
+  #pump(): void {
+    while (this.#running < this.concurrency && this.#life.in('starting', 'running')) {
+      const delivery = this.#ready.shift()
+      if (delivery === undefined) return
+      void this.#attempt(delivery)
+    }
+  }
+
+  async #attempt(delivery: Delivery): Promise<void> {
+    const { results, log } = this.#dependencies
+    const attempt = new Attempt(delivery, { handlers: this.#handlers, results, log })
+    this.#active.add(attempt)
+    this.#running++
+    this.emit('attemptStarted', { ...refOf(attempt), redelivered: attempt.redelivered })
+    const outcome = await attempt.run()
+    // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
+    this.#running--
+    const error = 'error' in outcome ? { error: outcome.error } : {}
+    this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs: attempt.durationMs, ...error })
+    this.#pump()
+    const finishedAt = performance.now()
+    const settled = await this.#settler.settle(attempt, outcome)
+    this.#active.delete(attempt)
+    const settleMs = performance.now() - finishedAt
+    this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
+    if (this.#active.size === 0) this.#idle?.()
+  }
+
+  /** A channel died: RabbitMQ has given its messages to others already. */
+  #lose(consumer: Consumer, generation: number): void {
+    const gone = (delivery: Delivery): boolean => delivery.consumer === consumer && delivery.generation <= generation
+    this.#ready = this.#ready.filter((delivery) => !gone(delivery))
+    for (const attempt of this.#active) {
+      if (gone(attempt.delivery)) attempt.release(new ClosedError(`The channel that delivered ${attempt.id}`))
+    }
+  }
+
+  async #stop(gracePeriodMs: number): Promise<void> {
+    if (this.#life.state === 'idle') return this.#life.to('stopped')
+    this.#life.to('draining')
+    const cancelled = Promise.all(this.#consumers.map((consumer) => consumer.drain()))
+    for (const delivery of this.#ready.splice(0)) delivery.consumer.giveBack(delivery)
+    await cancelled
+    if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
+    for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))
+    await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
+    await this.#dependencies.onStopped(this)
+    this.#life.to('stopped')
+  }
+
+  async #untilIdle(patienceMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+      timer = setTimeout(resolve, patienceMs)
+    })
+    clearTimeout(timer)
+    this.#idle = undefined
+  }
+}
+
+function refOf(attempt: Attempt): { id: string; task: string; queue: string; number: number } {
+  return { id: attempt.id, task: attempt.task, queue: attempt.queue, number: attempt.number }
+}
