@@ -7,11 +7,10 @@ for `user.python.*`: the same declarations that Warren makes, so that either may
 once it consumes; SIGTERM stops it after the task in hand.
 
 Tasks: `user.python.greet(name)` returns, `user.python.fail(reason)` raises, `user.python.request()` returns what the
-worker understood of the message, `user.python.hang(seconds)` sleeps.
+worker understood of the message.
 """
 import argparse
 import sys
-import time
 
 from celery import Celery
 from celery.signals import worker_ready
@@ -57,11 +56,6 @@ def request(self, **kwargs):
         'id': got.id, 'rootId': got.root_id, 'parentId': got.parent_id, 'retries': got.retries, 'origin': got.origin,
         'correlationId': got.correlation_id, 'timelimit': got.timelimit, 'expires': got.expires, 'kwargs': kwargs,
     }
-
-
-@app.task(name='user.python.hang')
-def hang(seconds):
-    time.sleep(seconds)
 
 
 @worker_ready.connect
