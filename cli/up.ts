@@ -109,7 +109,7 @@ async function burst(cluster: Cluster, signal: AbortSignal, show: (line: string)
   const { runClient } = await import('../demo/client.js')
   const { connect } = await import('../src/index.js')
   const { results } = cluster.addresses
-  const warren = await connect({ broker: cluster.brokerUrl('client'), results, name: 'first-burst' })
+  const warren = await connect({ broker: cluster.brokerUrl('client'), results, name: 'first-burst', logger: false })
   try {
     show('\nA first burst: 50 accounts and 50 invoices of 0.05 s each')
     const run = (quorum: boolean) => {

@@ -7,11 +7,11 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { connect, textOf, type Warren, WarrenError } from '../src/index.js'
+import { connect, type Logger, type Task, textOf, type Warren, WarrenError } from '../src/index.js'
 import { CLIENT_HELP, type ClientOptions, parseClientArguments } from './clientArguments.js'
 import { accountInput, durations, invoiceInput } from './payloads.js'
 import { Progress, type ProgressStream } from './progress.js'
-import { ResultWatch, type Watchable } from './resultWatch.js'
+import { ResultWatch } from './resultWatch.js'
 import { createAccount, createInvoice } from './tasks.js'
 
 /** How long no result may come before the client says that none will: twice the demo's one-minute TTL. */
@@ -20,6 +20,8 @@ const STALL_MS = 120_000
 const GIVE_UP_MS = 150_000
 /** How many results `--repeat-after` keeps waiting for; the oldest beyond it count as unanswered. */
 const MAX_OPEN = 200_000
+/** How long the end waits for a broker or store that does not answer. */
+const CLOSE_MS = 2_000
 /** How many distinct errors are kept apart; the rest are counted together. */
 const MAX_ERRORS = 20
 
@@ -89,7 +91,9 @@ class ClientRun {
     this.#output = output
     this.#taskName = options.quorum ? createInvoice.name : createAccount.name
     this.#progress = new Progress(output.progress)
+    const task = options.quorum ? createInvoice : createAccount
     this.#watch = new ResultWatch({
+      result: (id, each) => warren.handle(task as Task, id).result({ signal: each }),
       onChange: () => this.#showProgress(),
       onError: (error) => this.#countError(error),
       ...(options.repeatAfter === undefined
@@ -146,9 +150,9 @@ class ClientRun {
     const duration = durations(seconds, random)
     const callbacks = {
       signal,
-      onSent: (handle: Watchable) => {
+      onSent: ({ id }: { readonly id: string }) => {
         this.#sent++
-        this.#watch.add(handle)
+        this.#watch.add(id)
         this.#showProgress()
       },
       onFailed: (error: unknown) => {
@@ -156,13 +160,11 @@ class ClientRun {
         this.#countError(error)
       },
     }
-    try {
-      if (quorum) await this.#warren.sendMany(createInvoice, inputs(total, round, duration, invoiceInput), callbacks)
-      else await this.#warren.sendMany(createAccount, inputs(total, round, duration, accountInput), callbacks)
-    } catch (error) {
-      // Rejects with the signal's reason when it was aborted: everything sent so far is counted.
-      if (!signal.aborted) throw error
-    }
+    const sending = quorum
+      ? this.#warren.sendMany(createInvoice, inputs(total, round, duration, invoiceInput), callbacks)
+      : this.#warren.sendMany(createAccount, inputs(total, round, duration, accountInput), callbacks)
+    // After Ctrl-C it waits for the confirms of what is in flight: a broker that is away must not hold up the end.
+    await Promise.race([sending, aborted(signal).then(() => wait(CLOSE_MS, undefined, { ref: false }))])
     this.#sendSeconds = secondsSince(this.#start)
     this.#reportRound(round)
   }
@@ -310,7 +312,7 @@ export async function client(
       options.broker !== undefined && options.results !== undefined
         ? { broker: options.broker, results: options.results }
         : { ...(await addresses(options.dir)), ...definedOf(options) }
-    const connecting = connect({ broker, results, name: 'demo-client' })
+    const connecting = connect({ broker, results, name: 'demo-client', logger: notices() })
     connecting.catch(() => {})
     const opened = await Promise.race([connecting, aborted(abort.signal)])
     if (opened === undefined) return 1
@@ -322,9 +324,21 @@ export async function client(
     if (process.env.WARREN_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`)
     return 1
   } finally {
-    await warren?.close()
+    if (warren !== undefined) await Promise.race([warren.close(), wait(CLOSE_MS, undefined, { ref: false })])
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
+}
+
+/** A connection that is lost, blocked or back is one line on stderr; what goes as it should is none. */
+function notices(): Logger {
+  let troubled = false
+  const line = (message: string) => process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[2K' : ''}${message}\n`)
+  const trouble = (_fields: object, message: string) => {
+    troubled = true
+    line(message)
+  }
+  const recovery = (_fields: object, message: string) => troubled && line(message)
+  return { debug: () => {}, info: recovery, warn: trouble, error: trouble }
 }
 
 function definedOf({ broker, results }: ClientOptions): Partial<ClientAddresses> {

@@ -1,22 +1,19 @@
 /**
  * Watches for the results of any number of tasks in bounded memory.
  *
- * At most `windowSize` results are awaited at once, oldest first; the handles behind them wait in line. Tasks end nearly
+ * At most `windowSize` results are awaited at once, oldest first; the ids behind them wait in line. Tasks end nearly
  * in the order of their sending, so the window moves along with the workers. When nothing in it moves while others wait
  * in line (their messages may have expired), the window goes to the end of the line and the next ones come in: results
  * are kept in the store, so one that arrived unwatched is found when its turn comes.
  *
- * Promises: every handle is counted once, as `succeeded`, `failed` or `unanswered`, or is still `open`.
+ * Promises: every id is counted once, as `succeeded`, `failed` or `unanswered`, or is still `open`.
  */
 import { setMaxListeners } from 'node:events'
-
-/** What is needed of a handle of the library. */
-export interface Watchable {
-  readonly id: string
-  result(options?: { signal?: AbortSignal }): Promise<unknown>
-}
+import { IdLine, type LineEntry } from './idLine.js'
 
 export interface ResultWatchOptions {
+  /** Waits for one task's result until the signal: `warren.handle(task, id).result({ signal })`. */
+  readonly result: (id: string, signal: AbortSignal) => Promise<unknown>
   readonly windowSize?: number
   /** Count a result as unanswered when it has not come this long after `add`. Default: never. */
   readonly giveUpMs?: number
@@ -30,22 +27,16 @@ export interface ResultWatchOptions {
   readonly onError?: (error: unknown) => void
 }
 
-interface Entry {
-  readonly handle: Watchable
-  readonly addedAt: number
-}
-
 export class ResultWatch {
+  readonly #result: ResultWatchOptions['result']
   readonly #windowSize: number
   readonly #giveUpMs: number
   readonly #maxOpen: number
   readonly #turnAfterMs: number
   readonly #onChange: () => void
   readonly #onError: (error: unknown) => void
-  /** Read from `#head` on; cut now and then, so that taking the first one moves nothing. */
-  #line: Entry[] = []
-  #head = 0
-  readonly #window = new Set<Entry>()
+  readonly #line = new IdLine()
+  readonly #window = new Set<LineEntry>()
   /** One signal for the whole window. Adding a listener walks all of them, which keeps the window small. */
   #turn = newTurn()
   #timer: NodeJS.Timeout | undefined
@@ -57,7 +48,8 @@ export class ResultWatch {
   /** When the last result came, in milliseconds since 1970. */
   lastResultAt = Date.now()
 
-  constructor(options: ResultWatchOptions = {}) {
+  constructor(options: ResultWatchOptions) {
+    this.#result = options.result
     this.#windowSize = options.windowSize ?? 2_000
     this.#giveUpMs = options.giveUpMs ?? Number.POSITIVE_INFINITY
     this.#maxOpen = options.maxOpen ?? Number.POSITIVE_INFINITY
@@ -68,19 +60,19 @@ export class ResultWatch {
 
   /** How many results are awaited or wait in line. */
   get open(): number {
-    return this.#window.size + this.#line.length - this.#head
+    return this.#window.size + this.#line.size
   }
 
   get ended(): number {
     return this.succeeded + this.failed + this.unanswered
   }
 
-  add(handle: Watchable): void {
+  add(id: string): void {
     if (this.#closed) return
-    const entry = { handle, addedAt: Date.now() }
+    const entry = { id, addedAt: Date.now() }
     if (this.#window.size < this.#windowSize) this.#await(entry)
     else this.#line.push(entry)
-    if (this.open > this.#maxOpen && this.#takeNext() !== undefined) this.#count('unanswered')
+    if (this.open > this.#maxOpen && this.#line.shift() !== undefined) this.#count('unanswered')
     this.#timer ??= setInterval(() => this.#tick(), this.#turnAfterMs)
   }
 
@@ -96,22 +88,22 @@ export class ResultWatch {
     this.#turn.abort()
   }
 
-  #await(entry: Entry): void {
+  #await(entry: LineEntry): void {
     const { signal } = this.#turn
     this.#window.add(entry)
-    entry.handle.result({ signal }).then(
+    this.#result(entry.id, signal).then(
       () => this.#ended(entry, signal, 'succeeded'),
       (error: unknown) => this.#ended(entry, signal, 'failed', error),
     )
   }
 
-  #ended(entry: Entry, signal: AbortSignal, how: 'succeeded' | 'failed', error?: unknown): void {
+  #ended(entry: LineEntry, signal: AbortSignal, how: 'succeeded' | 'failed', error?: unknown): void {
     // The window has turned, or watching is over: this result is found again in its next turn, and counted there.
     if (signal.aborted) return
     this.#window.delete(entry)
     this.lastResultAt = Date.now()
     if (how === 'failed') this.#onError(error)
-    const next = this.#takeNext()
+    const next = this.#line.shift()
     if (next !== undefined) this.#await(next)
     this.#count(how)
   }
@@ -127,20 +119,9 @@ export class ResultWatch {
     for (const resolve of idle) resolve()
   }
 
-  #takeNext(): Entry | undefined {
-    const next = this.#line[this.#head]
-    if (next === undefined) return undefined
-    this.#head++
-    if (this.#head > 10_000 && this.#head * 2 > this.#line.length) {
-      this.#line = this.#line.slice(this.#head)
-      this.#head = 0
-    }
-    return next
-  }
-
   #tick(): void {
     const now = Date.now()
-    const stuck = this.#head < this.#line.length && now - this.lastResultAt >= this.#turnAfterMs
+    const stuck = this.#line.size > 0 && now - this.lastResultAt >= this.#turnAfterMs
     const [oldest] = this.#window
     const overdue = oldest !== undefined && now - oldest.addedAt >= this.#giveUpMs
     if (stuck || overdue) this.#turnWindow(now)
@@ -154,7 +135,7 @@ export class ResultWatch {
     const overdue = turned.filter(({ addedAt }) => now - addedAt >= this.#giveUpMs)
     for (const entry of turned) if (now - entry.addedAt < this.#giveUpMs) this.#line.push(entry)
     while (this.#window.size < this.#windowSize) {
-      const next = this.#takeNext()
+      const next = this.#line.shift()
       if (next === undefined) break
       this.#await(next)
     }

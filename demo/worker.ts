@@ -7,8 +7,8 @@
  */
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { type Logger, pino } from 'pino'
-import { connect, serveWorker, textOf, type Warren, type Worker } from '../src/index.js'
+import { pino } from 'pino'
+import { connect, serveWorker, textOf, type Worker } from '../src/index.js'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
 import { SERVICE } from './tasks.js'
@@ -63,7 +63,7 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
     name: env.WARREN_WORKER_NAME || `${hostname()}-${process.pid}`,
     httpPort: integer('WARREN_HTTP_PORT', 0, 65_535),
     concurrency: integer('WARREN_CONCURRENCY', 1, 10_000),
-    prefetch: integer('WARREN_PREFETCH', 1, 65_535),
+    prefetch: integer('WARREN_PREFETCH', 1, 2_000),
     gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
     ledgerFolder: env.WARREN_LEDGER_DIR || undefined,
     logLevel,
@@ -87,20 +87,17 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
   // Undone in reverse order, whatever happens. Node 20 has no AsyncDisposableStack.
   const undo: (() => unknown)[] = []
   try {
-    const connecting = connect({ broker: settings.broker, results: settings.results, name: settings.name })
+    const connecting = connect({ broker: settings.broker, results: settings.results, name: settings.name, logger: log })
     // A signal while connecting has nothing to drain.
     const warren = await Promise.race([connecting, stop])
     if (typeof warren === 'string') return 0
     undo.push(() => warren.close())
-    logConnections(warren, log)
     const worker = warren.worker({
       service: SERVICE,
-      name: settings.name,
       ...given('concurrency', settings.concurrency),
       ...given('prefetch', settings.prefetch),
       ...given('gracePeriodMs', settings.gracePeriodMs),
     })
-    logWork(worker, log)
     addHandlers(worker, settings.name)
     if (settings.ledgerFolder !== undefined) {
       const ledger = openLedger(settings.ledgerFolder, settings.name)
@@ -115,7 +112,7 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
     await worker.start()
     log.info('Ready')
     await stop
-    await worker.stop(given('gracePeriodMs', settings.gracePeriodMs))
+    await worker.stop()
     log.info('Stopped')
     return 0
   } catch (error) {
@@ -143,25 +140,6 @@ function stopSignal(onFirst: (signal: string) => void): Promise<string> {
       })
     }
   })
-}
-
-/** What an operator wants to read about the connections: each change of state, alarms, the store coming and going. */
-function logConnections(warren: Warren, log: Logger): void {
-  warren.on('connectionState', (event) => log.info(event, 'Connection %s is %s', event.role, event.state))
-  warren.on('blocked', (event) => log.warn(event, 'The broker blocks publishers'))
-  warren.on('unblocked', (event) => log.info(event, 'The broker takes messages again'))
-  warren.on('storeState', (event) =>
-    log[event.state === 'available' ? 'info' : 'warn'](event, 'Result store is %s', event.state),
-  )
-}
-
-/** Queues taken up and lost at `info` and `warn`; single tasks only at `debug`, dead letters at `warn`. */
-function logWork(worker: Worker, log: Logger): void {
-  worker.on('consumerState', (event) =>
-    log[event.state === 'waiting' ? 'warn' : 'info'](event, 'Queue %s: %s', event.queue, event.state),
-  )
-  worker.on('deadLettered', ({ error, ...event }) => log.warn({ ...event, error: textOf(error) }, 'Dead-lettered'))
-  worker.on('attemptSettled', (event) => log.debug(event, 'Settled'))
 }
 
 function record(worker: Worker, ledger: Ledger): void {
