@@ -1,0 +1,120 @@
+/**
+ * One RabbitMQ node: its generated configuration and how it is started.
+ *
+ * How the three become one cluster: at the first start node 1 forms it alone, and nodes 2 and 3, started at the same
+ * time, find it by peer discovery and join as soon as it is up. From then on each knows its peers from its own data,
+ * and peer discovery plays no part.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { demoDefinitions } from '../demo/topology.js'
+import type { Binaries } from './binaries.js'
+import { erlangEnv, erlangNode } from './erlang.js'
+import { configFile } from './folder.js'
+import type { ProcessDefinition } from './managedProcess.js'
+import type { Management } from './management.js'
+import { LOOPBACK, ports } from './ports.js'
+import type { Settings } from './settings.js'
+
+export const nodeName = (node: number): string => `rabbitmq-${node}`
+
+export function rabbitmqNode(
+  settings: Settings,
+  binaries: Binaries,
+  node: number,
+  management: Management,
+): ProcessDefinition {
+  const { folder, ports: plan } = settings
+  const name = nodeName(node)
+  return {
+    name,
+    kind: 'rabbitmq',
+    ports: [
+      ports.nodeAmqp(plan, node),
+      ports.nodeDistribution(plan, node),
+      ports.nodeManagement(plan, node),
+      ports.nodeMetrics(plan, node),
+    ],
+    logFile: folder.log(name),
+    pidFile: folder.pidFile(name),
+    launch: () => {
+      writeFiles(settings, binaries, node)
+      return { command: binaries.rabbitmqServer, args: [], env: nodeEnv(settings, node), cwd: folder.of(name) }
+    },
+    ready: (signal) => management.nodeReady(node, signal),
+    // A node with old data waits for its peers, which somebody may be starting one by one.
+    readyTimeoutMs: 120_000,
+    stopTimeoutMs: 30_000,
+    supervised: false,
+  }
+}
+
+/** Few threads and no busy waiting: three nodes, HAProxy, the store and the workers share a laptop. */
+const ERLANG_ARGS = [
+  '+S 2:2 +SDio 8 +A 8 +sbwt none +sbwtdcpu none +sbwtdio none',
+  '-start_epmd false',
+  '-kernel inet_dist_use_interface {127,0,0,1}',
+  // A frozen peer counts as gone after 7.5 to 12.5 s instead of 45 to 75; until then declares may hang.
+  '-kernel net_ticktime 10',
+].join(' ')
+
+function nodeEnv(settings: Settings, node: number): NodeJS.ProcessEnv {
+  const { folder, ports: plan } = settings
+  const own = (...path: string[]) => folder.of(nodeName(node), ...path)
+  return {
+    ...erlangEnv(settings),
+    // Makes the start script replace itself with the Erlang machine, so that the pid is the node's own.
+    detached: '1',
+    RABBITMQ_NODENAME: erlangNode(node),
+    RABBITMQ_DIST_PORT: String(ports.nodeDistribution(plan, node)),
+    RABBITMQ_CONFIG_FILE: own('rabbitmq.conf'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: own('advanced.config'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: own('enabled_plugins'),
+    RABBITMQ_MNESIA_BASE: own('data'),
+    RABBITMQ_MNESIA_DIR: own('data', 'node'),
+    RABBITMQ_PLUGINS_EXPAND_DIR: own('plugins-expand'),
+    RABBITMQ_LOG_BASE: own('logs'),
+    RABBITMQ_LOGS: '-',
+    RABBITMQ_PID_FILE: own('rabbitmq.pid'),
+    RABBITMQ_GENERATED_CONFIG_DIR: own('config'),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: ERLANG_ARGS,
+  }
+}
+
+function writeFiles(settings: Settings, { rabbitmqVersion }: Binaries, node: number): void {
+  const own = (file: string) => settings.folder.of(nodeName(node), file)
+  mkdirSync(settings.folder.of(nodeName(node)), { recursive: true, mode: 0o700 })
+  const shared = readFileSync(configFile('rabbitmq', 'rabbitmq.conf'), 'utf8')
+  const generated = nodeConfig(settings, rabbitmqVersion, node).join('\n')
+  writeFileSync(own('rabbitmq.conf'), `${shared}\n# Added by the local cluster for ${nodeName(node)}.\n${generated}\n`)
+  writeFileSync(own('enabled_plugins'), '[rabbitmq_management,rabbitmq_prometheus].\n')
+  // Only what needs no other node: a dead-letter queue that is declared while one node is up stays with one member.
+  // Loaded at each start, so that a changed password takes effect.
+  const { vhosts, users, permissions } = demoDefinitions(settings.env)
+  writeFileSync(own('users.json'), JSON.stringify({ vhosts, users, permissions }, undefined, 2), { mode: 0o600 })
+}
+
+function nodeConfig(settings: Settings, [major, minor]: Binaries['rabbitmqVersion'], node: number): string[] {
+  const { folder, ports: plan } = settings
+  return [
+    `listeners.tcp.local = ${LOOPBACK}:${ports.nodeAmqp(plan, node)}`,
+    `management.tcp.ip = ${LOOPBACK}`,
+    `management.tcp.port = ${ports.nodeManagement(plan, node)}`,
+    `prometheus.tcp.ip = ${LOOPBACK}`,
+    `prometheus.tcp.port = ${ports.nodeMetrics(plan, node)}`,
+    `load_definitions = ${folder.of(nodeName(node), 'users.json')}`,
+    'cluster_name = warren',
+    ...(node === 1
+      ? []
+      : [
+          'cluster_formation.peer_discovery_backend = classic_config',
+          `cluster_formation.classic_config.nodes.1 = ${erlangNode(1)}`,
+          `cluster_formation.classic_config.nodes.2 = ${erlangNode(node)}`,
+          // Node 1 is starting at this moment; a node that gives up on it would form a cluster of its own.
+          'cluster_formation.discovery_retry_limit = 240',
+          'cluster_formation.discovery_retry_interval = 250',
+        ]),
+    // The metadata store of 3.x, and of 4.x unless Khepri is on, heals only in this mode once a frozen node comes back.
+    ...(major < 4 || (major === 4 && minor < 3) ? ['cluster_partition_handling = pause_minority'] : []),
+    ...(major < 4 ? ['queue_master_locator = min-masters'] : []),
+  ]
+}
