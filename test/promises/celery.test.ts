@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, TaskFailedError, type Warren } from '../../src/index.js'
 import { clusterUrls } from '../support/cluster.js'
@@ -15,6 +15,9 @@ import { clusterUrls } from '../support/cluster.js'
 /** Debian's own: another Python on the PATH would not see Debian's python3-celery. */
 const PYTHON = '/usr/bin/python3'
 const script = (name: string): string => fileURLToPath(new URL(`../support/python/${name}`, import.meta.url))
+
+// Python takes seconds to import Celery on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 
 const urls = clusterUrls()
 const addresses = ['--broker', urls.broker, '--results', urls.results] as const
@@ -145,7 +148,7 @@ describe('A Warren producer', () => {
     const lines = createInterface({ input: python.stdout as NonNullable<typeof python.stdout> })
     const [line] = (await Promise.race([once(lines, 'line'), once(python, 'exit')])) as [unknown]
     if (line !== 'ready') throw new Error(`The Python worker did not start (${String(line)}):\n${log}`)
-  }, 30_000)
+  })
 
   afterAll(async () => {
     if (python.exitCode !== null) return
