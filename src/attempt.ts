@@ -62,6 +62,7 @@ export class Attempt {
   readonly #republished: boolean
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
+  #endedAt: number | undefined
   readonly #envelope: Envelope | undefined
   readonly #undecodable: MessageError | undefined
   #controller: AbortController | undefined
@@ -115,8 +116,14 @@ export class Attempt {
     return this.delivery.consumer.queue
   }
 
+  /** Whether the handler still runs; afterwards the attempt is being settled. */
+  get running(): boolean {
+    return this.#endedAt === undefined
+  }
+
+  /** How long the attempt ran, or has been running. */
   get durationMs(): number {
-    return performance.now() - this.#startedAt
+    return (this.#endedAt ?? performance.now()) - this.#startedAt
   }
 
   /**
@@ -142,6 +149,12 @@ export class Attempt {
   }
 
   async run(): Promise<Outcome> {
+    const outcome = await this.#run()
+    this.#endedAt = performance.now()
+    return outcome
+  }
+
+  async #run(): Promise<Outcome> {
     const envelope = this.#envelope
     if (envelope === undefined) return { kind: 'deadLettered', reason: 'undecodable', error: this.#undecodable }
     if (await this.#isDone(envelope)) return { kind: 'alreadyDone' }

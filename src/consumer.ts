@@ -23,7 +23,7 @@ import { Lifecycle } from './lifecycle.js'
 
 export interface ConsumerOptions {
   readonly declaration: QueueDeclaration
-  /** How many unacknowledged messages this consumer holds at most. */
+  /** How many unacknowledged messages this consumer holds at most, to begin with. */
   readonly prefetch: number
   readonly retryInitialDelayMs: number
   readonly retryMaxDelayMs: number
@@ -52,6 +52,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #channel: Channel | undefined
   #tag: string | undefined
   #generation = 0
+  #prefetch: number
+  #adjusting = false
   #failures = 0
   #retry: NodeJS.Timeout | undefined
   #reason: string | undefined
@@ -60,6 +62,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     super()
     this.#broker = broker
     this.#options = options
+    this.#prefetch = options.prefetch
     this.#life = new Lifecycle<ConsumerState>(
       `consumer of ${this.queue}`,
       'idle',
@@ -96,6 +99,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#life.state
   }
 
+  /** How many unacknowledged messages it holds at most. */
+  get prefetch(): number {
+    return this.#prefetch
+  }
+
   /** Why it is not consuming, when it is not. */
   get reason(): string | undefined {
     return this.#reason
@@ -121,6 +129,29 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (this.#channel === undefined || generation !== this.#generation) return false
     this.#channel.nack(message, false, true)
     return true
+  }
+
+  /**
+   * Changes the prefetch. AMQP fixes it when a consumer begins, so a new consumer takes over from the old one on the
+   * same channel, and what is held stays held. Does nothing while not consuming or at work on an earlier change.
+   */
+  async adjust(prefetch: number): Promise<void> {
+    const [channel, old] = [this.#channel, this.#tag]
+    if (this.#adjusting || channel === undefined || old === undefined || this.#life.state !== 'consuming') return
+    this.#adjusting = true
+    try {
+      await channel.prefetch(prefetch)
+      const tag = await this.#consume(channel)
+      this.#prefetch = prefetch
+      // Drained meanwhile: `drain` cancels the old one, and has not seen the new one.
+      const superfluous = this.#life.state === 'consuming' ? old : tag
+      if (superfluous === old) this.#tag = tag
+      await channel.cancel(superfluous)
+    } catch {
+      // The channel died, which is noticed and mended elsewhere.
+    } finally {
+      this.#adjusting = false
+    }
   }
 
   /** Takes nothing new. What is held can still be acknowledged. */
@@ -160,17 +191,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       if (this.#broker.model !== model) throw new Error('the connection was lost meanwhile')
       this.#adopt(channel)
       const opened = channel
-      await withDeadline(opened.prefetch(this.#options.prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
-      const { consumerTag } = await withDeadline(
-        opened.consume(this.queue, (message) => this.#receive(opened, message)),
-        OPEN_TIMEOUT_MS,
-        'consuming',
-      )
+      await withDeadline(opened.prefetch(this.#prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
+      const tag = await this.#consume(opened)
       if (this.#channel !== opened) throw new Error('the channel was lost meanwhile')
-      this.#tag = consumerTag
+      this.#tag = tag
       this.#failures = 0
       if (this.#life.state === 'opening') this.#life.to('consuming')
-      else await opened.cancel(consumerTag)
+      else await opened.cancel(tag)
     } catch (error) {
       if (channel !== undefined && this.#channel === channel) this.#channel = undefined
       channel?.close().catch(() => undefined)
@@ -178,6 +205,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       if (this.#life.state === 'opening') this.#waitAndRetry(explained.message)
       if (explained instanceof QueueMismatchError || explained instanceof AccessRefusedError) throw explained
     }
+  }
+
+  async #consume(channel: Channel): Promise<string> {
+    const consuming = channel.consume(this.queue, (message) => this.#receive(channel, message))
+    return (await withDeadline(consuming, OPEN_TIMEOUT_MS, 'consuming')).consumerTag
   }
 
   #explain(error: unknown): Error {

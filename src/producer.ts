@@ -260,8 +260,9 @@ export class Producer extends EventEmitter<ProducerEvents> {
         message.content,
         { ...message.properties, mandatory: true },
         (error) => {
-          // A dead channel calls back too; what it held was taken over by #loseChannel.
-          if (this.#channel === channel && outgoing.generation === generation) this.#answer(outgoing, error !== null)
+          // A channel that dies calls back too, before it emits `close`; #loseChannel then takes over what it held.
+          const mine = this.#channel === channel && outgoing.generation === generation
+          if (mine && !channelClosed(error)) this.#answer(outgoing, error !== null)
         },
       )
     } catch (error) {
@@ -360,6 +361,9 @@ export class Producer extends EventEmitter<ProducerEvents> {
     }
   }
 }
+
+/** amqplib tells a nack from a dead channel by the text alone. */
+const channelClosed = (error: unknown): boolean => error !== null && textOf(error) === 'channel closed'
 
 /** The error for a message because of which the broker closed the channel. */
 function refusal(code: number, reason: string, { id, exchange, routingKey }: Outgoing): Error {

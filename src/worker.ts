@@ -17,6 +17,7 @@ import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
 import { Lifecycle } from './lifecycle.js'
 import type { Logger } from './logging.js'
 import { checkOptions, defaults, is } from './options.js'
+import { PrefetchEstimate } from './prefetch.js'
 import type { Producer } from './producer.js'
 import type { Results } from './results.js'
 import { Settler } from './settle.js'
@@ -30,8 +31,8 @@ export interface WorkerOptions {
   readonly concurrency?: number
   /**
    * How many unacknowledged messages each queue's consumer holds at most, the running ones included. RabbitMQ advises
-   * at most 2,000 on quorum queues. A large one is fast with short tasks and unfair with long ones. Default: twice the
-   * concurrency.
+   * at most 2,000 on quorum queues. A large one is fast with short tasks and unfair with long ones. Default: it adapts,
+   * so that what is held and not running lasts about a tenth of a second.
    */
   readonly prefetch?: number
   /** How long `stop()` waits for running attempts, in milliseconds. Default 30,000. */
@@ -64,16 +65,22 @@ export interface WorkerHealth {
 /** RabbitMQ's advice for quorum queues (https://www.rabbitmq.com/docs/consumer-prefetch); AMQP itself allows 65,535. */
 const MAX_PREFETCH = 2_000
 
+/** How often the prefetch is looked at while there is work. */
+const ADAPT_MS = 200
+
 export class Worker extends EventEmitter<WorkerEvents> {
   readonly service: string
   readonly concurrency: number
-  readonly prefetch: number
+  /** Fixed by the options, or undefined: it adapts. */
+  readonly prefetch: number | undefined
   readonly #gracePeriodMs: number
   readonly #dependencies: WorkerDependencies
   readonly #life: Lifecycle<WorkerState>
   readonly #handlers = new Map<string, RegisteredHandler>()
   readonly #settler: Settler
   #consumers: Consumer[] = []
+  readonly #estimates = new Map<Consumer, PrefetchEstimate>()
+  #adapter: NodeJS.Timeout | undefined
   /** Held and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
@@ -97,7 +104,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     )
     this.service = options.service
     this.concurrency = options.concurrency ?? defaults.concurrency
-    this.prefetch = options.prefetch ?? Math.min(MAX_PREFETCH, 2 * this.concurrency)
+    this.prefetch = options.prefetch
     this.#gracePeriodMs = options.gracePeriodMs ?? defaults.gracePeriodMs
     this.#dependencies = dependencies
     this.#life = new Lifecycle<WorkerState>(
@@ -198,16 +205,18 @@ export class Worker extends EventEmitter<WorkerEvents> {
     plan: ReturnType<typeof planService>,
     binding: { queue: string; exchange: string; routingKey: string },
   ): Consumer {
+    const estimate = new PrefetchEstimate(this.concurrency)
     const consumer = new Consumer(broker, {
       declaration: {
         exchange: { name: binding.exchange, type: 'topic' },
         queue: plan.queues.find(({ name }) => name === binding.queue) ?? { name: binding.queue, type: 'quorum' },
         binding,
       },
-      prefetch: this.prefetch,
+      prefetch: this.prefetch ?? estimate.initial,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
     })
+    this.#estimates.set(consumer, estimate)
     consumer.on('state', (event) => this.emit('consumerState', event))
     consumer.on('delivery', (delivery) => this.#receive(delivery))
     consumer.on('lost', ({ generation }) => this.#lose(consumer, generation))
@@ -236,12 +245,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const attempt = new Attempt(delivery, { handlers: this.#handlers, results, log })
     this.#active.add(attempt)
     this.#running++
+    if (this.prefetch === undefined) this.#adapter ??= setInterval(() => this.#adapt(), ADAPT_MS)
     this.emit('attemptStarted', { ...refOf(attempt), redelivered: attempt.redelivered })
     const outcome = await attempt.run()
     // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
     this.#running--
     const error = 'error' in outcome ? { error: outcome.error } : {}
     this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs: attempt.durationMs, ...error })
+    this.#estimates.get(delivery.consumer)?.observe(attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
     const settled = await this.#settler.settle(attempt, outcome)
@@ -249,6 +260,35 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const settleMs = performance.now() - finishedAt
     this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
     if (this.#active.size === 0) this.#idle?.()
+  }
+
+  /** Runs while messages are held, and once more after: at rest there is no timer. */
+  #adapt(): void {
+    if (this.#active.size === 0) {
+      clearInterval(this.#adapter)
+      this.#adapter = undefined
+    }
+    for (const [consumer, estimate] of this.#estimates) {
+      let longestRunningMs = 0
+      for (const { delivery, running, durationMs } of this.#active) {
+        if (running && delivery.consumer === consumer) longestRunningMs = Math.max(longestRunningMs, durationMs)
+      }
+      const prefetch = estimate.next(consumer.prefetch, longestRunningMs)
+      if (prefetch === consumer.prefetch) continue
+      if (prefetch < consumer.prefetch) this.#giveBackBeyond(consumer, prefetch)
+      void consumer.adjust(prefetch)
+    }
+  }
+
+  /** Others may be idle while these wait behind an attempt that takes long. The newest go: the oldest come next here. */
+  #giveBackBeyond(consumer: Consumer, prefetch: number): void {
+    const keep = Math.max(0, prefetch - this.#running)
+    let kept = 0
+    this.#ready = this.#ready.filter((delivery) => {
+      if (delivery.consumer !== consumer || kept++ < keep) return true
+      consumer.giveBack(delivery)
+      return false
+    })
   }
 
   /** A channel died: RabbitMQ has given its messages to others already. */
@@ -268,6 +308,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     await cancelled
     if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
     for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))
+    clearInterval(this.#adapter)
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     await this.#dependencies.onStopped(this)
     this.#life.to('stopped')
