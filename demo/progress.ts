@@ -45,7 +45,8 @@ export class Progress {
   update(counts: ProgressCounts): void {
     const now = this.#now()
     if (now - this.#last < (this.#stream.isTTY === true ? this.#redrawMs : this.#lineMs)) return
-    const line = this.#stream.isTTY === true ? bar(counts, this.#stream.columns ?? 80) : plainLine(counts)
+    // Some terminals say that they have 0 columns.
+    const line = this.#stream.isTTY === true ? bar(counts, this.#stream.columns || 80) : plainLine(counts)
     this.#last = now
     if (line === this.#line) return
     this.#line = line
