@@ -85,10 +85,19 @@ function build() {
     [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
     'The build failed',
   )
+  removeStaleOutput()
   const main = join(ROOT, 'dist/cli/main.js')
   if (existsSync(main)) chmodSync(main, 0o755)
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, sources)
+}
+
+/** Output whose source is gone. The rest stays in place: a cluster that runs from dist is not disturbed. */
+function removeStaleOutput() {
+  for (const name of readdirSync(join(ROOT, 'dist'), { recursive: true })) {
+    const source = /^(.+?)(\.d\.ts|\.js|\.js\.map)$/.exec(name)?.[1]
+    if (source !== undefined && !existsSync(join(ROOT, `${source}.ts`))) rmSync(join(ROOT, 'dist', name))
+  }
 }
 
 /** One line that changes when any file that goes into the build is added, removed or changed. */
