@@ -19,7 +19,7 @@ export interface WorkerSettings {
   readonly name: string
   readonly httpPort: number | undefined
   readonly concurrency: number | undefined
-  readonly prefetch: number
+  readonly prefetch: number | undefined
   readonly gracePeriodMs: number | undefined
   readonly ledgerFolder: string | undefined
   readonly logLevel: string
@@ -57,16 +57,14 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
   if (!LOG_LEVELS.includes(logLevel)) {
     problems.push(`expected WARREN_LOG_LEVEL to be one of ${LOG_LEVELS.join(', ')}, got: ${logLevel}`)
   }
-  const concurrency = integer('WARREN_CONCURRENCY', 1, 10_000)
   const settings: WorkerSettings = {
     broker,
     results,
     name: env.WARREN_WORKER_NAME || `${hostname()}-${process.pid}`,
     httpPort: integer('WARREN_HTTP_PORT', 0, 65_535),
-    concurrency,
-    // Tasks of no length need more at hand than the library's default: a quorum queue refills a consumer one disk write
-    // after its acknowledgement. On two cores, 1,000 of them took 2.8 s with 2, 1.7 s with 4, 1.2 s with 16, 2.3 s with 64.
-    prefetch: integer('WARREN_PREFETCH', 1, 2_000) ?? Math.min(2_000, Math.max(16, 2 * (concurrency ?? 1))),
+    concurrency: integer('WARREN_CONCURRENCY', 1, 10_000),
+    // Left out, the library adapts it to how long attempts take.
+    prefetch: integer('WARREN_PREFETCH', 1, 2_000),
     gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
     ledgerFolder: env.WARREN_LEDGER_DIR || undefined,
     logLevel,
@@ -97,7 +95,7 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
     undo.push(() => warren.close())
     const worker = warren.worker({
       service: SERVICE,
-      prefetch: settings.prefetch,
+      ...given('prefetch', settings.prefetch),
       ...given('concurrency', settings.concurrency),
       ...given('gracePeriodMs', settings.gracePeriodMs),
     })
