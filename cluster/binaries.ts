@@ -7,6 +7,8 @@ export interface Binaries {
   readonly rabbitmqServer: string
   /** Folder with `rabbitmqctl` and `rabbitmq-queues`. */
   readonly rabbitmqTools: string
+  /** RabbitMQ's folder of plugins, where it was found. */
+  readonly rabbitmqPlugins: string | undefined
   /** As `[3, 10]`. */
   readonly rabbitmqVersion: readonly [major: number, minor: number]
   readonly epmd: string
@@ -44,22 +46,24 @@ function findRabbitmq(env: NodeJS.ProcessEnv): string | undefined {
     .find(isExecutable)
 }
 
-/** RabbitMQ's version, from the name of its main plugin folder: asking the server would cost an Erlang start. */
-function rabbitmqVersion(server: string): [number, number] {
+/** The folder with all plugins, RabbitMQ itself among them: beside the scripts, or in Debian's layout below `lib`. */
+function pluginFolder(server: string): string | undefined {
   const home = dirname(dirname(realpathSync(server)))
-  for (const folder of [join(home, 'plugins'), ...versionedHomes(home)]) {
-    const version = listed(folder)
-      .map((name) => /^rabbit-(\d+)\.(\d+)\./.exec(name))
-      .find((match) => match !== null)
-    if (version) return [Number(version[1]), Number(version[2])]
-  }
-  return [4, 0]
-}
-
-const versionedHomes = (home: string): string[] =>
-  listed(join(home, 'lib'))
+  const versioned = listed(join(home, 'lib'))
     .filter((name) => name.startsWith('rabbitmq_server-'))
     .map((name) => join(home, 'lib', name, 'plugins'))
+  return [join(home, 'plugins'), ...versioned].find((folder) =>
+    listed(folder).some((name) => name.startsWith('rabbit-')),
+  )
+}
+
+/** RabbitMQ's version, from its folder's name: asking the server would cost an Erlang start. */
+function versionIn(plugins: string | undefined): [number, number] {
+  const match = listed(plugins ?? '')
+    .map((name) => /^rabbit-(\d+)\.(\d+)\./.exec(name))
+    .find((each) => each !== null)
+  return match ? [Number(match[1]), Number(match[2])] : [4, 0]
+}
 
 function listed(folder: string): string[] {
   try {
@@ -76,10 +80,12 @@ export function findBinaries(env: NodeJS.ProcessEnv): Binaries {
   const haproxy = findExecutable('haproxy', env)
   const store = findExecutable('valkey-server', env) ?? findExecutable('redis-server', env)
   if (rabbitmqServer && epmd && haproxy && store) {
+    const rabbitmqPlugins = pluginFolder(rabbitmqServer)
     return {
       rabbitmqServer,
+      rabbitmqPlugins,
       rabbitmqTools: dirname(rabbitmqServer),
-      rabbitmqVersion: rabbitmqVersion(rabbitmqServer),
+      rabbitmqVersion: versionIn(rabbitmqPlugins),
       epmd,
       haproxy,
       store,

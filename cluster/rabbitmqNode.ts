@@ -5,7 +5,8 @@
  * time, find it by peer discovery and join as soon as it is up. From then on each knows its peers from its own data,
  * and peer discovery plays no part.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { demoDefinitions } from '../demo/topology.js'
 import type { Binaries } from './binaries.js'
 import { erlangEnv, erlangNode } from './erlang.js'
@@ -38,7 +39,12 @@ export function rabbitmqNode(
     pidFile: folder.pidFile(name),
     launch: () => {
       writeFiles(settings, binaries, node)
-      return { command: binaries.rabbitmqServer, args: [], env: nodeEnv(settings, node), cwd: folder.of(name) }
+      return {
+        command: binaries.rabbitmqServer,
+        args: [],
+        env: nodeEnv(settings, binaries, node),
+        cwd: folder.of(name),
+      }
     },
     ready: (signal) => management.nodeReady(node, signal),
     // A node with old data waits for its peers, which somebody may be starting one by one.
@@ -57,7 +63,7 @@ const ERLANG_ARGS = [
   '-kernel net_ticktime 10',
 ].join(' ')
 
-function nodeEnv(settings: Settings, node: number): NodeJS.ProcessEnv {
+function nodeEnv(settings: Settings, { rabbitmqPlugins }: Binaries, node: number): NodeJS.ProcessEnv {
   const { folder, ports: plan } = settings
   const own = (...path: string[]) => folder.of(nodeName(node), ...path)
   return {
@@ -69,6 +75,7 @@ function nodeEnv(settings: Settings, node: number): NodeJS.ProcessEnv {
     RABBITMQ_CONFIG_FILE: own('rabbitmq.conf'),
     RABBITMQ_ADVANCED_CONFIG_FILE: own('advanced.config'),
     RABBITMQ_ENABLED_PLUGINS_FILE: own('enabled_plugins'),
+    ...(rabbitmqPlugins === undefined ? {} : { RABBITMQ_PLUGINS_DIR: own('plugins') }),
     RABBITMQ_MNESIA_BASE: own('data'),
     RABBITMQ_MNESIA_DIR: own('data', 'node'),
     RABBITMQ_PLUGINS_EXPAND_DIR: own('plugins-expand'),
@@ -80,13 +87,33 @@ function nodeEnv(settings: Settings, node: number): NodeJS.ProcessEnv {
   }
 }
 
-function writeFiles(settings: Settings, { rabbitmqVersion }: Binaries, node: number): void {
+const PLUGINS = ['rabbitmq_management', 'rabbitmq_prometheus']
+/** Of all plugins called rabbitmq_…, the ones that those two and the server itself are made of. */
+const PLUGIN_PARTS = [...PLUGINS, 'rabbitmq_management_agent', 'rabbitmq_web_dispatch', 'rabbitmq_prelaunch']
+
+/**
+ * A node reads every plugin that it could load at each start, several times: with only the needed ones in sight it
+ * takes 5.6 s of CPU instead of 9.2 (3.10.8). Libraries stay, whatever they are called.
+ */
+function linkPlugins(from: string, to: string): void {
+  // Anew each time: after an update of RabbitMQ the old links lead nowhere.
+  rmSync(to, { recursive: true, force: true })
+  mkdirSync(to, { recursive: true })
+  for (const name of readdirSync(from)) {
+    const plugin = name.replace(/-[\d.].*$/, '')
+    if (plugin.startsWith('rabbitmq_') && !PLUGIN_PARTS.includes(plugin)) continue
+    symlinkSync(join(from, name), join(to, name))
+  }
+}
+
+function writeFiles(settings: Settings, { rabbitmqVersion, rabbitmqPlugins }: Binaries, node: number): void {
   const own = (file: string) => settings.folder.of(nodeName(node), file)
   mkdirSync(settings.folder.of(nodeName(node)), { recursive: true, mode: 0o700 })
   const shared = readFileSync(configFile('rabbitmq', 'rabbitmq.conf'), 'utf8')
   const generated = nodeConfig(settings, rabbitmqVersion, node).join('\n')
   writeFileSync(own('rabbitmq.conf'), `${shared}\n# Added by the local cluster for ${nodeName(node)}.\n${generated}\n`)
-  writeFileSync(own('enabled_plugins'), '[rabbitmq_management,rabbitmq_prometheus].\n')
+  writeFileSync(own('enabled_plugins'), `[${PLUGINS.join(',')}].\n`)
+  if (rabbitmqPlugins !== undefined) linkPlugins(rabbitmqPlugins, own('plugins'))
   // Only what needs no other node: a dead-letter queue that is declared while one node is up stays with one member.
   // Loaded at each start, so that a changed password takes effect.
   const { vhosts, users, permissions } = demoDefinitions(settings.env)
