@@ -135,8 +135,12 @@ export class Cluster extends EventEmitter<{
     }
     this.#set('starting')
     this.#abort = new AbortController()
-    this.#starting = this.#bringUp(this.#abort.signal)
-      .then(() => this.#set('running'))
+    const { signal } = this.#abort
+    this.#starting = this.#bringUp(signal)
+      .then(() => {
+        signal.throwIfAborted()
+        this.#set('running')
+      })
       .catch(async (problem) => {
         await this.#tearDown()
         throw problem
@@ -148,9 +152,14 @@ export class Cluster extends EventEmitter<{
   }
 
   async stop(): Promise<void> {
+    const starting = this.#starting
+    if (starting === undefined) return this.#tearDown()
+    this.#set('stopping')
     this.#abort?.abort(new ClusterError('INTERRUPTED', 'The cluster was stopped while it was starting'))
+    // What start() awaits ends early, and start() then undoes itself: it alone knows how far it came.
+    await this.#endWorkersAndServers()
+    await starting.catch(() => {})
     await this.#tearDown()
-    await this.#starting?.catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -319,17 +328,22 @@ export class Cluster extends EventEmitter<{
     this.#control?.close()
     this.#control?.closeAllConnections()
     this.#control = undefined
+    await this.#endWorkersAndServers()
+    this.#processes = []
+    this.#workers = undefined
+    if (this.#locked) releaseLock(this.#settings.folder)
+    this.#locked = false
+    this.#set('stopped')
+  }
+
+  /** In the reverse order of their start, and safe to call twice. */
+  async #endWorkersAndServers(): Promise<void> {
     await this.#workers?.stop()
     const ofKind = (...kinds: string[]) => this.#processes.filter((each) => kinds.includes(each.status().kind))
     const end = (list: ManagedProcess[]) => Promise.all(list.map((each) => each.stop()))
     await end(ofKind('prometheus', 'haproxy'))
     await end(ofKind('store', 'rabbitmq'))
     await end(ofKind('epmd'))
-    this.#processes = []
-    this.#workers = undefined
-    if (this.#locked) releaseLock(this.#settings.folder)
-    this.#locked = false
-    this.#set('stopped')
   }
 
   // ------------------------------------------------------------ parts

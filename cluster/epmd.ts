@@ -25,6 +25,7 @@ export function epmd({ folder, ports: plan }: Settings, { epmd: command }: Binar
     ready: () => accepts(port),
     readyTimeoutMs: 10_000,
     stopTimeoutMs: 2_000,
+    repeatSigterm: false,
     supervised: false,
   }
 }

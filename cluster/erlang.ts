@@ -22,11 +22,13 @@ export function erlangEnv({ folder, ports: plan }: Settings): NodeJS.ProcessEnv 
     LC_ALL: 'C.UTF-8',
     ERL_EPMD_PORT: String(ports.epmd(plan)),
     ERL_EPMD_ADDRESS: LOOPBACK,
+    // RabbitMQ starts an epmd in the background when it finds none, by way of an Erlang machine that reads this.
+    ERL_FLAGS: '-start_epmd false',
     // No crash dumps: writing one takes seconds, and the log has the reason.
     ERL_CRASH_DUMP_SECONDS: '0',
     // The file does not exist: without this the system's /etc/rabbitmq/rabbitmq-env.conf is read.
     RABBITMQ_CONF_ENV_FILE: join(folder.path, 'no-rabbitmq-env.conf'),
-    RABBITMQ_CTL_ERL_ARGS: '-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_CTL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
     RABBITMQ_CTL_DIST_PORT_MIN: String(tools.min),
     RABBITMQ_CTL_DIST_PORT_MAX: String(tools.max),
   }

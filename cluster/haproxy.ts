@@ -22,6 +22,7 @@ export function haproxy(settings: Settings, { haproxy: command }: Binaries): Pro
     },
     readyTimeoutMs: 15_000,
     stopTimeoutMs: 5_000,
+    repeatSigterm: false,
     supervised: false,
   }
 }

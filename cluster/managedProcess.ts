@@ -40,6 +40,8 @@ export interface ProcessDefinition {
   readonly readyTimeoutMs: number
   /** How long it may take to end after SIGTERM before it is killed. */
   readonly stopTimeoutMs: number
+  /** Whether to send SIGTERM again each second: an Erlang machine that has just begun to boot loses the first one. */
+  readonly repeatSigterm: boolean
   /** A supervised process that ends by itself is started again; any other stays down, so that its fault stays visible. */
   readonly supervised: boolean
 }
@@ -68,6 +70,8 @@ export interface ProcessStatus {
 }
 
 export const backoff = { initialMs: 250, maxMs: 10_000, resetAfterMs: 10_000 } as const
+
+export const SIGTERM_INTERVAL_MS = 1_000
 
 /** A log that has grown past this is put aside (`.1`) at the next start. */
 const MAX_LOG_BYTES = 20 * 1024 * 1024
@@ -160,6 +164,7 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
     // A frozen process would take the signal only after it was thawed.
     this.#signal('SIGTERM')
     this.#signal('SIGCONT')
+    const again = setInterval(() => this.#definition.repeatSigterm && this.#signal('SIGTERM'), SIGTERM_INTERVAL_MS)
     const timer = new AbortController()
     const late = delay(this.#definition.stopTimeoutMs, 'late', { signal: timer.signal }).catch(() => 'ended')
     if ((await Promise.race([this.#exited, late])) === 'late') {
@@ -167,6 +172,7 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
       await this.#exited
     }
     timer.abort()
+    clearInterval(again)
     return code
   }
 

@@ -34,6 +34,7 @@ export function prometheus(settings: Settings, command: string): ProcessDefiniti
     },
     readyTimeoutMs: 30_000,
     stopTimeoutMs: 15_000,
+    repeatSigterm: false,
     supervised: false,
   }
 }

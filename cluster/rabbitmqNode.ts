@@ -50,6 +50,7 @@ export function rabbitmqNode(
     // A node with old data waits for its peers, which somebody may be starting one by one.
     readyTimeoutMs: 120_000,
     stopTimeoutMs: 30_000,
+    repeatSigterm: true,
     supervised: false,
   }
 }
@@ -57,7 +58,6 @@ export function rabbitmqNode(
 /** Few threads and no busy waiting: three nodes, HAProxy, the store and the workers share a laptop. */
 const ERLANG_ARGS = [
   '+S 2:2 +SDio 8 +A 8 +sbwt none +sbwtdcpu none +sbwtdio none',
-  '-start_epmd false',
   '-kernel inet_dist_use_interface {127,0,0,1}',
   // A frozen peer counts as gone after 7.5 to 12.5 s instead of 45 to 75; until then declares may hang.
   '-kernel net_ticktime 10',

@@ -24,6 +24,7 @@ export function store({ folder, ports: plan }: Settings, { store: command }: Bin
     ready: (signal) => answersPing(port, signal),
     readyTimeoutMs: 30_000,
     stopTimeoutMs: 15_000,
+    repeatSigterm: false,
     supervised: false,
   }
 }

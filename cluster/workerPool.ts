@@ -126,6 +126,8 @@ function workerDefinition(settings: Settings, number: number): ProcessDefinition
     readyTimeoutMs: 30_000,
     // A little more than the grace period that the library gives attempts in hand.
     stopTimeoutMs: 40_000,
+    // Here a second SIGTERM means: end at once, without draining.
+    repeatSigterm: false,
     supervised: true,
   }
 }
