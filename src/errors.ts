@@ -263,11 +263,12 @@ export class Reject extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The text of anything that was thrown. Always a string, whatever a stranger's code throws; never throws itself. */
 export function textOf(thrown: unknown): string {
-  if (thrown instanceof AggregateError && thrown.message === '') {
-    return thrown.errors.map(textOf).join(', ')
+  try {
+    if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(textOf).join(', ')
+    return String(thrown instanceof Error ? thrown.message || thrown.name : thrown)
+  } catch {
+    return `a ${typeof thrown} that has no text`
   }
-  if (thrown instanceof Error) return thrown.message || thrown.name
-  return String(thrown)
 }
