@@ -309,7 +309,7 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
 
   #ended(reason: string, livedMs: number): void {
     if (this.#state === 'stopping') {
-      this.#set('stopped')
+      this.#set('stopped', reason)
       return
     }
     const detail = `${reason}\n${indent(this.logEnd())}`.trimEnd()

@@ -8,10 +8,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Delivery } from './consumer.js'
 import { decode, type Envelope } from './envelope.js'
-import { InputError, MessageError, OutputError, Reject, TimeLimitError, UnknownTaskError } from './errors.js'
+import {
+  DeliveryLimitError,
+  InputError,
+  MessageError,
+  OutputError,
+  Reject,
+  TimeLimitError,
+  UnknownTaskError,
+} from './errors.js'
 import type { Logger } from './logging.js'
 import { celeryHeaders, headers } from './names.js'
 import type { Outcome } from './outcome.js'
+import { wasDelivered } from './redelivery.js'
 import { encodeProgress, encodeSuccess } from './resultFormat.js'
 import type { Results } from './results.js'
 import { retryDelayMs } from './retry.js'
@@ -52,6 +61,8 @@ export interface AttemptDependencies {
   readonly handlers: ReadonlyMap<string, RegisteredHandler>
   readonly results: Results | undefined
   readonly log: Logger
+  /** How often a classic queue may hand a message out before it is dead-lettered. */
+  readonly deliveryLimit: number
 }
 
 /** What is known of a delivery when its message cannot be decoded, and more when it can. */
@@ -74,8 +85,8 @@ export class Attempt {
   constructor(delivery: Delivery, dependencies: AttemptDependencies) {
     this.delivery = delivery
     this.#dependencies = dependencies
-    const { fields, properties } = delivery.message
-    this.redelivered = fields.redelivered || Number(properties.headers?.['x-delivery-count'] ?? 0) > 0
+    const { properties } = delivery.message
+    this.redelivered = wasDelivered(delivery.message)
     this.#republished = properties.headers?.[headers.republished] === true
     try {
       this.#envelope = decode(properties, delivery.message.content)
@@ -167,6 +178,11 @@ export class Attempt {
       const error = new UnknownTaskError(envelope.task, [...this.#dependencies.handlers.keys()])
       return { kind: 'deadLettered', reason: 'unknown-task', error }
     }
+    const deliveries = await this.#deliveries(envelope)
+    if (deliveries > this.#dependencies.deliveryLimit) {
+      const error = new DeliveryLimitError(envelope.id, deliveries)
+      return { kind: 'deadLettered', reason: 'delivery-limit', error }
+    }
     try {
       if (!(await this.#isDue(envelope))) return { kind: 'returned' }
       const input = await this.#validated(registered.task, envelope)
@@ -181,6 +197,16 @@ export class Attempt {
     const { results } = this.#dependencies
     if (results === undefined || !(this.redelivered || this.#republished)) return false
     return (await results.get(envelope.id).catch(() => undefined))?.status === 'SUCCESS'
+  }
+
+  /**
+   * How often the message was handed out, as far as Warren must count it: a quorum queue counts by itself and dead-letters
+   * by its policy. Counted before the handler runs, since afterwards there may be no worker left to count.
+   */
+  async #deliveries({ id }: Envelope): Promise<number> {
+    const { results } = this.#dependencies
+    if (!this.redelivered || results === undefined || this.delivery.consumer.queueType === 'quorum') return 1
+    return 1 + (await results.countRedelivery(this.queue, id).catch(() => 0))
   }
 
   /** Celery's `eta`: the worker holds the message until then. False when the attempt was ended meanwhile. */

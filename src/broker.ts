@@ -227,7 +227,12 @@ export class Broker extends EventEmitter<BrokerEvents> {
   }
 }
 
-const accessRefused = (error: unknown): boolean => /ACCESS-REFUSED|NOT_ALLOWED|\b403\b|\b530\b/i.test(textOf(error))
+/**
+ * Whether trying again is of no use: a wrong password (403), or a virtual host that is not there or not allowed (530),
+ * of which amqplib says no more than that `connection.close` came instead of `open-ok`.
+ */
+const accessRefused = (error: unknown): boolean =>
+  /ACCESS.REFUSED|NOT.ALLOWED|Expected ConnectionOpenOk; got <ConnectionClose/i.test(textOf(error))
 
 async function hangUp(model: ChannelModel): Promise<void> {
   const patience = new AbortController()

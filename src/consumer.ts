@@ -4,7 +4,8 @@
  * tries again later, with back-off, on this queue alone. A queue that is away never disturbs another.
  *
  *     idle ─▶ opening ─▶ consuming ─▶ draining ─▶ stopped
- *                │ ▲         │ channel or connection lost, consumer cancelled by the broker
+ *                │ ▲         │▲pause, resume: paused
+ *                │ │         │ channel or connection lost, consumer cancelled by the broker
  *                ▼ │         ▼
  *               waiting ◀────┘
  *
@@ -20,6 +21,7 @@ import { declareQueue, type QueueDeclaration } from './declare.js'
 import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from './errors.js'
 import type { ConsumerState } from './events.js'
 import { Lifecycle } from './lifecycle.js'
+import type { QueueType } from './topology.js'
 
 export interface ConsumerOptions {
   readonly declaration: QueueDeclaration
@@ -54,6 +56,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #generation = 0
   #prefetch: number
   #adjusting = false
+  #pauseWanted = false
   #failures = 0
   #retry: NodeJS.Timeout | undefined
   #reason: string | undefined
@@ -69,7 +72,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       {
         idle: ['opening', 'waiting', 'stopped'],
         opening: ['consuming', 'waiting', 'draining', 'stopped'],
-        consuming: ['waiting', 'draining'],
+        consuming: ['waiting', 'paused', 'draining'],
+        paused: ['consuming', 'waiting', 'draining'],
         waiting: ['opening', 'waiting', 'draining', 'stopped'],
         draining: ['stopped'],
         stopped: [],
@@ -88,6 +92,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   get queue(): string {
     return this.#options.declaration.queue.name
+  }
+
+  get queueType(): QueueType {
+    return this.#options.declaration.queue.type
   }
 
   /** The task that its queue is for. */
@@ -152,6 +160,32 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     } finally {
       this.#adjusting = false
     }
+    if (this.#pauseWanted) await this.pause()
+  }
+
+  /** Stops taking messages for a while; what is held stays held. `resume` goes on, and so does a new channel. */
+  async pause(): Promise<void> {
+    this.#pauseWanted = true
+    const [channel, tag] = [this.#channel, this.#tag]
+    // While the prefetch is adjusted there are two consumers; it pauses when there is one again.
+    if (this.#life.state !== 'consuming' || this.#adjusting || channel === undefined || tag === undefined) return
+    this.#life.to('paused')
+    this.#tag = undefined
+    await channel.cancel(tag).catch(() => undefined)
+  }
+
+  async resume(): Promise<void> {
+    this.#pauseWanted = false
+    const channel = this.#channel
+    if (this.#life.state !== 'paused' || channel === undefined) return
+    this.#life.to('consuming')
+    try {
+      const tag = await this.#consume(channel)
+      if (this.#channel === channel) this.#tag = tag
+    } catch {
+      // The channel died, which is noticed and mended elsewhere.
+    }
+    if (this.#pauseWanted) await this.pause()
   }
 
   /** Takes nothing new. What is held can still be acknowledged. */
@@ -244,8 +278,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (channel === undefined || channel !== this.#channel) return
     this.#channel = undefined
     this.#tag = undefined
+    this.#pauseWanted = false
     this.emit('lost', { generation: this.#generation })
-    if (this.#life.state === 'consuming') this.#waitAndRetry(reason)
+    if (this.#life.in('consuming', 'paused')) this.#waitAndRetry(reason)
   }
 
   #waitAndRetry(reason: string): void {

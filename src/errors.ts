@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'TASK_FAILED'
   | 'RESULT_TIMEOUT'
   | 'TIME_LIMIT'
+  | 'DELIVERY_LIMIT'
   | 'CLOSED'
 
 export class WarrenError extends Error {
@@ -245,6 +246,16 @@ export class ResultTimeoutError extends WarrenError {
 export class TimeLimitError extends WarrenError {
   constructor(task: string, timeoutMs: number) {
     super('TIME_LIMIT', `An attempt at ${task} passed its time limit of ${timeoutMs} ms`)
+  }
+}
+
+/** A message was handed out again and again without an attempt ever ending: it may kill every worker it meets. */
+export class DeliveryLimitError extends WarrenError {
+  constructor(id: string, deliveries: number) {
+    super(
+      'DELIVERY_LIMIT',
+      `Message ${id} was handed out ${deliveries} times and no attempt ended: it may kill every worker it meets. Look at the workers' exits before it is sent again.`,
+    )
   }
 }
 

@@ -7,7 +7,7 @@ import type { DeadLetterReason, OutcomeKind } from './outcome.js'
 /** A worker consumes over one connection and publishes over another, so that a blocked one never stops the other. */
 export type ConnectionRole = 'publish' | 'consume'
 export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
-export type ConsumerState = 'idle' | 'opening' | 'consuming' | 'waiting' | 'draining' | 'stopped'
+export type ConsumerState = 'idle' | 'opening' | 'consuming' | 'paused' | 'waiting' | 'draining' | 'stopped'
 export type WorkerState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped'
 
 /** Emitted by what `connect()` returns. */

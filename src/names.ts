@@ -28,6 +28,9 @@ export const queuePolicy = (queue: string): string => queue
 /** Celery's result key, and the name of the channel on which the result is announced. */
 export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}`
 
+/** The store's count of redeliveries of a message from a classic queue, which keeps no count itself. */
+export const deliveriesKey = (queue: string, taskId: string): string => `warren-deliveries-${queue}-${taskId}`
+
 /** The channel on which a producer hears of the results of everything it sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
 

@@ -14,6 +14,8 @@ export type DeadLetterReason =
   | 'undecodable'
   /** Its sender's `expires` has passed. */
   | 'expired'
+  /** A classic queue handed it out more often than the limit: it may kill every worker it meets. */
+  | 'delivery-limit'
 
 export type Outcome =
   | /** `result` is encoded for the store already, so that what cannot be encoded is a failed attempt. */

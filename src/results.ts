@@ -14,7 +14,7 @@ import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
 import { jittered } from './backoff.js'
 import { ClosedError, ResultTimeoutError, StoreUnreachableError, TaskFailedError, textOf } from './errors.js'
-import { isReplyChannel, replyChannel, resultKey } from './names.js'
+import { deliveriesKey, isReplyChannel, replyChannel, resultKey } from './names.js'
 import { decodeResult, isFinal, type StoredResult } from './resultFormat.js'
 
 export interface ResultsOptions {
@@ -149,12 +149,20 @@ export class Results extends EventEmitter<ResultsEvents> {
     return text === null ? undefined : decodeResult(text)
   }
 
+  /** Counts one more redelivery of a message from a classic queue, and gives the count. */
+  async countRedelivery(queue: string, id: string): Promise<number> {
+    const key = deliveriesKey(queue, id)
+    const [count] = await Promise.all([this.#commands.incr(key), this.#commands.pexpire(key, this.#options.ttlMs)])
+    return count
+  }
+
   /** Waits for a final result. Throws `ResultTimeoutError`, the signal's reason, or `ClosedError`. */
   async wait(id: string, options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<StoredResult> {
     const { timeoutMs, signal } = options
     signal?.throwIfAborted()
     if (this.#closed) throw new ClosedError('The result store')
     await this.#subscribe()
+    signal?.throwIfAborted()
     return new Promise<StoredResult>((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined
       const end = (act: () => void): void => {

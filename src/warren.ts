@@ -113,7 +113,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
    */
   async send<Input, Parsed, Output>(
     task: Task<Input, Parsed, Output>,
-    input: Input,
+    input: NoInfer<Input>,
     options: SendOptions = {},
   ): Promise<Handle<Output>> {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
@@ -150,7 +150,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
    */
   sendMany<Input, Parsed, Output>(
     task: Task<Input, Parsed, Output>,
-    inputs: Iterable<Input> | AsyncIterable<Input>,
+    inputs: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>,
     options: SendManyOptions<Output> = {},
   ): Promise<SendManySummary> {
     return sendMany((input) => this.send(task, input), inputs, this.#options.maxUnconfirmed, options)

@@ -19,10 +19,11 @@ import type { Logger } from './logging.js'
 import { checkOptions, defaults, is } from './options.js'
 import { PrefetchEstimate } from './prefetch.js'
 import type { Producer } from './producer.js'
+import { isSuspect } from './redelivery.js'
 import type { Results } from './results.js'
 import { Settler } from './settle.js'
 import type { Task } from './task.js'
-import { planService } from './topology.js'
+import { DEFAULT_DELIVERY_LIMIT, planService } from './topology.js'
 
 export interface WorkerOptions {
   /** The consumer application: the last part of its queues' names. All workers of a service share its queues. */
@@ -35,6 +36,11 @@ export interface WorkerOptions {
    * so that what is held and not running lasts about a tenth of a second.
    */
   readonly prefetch?: number
+  /**
+   * How often a classic queue may hand a message out before Warren dead-letters it; the count is kept in the result
+   * store. On a quorum queue RabbitMQ counts, and its policy's `delivery-limit` rules. Default 20.
+   */
+  readonly deliveryLimit?: number
   /** How long `stop()` waits for running attempts, in milliseconds. Default 30,000. */
   readonly gracePeriodMs?: number
 }
@@ -67,6 +73,8 @@ const MAX_PREFETCH = 2_000
 
 /** How often the prefetch is looked at while there is work. */
 const ADAPT_MS = 200
+/** After how many attempts it is looked at for the first time, however soon that is. */
+const FIRST_LOOK = 5
 
 export class Worker extends EventEmitter<WorkerEvents> {
   readonly service: string
@@ -74,6 +82,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   /** Fixed by the options, or undefined: it adapts. */
   readonly prefetch: number | undefined
   readonly #gracePeriodMs: number
+  readonly #deliveryLimit: number
   readonly #dependencies: WorkerDependencies
   readonly #life: Lifecycle<WorkerState>
   readonly #handlers = new Map<string, RegisteredHandler>()
@@ -81,8 +90,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #consumers: Consumer[] = []
   readonly #estimates = new Map<Consumer, PrefetchEstimate>()
   #adapter: NodeJS.Timeout | undefined
+  /** Attempts finished since the worker was last at rest. */
+  #finished = 0
   /** Held and not started, oldest first. */
   #ready: Delivery[] = []
+  /** Held, not started, and to be run alone: each may be the one that kills workers. In random order. */
+  #suspects: Delivery[] = []
+  /** A suspect runs, and nothing else. */
+  #alone = false
   readonly #active = new Set<Attempt>()
   #running = 0
   #stopping: Promise<void> | undefined
@@ -98,6 +113,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
         service: is.matching(/^[A-Za-z0-9_.-]{1,50}$/, 'up to 50 letters, digits, _, . and -'),
         concurrency: is.integer(1, 10_000),
         prefetch: is.integer(1, MAX_PREFETCH),
+        deliveryLimit: is.integer(1),
         gracePeriodMs: is.integer(0, 2 ** 31 - 1),
       },
       ['service'],
@@ -106,6 +122,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.concurrency = options.concurrency ?? defaults.concurrency
     this.prefetch = options.prefetch
     this.#gracePeriodMs = options.gracePeriodMs ?? defaults.gracePeriodMs
+    this.#deliveryLimit = options.deliveryLimit ?? DEFAULT_DELIVERY_LIMIT
     this.#dependencies = dependencies
     this.#life = new Lifecycle<WorkerState>(
       'worker',
@@ -188,7 +205,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     return {
       ready:
         this.#life.state === 'running' &&
-        queues.every(({ state }) => state === 'consuming') &&
+        queues.every(({ state }) => state === 'consuming' || state === 'paused') &&
         publishing.state === 'open' &&
         store !== 'unavailable',
       state: this.#life.state,
@@ -196,7 +213,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       connections: { consume: consuming.state, publish: publishing.state },
       store,
       running: this.#running,
-      held: this.#ready.length + this.#active.size,
+      held: this.#ready.length + this.#suspects.length + this.#active.size,
     }
   }
 
@@ -228,21 +245,47 @@ export class Worker extends EventEmitter<WorkerEvents> {
       delivery.consumer.giveBack(delivery)
       return
     }
-    this.#ready.push(delivery)
+    if (isSuspect(delivery.message)) {
+      // Anywhere among the others: what stands behind a killer is handed out again each time, and reaches its limit too.
+      this.#suspects.splice(Math.floor(Math.random() * (this.#suspects.length + 1)), 0, delivery)
+      for (const consumer of this.#consumers) void consumer.pause()
+    } else {
+      this.#ready.push(delivery)
+    }
     this.#pump()
   }
 
+  /** Starts what may start: first the unsuspected, `concurrency` at a time, then each suspect alone, then takes new ones. */
   #pump(): void {
-    while (this.#running < this.concurrency && this.#life.in('starting', 'running')) {
+    while (this.#running < this.concurrency && !this.#alone && this.#life.in('starting', 'running')) {
       const delivery = this.#ready.shift()
-      if (delivery === undefined) return
+      if (delivery === undefined) break
       void this.#attempt(delivery)
     }
+    if (this.#suspects.length === 0 || this.#active.size > 0 || !this.#life.in('starting', 'running')) return
+    const suspect = this.#suspects.shift() as Delivery
+    this.#alone = true
+    void this.#attempt(suspect).finally(() => {
+      this.#alone = false
+      this.#resume()
+      this.#pump()
+    })
+  }
+
+  /** Takes messages again once no suspect is left. */
+  #resume(): void {
+    if (this.#suspects.length > 0 || this.#alone) return
+    for (const consumer of this.#consumers) void consumer.resume()
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { results, log } = this.#dependencies
-    const attempt = new Attempt(delivery, { handlers: this.#handlers, results, log })
+    const attempt = new Attempt(delivery, {
+      handlers: this.#handlers,
+      results,
+      log,
+      deliveryLimit: this.#deliveryLimit,
+    })
     this.#active.add(attempt)
     this.#running++
     if (this.prefetch === undefined) this.#adapter ??= setInterval(() => this.#adapt(), ADAPT_MS)
@@ -253,13 +296,17 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const error = 'error' in outcome ? { error: outcome.error } : {}
     this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs: attempt.durationMs, ...error })
     this.#estimates.get(delivery.consumer)?.observe(attempt.durationMs)
+    // The first few say enough to leave the cautious start; from then on the timer looks.
+    if (this.prefetch === undefined && ++this.#finished === FIRST_LOOK) this.#adapt()
     this.#pump()
     const finishedAt = performance.now()
     const settled = await this.#settler.settle(attempt, outcome)
     this.#active.delete(attempt)
     const settleMs = performance.now() - finishedAt
     this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
-    if (this.#active.size === 0) this.#idle?.()
+    if (this.#active.size > 0) return
+    this.#idle?.()
+    if (this.#suspects.length > 0) this.#pump()
   }
 
   /** Runs while messages are held, and once more after: at rest there is no timer. */
@@ -267,6 +314,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#active.size === 0) {
       clearInterval(this.#adapter)
       this.#adapter = undefined
+      this.#finished = 0
     }
     for (const [consumer, estimate] of this.#estimates) {
       let longestRunningMs = 0
@@ -295,6 +343,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #lose(consumer: Consumer, generation: number): void {
     const gone = (delivery: Delivery): boolean => delivery.consumer === consumer && delivery.generation <= generation
     this.#ready = this.#ready.filter((delivery) => !gone(delivery))
+    this.#suspects = this.#suspects.filter((delivery) => !gone(delivery))
+    this.#resume()
     for (const attempt of this.#active) {
       if (gone(attempt.delivery)) attempt.release(new ClosedError(`The channel that delivered ${attempt.id}`))
     }
@@ -304,7 +354,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#life.state === 'idle') return this.#life.to('stopped')
     this.#life.to('draining')
     const cancelled = Promise.all(this.#consumers.map((consumer) => consumer.drain()))
-    for (const delivery of this.#ready.splice(0)) delivery.consumer.giveBack(delivery)
+    for (const delivery of [...this.#ready.splice(0), ...this.#suspects.splice(0)]) delivery.consumer.giveBack(delivery)
     await cancelled
     if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
     for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))

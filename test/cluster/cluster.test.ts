@@ -168,9 +168,16 @@ describe('a cluster that runs', () => {
   it('takes a frozen node out of HAProxy, and puts it back once it is thawed', async () => {
     await cluster.freezeProcess('rabbitmq-3')
     await waitFor('rabbitmq-3 out of HAProxy', front('rabbitmq-3', 'DOWN'), { timeoutMs: 10_000 })
+    // Long enough for its peers to give it up: from then on it does not simply go on where it was.
+    const givenUp: Fact = async () => {
+      const { processes } = await cluster.status()
+      const sees = processes.find(({ name }) => name === 'rabbitmq-1')?.sees ?? []
+      return sees.length === 2 ? undefined : `rabbitmq-1 sees ${sees.join(', ')}`
+    }
+    await waitFor('rabbitmq-3 given up by its peers', givenUp, { timeoutMs: 25_000 })
     await cluster.thawProcess('rabbitmq-3')
-    await waitFor('the cluster whole', whole, { timeoutMs: 40_000 })
-  }, 60_000)
+    await waitFor('the cluster whole', whole, { timeoutMs: 60_000 })
+  }, 110_000)
 
   it('shows a killed node as down, and it rejoins with its data when it is started', async () => {
     await cluster.killProcess('rabbitmq-2')

@@ -175,11 +175,11 @@ it('A redelivered message whose task is done: acknowledged without running again
   const handle = await warren.send(once, { does: ['return'] })
   await handle.result(RESULT)
   const { content, properties } = encode({ task: once.name, id: handle.id, input: { does: ['return'] } })
-  // What a producer marks when it cannot know whether its first copy arrived.
-  await publishRaw(once, content, { ...properties, headers: { ...properties.headers, [headers.republished]: true } })
   const settled = new Promise<string>((resolve) =>
     worker.on('attemptSettled', ({ id, outcome }) => id === handle.id && resolve(outcome)),
   )
+  // What a producer marks when it cannot know whether its first copy arrived.
+  await publishRaw(once, content, { ...properties, headers: { ...properties.headers, [headers.republished]: true } })
   expect(await settled).toBe('alreadyDone')
   expect(runsOf(handle.id)).toHaveLength(1)
 })

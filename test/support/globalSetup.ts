@@ -12,7 +12,8 @@ declare module 'vitest' {
   }
 }
 
-const DIR = '.warren-test'
+/** Two runs beside each other in one checkout need a folder each. */
+const DIR = process.env.WARREN_TEST_DIR || '.warren-test'
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   rmSync(DIR, { recursive: true, force: true })
