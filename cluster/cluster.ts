@@ -15,7 +15,7 @@ import { Management } from './management.js'
 import { LOOPBACK, NODE_NUMBERS, neededPorts, ports, requireFree } from './ports.js'
 import { prometheus, writeTargets } from './prometheus.js'
 import { nodeName, rabbitmqNode } from './rabbitmqNode.js'
-import { waitFor } from './readiness.js'
+import { type Fact, waitFor } from './readiness.js'
 import { type ClusterOptions, type Settings, settle } from './settings.js'
 import { store } from './store.js'
 import { WorkerPool } from './workerPool.js'
@@ -53,6 +53,8 @@ export interface ClusterStatus {
 /** Two polls of RabbitMQ and HAProxy for a status must not hold it up when a node is frozen. */
 const STATUS_TIMEOUT_MS = 1_000
 const FORMED_TIMEOUT_MS = 90_000
+/** Autoheal takes 6 to 8 s on an idle machine. */
+const REJOIN_TIMEOUT_MS = 25_000
 
 /**
  * The whole local system as one object: three RabbitMQ nodes, HAProxy, the store, Prometheus and the workers. It owns
@@ -152,10 +154,10 @@ export class Cluster extends EventEmitter<{
   }
 
   async stop(): Promise<void> {
+    this.#abort?.abort(new ClusterError('INTERRUPTED', 'The cluster was stopped while it was starting'))
     const starting = this.#starting
     if (starting === undefined) return this.#tearDown()
     this.#set('stopping')
-    this.#abort?.abort(new ClusterError('INTERRUPTED', 'The cluster was stopped while it was starting'))
     // What start() awaits ends early, and start() then undoes itself: it alone knows how far it came.
     await this.#endWorkersAndServers()
     await starting.catch(() => {})
@@ -173,7 +175,20 @@ export class Cluster extends EventEmitter<{
     await this.#find(name).stop()
   }
   freezeProcess = async (name: string): Promise<void> => this.#find(name).freeze()
-  thawProcess = async (name: string): Promise<void> => this.#find(name).thaw()
+  /** Resolves at once. A RabbitMQ node that does not find its way back to the others is restarted after a while. */
+  thawProcess = async (name: string): Promise<void> => {
+    const process = this.#find(name)
+    process.thaw()
+    if (process.status().kind === 'rabbitmq') void this.#bringBack(process).catch(() => {})
+  }
+
+  /** Runs `rabbitmqctl` against one node and gives what it prints. Slow: each call starts an Erlang machine. */
+  async rabbitmqctl(node: number, args: readonly string[]): Promise<string> {
+    if (this.#binaries === undefined) {
+      throw new ClusterError('WRONG_STATE', `Cannot run rabbitmqctl: the cluster is ${this.#state}`)
+    }
+    return runTool(this.#settings, this.#binaries, 'rabbitmqctl', node, args)
+  }
 
   /** Starts or drains workers until there are `workers` of them. No other process is touched. */
   async scale(workers: number): Promise<void> {
@@ -309,6 +324,30 @@ export class Cluster extends EventEmitter<{
         ])
       }
       await waitFor(what, full, { timeoutMs: 30_000, signal })
+    })
+  }
+
+  /**
+   * RabbitMQ's autoheal restarts a node that comes back after its peers gave it up, but now and then one stays stuck
+   * half-way, with its listeners closed (once in six times on 3.10.8). It does not recover by itself.
+   */
+  async #bringBack(node: ManagedProcess): Promise<void> {
+    const { since } = node.status()
+    const untouched = () => node.state === 'running' && node.status().since === since
+    const seen: Fact = async (signal) => {
+      if (!untouched()) return undefined
+      const others = NODE_NUMBERS.filter((each) => this.#find(nodeName(each)).state === 'running')
+      const views = await Promise.all(others.map((each) => this.#management.membership(each, signal)))
+      return views.every(({ running }) => running.includes(node.name)) ? undefined : `not all see ${node.name}`
+    }
+    const signal = this.#abort?.signal
+    const options = { timeoutMs: REJOIN_TIMEOUT_MS, intervalMs: 500, ...(signal ? { signal } : {}) }
+    await waitFor(`${node.name} back among its peers`, seen, options).catch(async (problem) => {
+      signal?.throwIfAborted()
+      if (!untouched()) return
+      this.emit('progress', `${textOf(problem)}; restarting it`)
+      await node.kill()
+      await node.start()
     })
   }
 

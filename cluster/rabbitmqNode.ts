@@ -140,8 +140,10 @@ function nodeConfig(settings: Settings, [major, minor]: Binaries['rabbitmqVersio
           'cluster_formation.discovery_retry_limit = 240',
           'cluster_formation.discovery_retry_interval = 250',
         ]),
-    // The metadata store of 3.x, and of 4.x unless Khepri is on, heals only in this mode once a frozen node comes back.
-    ...(major < 4 || (major === 4 && minor < 3) ? ['cluster_partition_handling = pause_minority'] : []),
+    // A node that was frozen past net_ticktime meets its peers again at once when it is thawed. pause_minority acts on
+    // nodes that stay away, and leaves such a one apart for good (seen on 3.10.8); autoheal restarts it. From 4.3 on
+    // there is no Mnesia to be healed.
+    ...(major < 4 || (major === 4 && minor < 3) ? ['cluster_partition_handling = autoheal'] : []),
     ...(major < 4 ? ['queue_master_locator = min-masters'] : []),
   ]
 }
