@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander'
 import { addClient } from './client.js'
 import { addDefinitions } from './definitions.js'
+import { addDrill } from './drill.js'
 import { report } from './failure.js'
 import { addProcessVerbs } from './processVerbs.js'
 import { addScale } from './scale.js'
@@ -49,11 +50,11 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
   const verdict: Verdict = (value) => {
     code = value
   }
-  for (const add of [addUp, addClient, addWorker, addStatus, addScale, addProcessVerbs, addDefinitions]) {
+  for (const add of [addUp, addClient, addWorker, addStatus, addScale, addProcessVerbs, addDefinitions, addDrill]) {
     add(program, output, verdict)
   }
   // Settings of the program reach the commands only when they are made before; these are added after.
-  for (const command of program.commands) command.copyInheritedSettings(program)
+  inherit(program)
   if (words.length === 0) {
     output.err('warren: expected a command, got nothing; see warren --help\n')
     return 2
@@ -64,6 +65,13 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     return report(error, words[0] ?? '', output.err)
+  }
+}
+
+function inherit(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent)
+    inherit(command)
   }
 }
 

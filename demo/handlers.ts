@@ -6,14 +6,21 @@ import { createAccount, createInvoice } from './tasks.js'
 
 /** Gives `worker` the demo's handlers. `name` is what their results say ran them. */
 export function addHandlers(worker: Worker, name: string): void {
-  worker.handle(createAccount, async ({ seconds }, attempt) => {
+  worker.handle(createAccount, async ({ seconds, fault }, attempt) => {
+    misbehave(fault)
     await work(seconds, attempt.signal)
     return { accountId: numberFrom('A', attempt.id), worker: name }
   })
-  worker.handle(createInvoice, async ({ seconds }, attempt) => {
+  worker.handle(createInvoice, async ({ seconds, fault }, attempt) => {
+    misbehave(fault)
     await work(seconds, attempt.signal)
     return { invoiceId: numberFrom('INV', attempt.id), worker: name }
   })
+}
+
+/** In a drill, a task may kill every worker process it meets. */
+function misbehave(fault: 'exit' | undefined): void {
+  if (fault === 'exit' && process.env.WARREN_DRILL === '1') process.kill(process.pid, 'SIGKILL')
 }
 
 /** Stands for the real work. Ends early, by throwing, when the attempt is aborted. */

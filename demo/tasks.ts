@@ -11,16 +11,19 @@ const userQueueType = process.env.WARREN_USER_QUEUE_TYPE === 'quorum' ? 'quorum'
 /** How long the handler works, in seconds. */
 const seconds = z.number().min(0).max(3600)
 
+/** Honoured by drills' workers alone (`WARREN_DRILL=1`): the task kills the worker process that runs it. */
+const fault = z.enum(['exit']).optional()
+
 export const createAccount = defineTask({
   name: 'user.account.create',
-  input: z.object({ name: z.string().min(1), email: z.email(), seconds }),
+  input: z.object({ name: z.string().min(1), email: z.email(), seconds, fault }),
   output: z.object({ accountId: z.string(), worker: z.string() }),
   queue: { type: userQueueType },
 })
 
 export const createInvoice = defineTask({
   name: 'payment.invoice.create',
-  input: z.object({ customer: z.string().min(1), amountCents: z.number().int().positive(), seconds }),
+  input: z.object({ customer: z.string().min(1), amountCents: z.number().int().positive(), seconds, fault }),
   output: z.object({ invoiceId: z.string(), worker: z.string() }),
   queue: { type: 'quorum' },
 })

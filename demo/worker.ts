@@ -21,6 +21,7 @@ export interface WorkerSettings {
   readonly concurrency: number | undefined
   readonly prefetch: number | undefined
   readonly gracePeriodMs: number | undefined
+  readonly deliveryLimit: number | undefined
   readonly ledgerFolder: string | undefined
   readonly logLevel: string
 }
@@ -66,6 +67,7 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
     // Left out, the library adapts it to how long attempts take.
     prefetch: integer('WARREN_PREFETCH', 1, 2_000),
     gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
+    deliveryLimit: integer('WARREN_DELIVERY_LIMIT', 1, 1_000_000),
     ledgerFolder: env.WARREN_LEDGER_DIR || undefined,
     logLevel,
   }
@@ -98,6 +100,7 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
       ...given('prefetch', settings.prefetch),
       ...given('concurrency', settings.concurrency),
       ...given('gracePeriodMs', settings.gracePeriodMs),
+      ...given('deliveryLimit', settings.deliveryLimit),
     })
     addHandlers(worker, settings.name)
     if (settings.ledgerFolder !== undefined) {

@@ -1,0 +1,186 @@
+/**
+ * `warren drill list|run|all`: break a cluster on purpose, and see by a ledger whether anything was lost.
+ *
+ * It runs on a cluster of its own. Ctrl-C ends the drill and stops everything that was started.
+ */
+import { writeFileSync } from 'node:fs'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Drill, DrillOutcome } from '../drills/index.js'
+import { Failure } from './failure.js'
+import type { Output, Verdict } from './program.js'
+import { table } from './table.js'
+
+interface DrillOptions {
+  readonly json?: true
+  readonly report?: string
+  readonly repeat?: number
+  readonly dir?: string
+  readonly sabotage?: 'early-ack' | 'no-confirms' | 'at-most-once'
+}
+
+export function addDrill(program: Command, output: Output, verdict: Verdict): void {
+  const drill = program
+    .command('drill')
+    .description('break a cluster on purpose, and show by a ledger that nothing was lost')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  warren drill list\n  warren drill run kill-leader\n  warren drill all --report drills.html`,
+    )
+  drill
+    .command('list')
+    .description('what drills there are, and what must hold in each')
+    .option('--json', 'print one JSON object a line')
+    .addHelpText('after', '\nExamples:\n  warren drill list\n  warren drill list --json')
+    .action(async (options: { json?: true }) => {
+      const { drills } = await import('../drills/index.js')
+      output.out(options.json ? drills.map(jsonOf).join('') : table(['DRILL', 'WHAT IT DOES'], drills.map(rowOf)))
+    })
+  options(drill.command('run').description('run drills by name').argument('<name...>', 'names as in warren drill list'))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  warren drill run kill-worker\n  warren drill run rolling-restart --repeat 20\n  warren drill run kill-worker --sabotage early-ack    shows that it can fail',
+    )
+    .action(async (names: string[], chosen: DrillOptions) => verdict(await runNamed(names, chosen, output)))
+  options(drill.command('all').description('run every drill, one after the other'))
+    .addHelpText('after', '\nExamples:\n  warren drill all --report drills.html')
+    .action(async (chosen: DrillOptions) => verdict(await runNamed(['all'], chosen, output)))
+}
+
+function options(command: Command): Command {
+  return command
+    .option('--json', 'print one JSON object for each drill; progress goes to stderr')
+    .option('--report <file>', 'write one HTML page with timelines and verdicts')
+    .option('--repeat <n>', 'run each drill so many times (default: 1)', parseRepeat)
+    .option('--dir <dir>', "folder of the drills' own cluster (default: .warren-drill)")
+    .addOption(
+      new Option('--sabotage <how>', 'break Warren on purpose, to see that the drill can fail').choices([
+        'early-ack',
+        'no-confirms',
+        'at-most-once',
+      ]),
+    )
+}
+
+export function parseRepeat(word: string): number {
+  const repeat = /^\d{1,4}$/.test(word) ? Number(word) : 0
+  if (repeat >= 1) return repeat
+  throw new InvalidArgumentError(`expected a whole number from 1 to 9999, got: ${word}`)
+}
+
+const jsonOf = ({ name, does, holds }: Drill): string => `${JSON.stringify({ name, does, holds })}\n`
+const rowOf = ({ name, does }: Drill): string[] => [name, does]
+
+async function runNamed(names: readonly string[], chosen: DrillOptions, { out, err }: Output): Promise<number> {
+  const { drills, runDrills } = await import('../drills/index.js')
+  const { didYouMean } = await import('../src/index.js')
+  const known = drills.map(({ name }) => name)
+  const picked = names.includes('all')
+    ? drills
+    : names.map((name) => {
+        const found = drills.find((each) => each.name === name)
+        if (found) return found
+        throw new Failure(`no drill is called ${name}${didYouMean(name, known)}; see warren drill list`, {
+          exitCode: 2,
+        })
+      })
+  const say = (line: string) => (chosen.json ? err : out)(`${line}\n`)
+  const interrupt = new AbortController()
+  const leave = onSignals(interrupt, say)
+  const outcomes: DrillOutcome[] = []
+  const startedAt = Date.now()
+  try {
+    await runDrills({
+      drills: picked,
+      repeat: chosen.repeat ?? 1,
+      ...(chosen.dir === undefined ? {} : { dir: chosen.dir }),
+      sabotage: chosen.sabotage,
+      signal: interrupt.signal,
+      say,
+      onOutcome: (outcome) => {
+        outcomes.push(outcome)
+        if (chosen.json) out(`${JSON.stringify(summaryOf(outcome))}\n`)
+        else out(`${verdictText(outcome)}\n`)
+      },
+    })
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error
+    say('Interrupted; everything that was started here has stopped')
+  } finally {
+    leave()
+  }
+  if (chosen.report !== undefined && outcomes.length > 0) {
+    const { reportPage } = await import('../drills/index.js')
+    writeFileSync(chosen.report, reportPage(outcomes, { startedAt, sabotage: chosen.sabotage }))
+    say(`Report: ${chosen.report}`)
+  }
+  if (!chosen.json && outcomes.length > 0) out(`\n${summaryTable(outcomes)}`)
+  const allPassed = outcomes.length > 0 && outcomes.every(({ verdict }) => verdict !== 'failed')
+  return allPassed && !interrupt.signal.aborted ? 0 : 1
+}
+
+/** The first signal ends the drills and stops what was started; a second one is the shell's business again. */
+function onSignals(interrupt: AbortController, say: (line: string) => void): () => void {
+  const onSignal = () => {
+    if (interrupt.signal.aborted) return
+    say('\nEnding the drill and stopping everything that was started')
+    interrupt.abort(new Failure('interrupted'))
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.on(signal, onSignal)
+  return () => {
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+}
+
+function summaryOf(outcome: DrillOutcome): Record<string, unknown> {
+  const { drill, verdict, reasons, remarks, seconds, plan, counts, pauses, recoveryMs } = outcome
+  return {
+    event: 'drill',
+    ...{ name: drill.name, verdict, reasons, remarks, seconds: Math.round(seconds * 10) / 10 },
+    ...{ ratePerQueue: plan.ratePerQueue, taskMs: plan.taskMs },
+    ...{ ledger: counts ?? null, longestPauseMs: pauses ?? null, recoveryMs: recoveryMs ?? null },
+  }
+}
+
+function verdictText({ verdict, reasons, remarks, counts }: DrillOutcome): string {
+  const ledger =
+    counts === undefined
+      ? ''
+      : `: ${counts.sent} sent, ${counts.confirmed} confirmed, ${counts.stored} stored, ${counts.deadLettered} dead-lettered, ${counts.lost} lost, ${counts.duplicated} run twice`
+  const lines = [`  ${verdict.toUpperCase()}${ledger}`, ...remarks.map((remark) => `    ${remark}`)]
+  return [...lines, ...reasons.map((reason) => `    ${verdict === 'skipped' ? 'because' : 'BROKEN:'} ${reason}`)].join(
+    '\n',
+  )
+}
+
+function summaryTable(outcomes: readonly DrillOutcome[]): string {
+  const pause = (ms: number | undefined) => (ms === undefined ? '' : `${(ms / 1000).toFixed(2)} s`)
+  const rows = outcomes.map(({ drill, verdict, seconds, counts, pauses, recoveryMs }) => [
+    drill.name,
+    verdict,
+    `${seconds.toFixed(0)} s`,
+    ...[counts?.confirmed, counts?.stored, counts?.deadLettered, counts?.lost, counts?.duplicated].map((n) =>
+      n === undefined ? '' : String(n),
+    ),
+    ...[pauses && Math.max(pauses.confirmed.user, pauses.confirmed.payment), pauses?.finished.payment, recoveryMs].map(
+      pause,
+    ),
+  ])
+  const head = [
+    'DRILL',
+    'VERDICT',
+    'TOOK',
+    'CONFIRMED',
+    'STORED',
+    'DEAD',
+    'LOST',
+    'TWICE',
+    'CONFIRM PAUSE',
+    'PAYMENT PAUSE',
+    'RECOVERED',
+  ]
+  const failed = outcomes.filter(({ verdict }) => verdict === 'failed').length
+  const skipped = outcomes.filter(({ verdict }) => verdict === 'skipped').length
+  const passed = outcomes.length - failed - skipped
+  return `${table(head, rows)}\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`
+}

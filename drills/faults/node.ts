@@ -1,0 +1,104 @@
+/**
+ * Faults of one RabbitMQ node, by the part it plays: leader of the payment queue, a follower, or host of the classic
+ * queue. Each node is killed, stopped or frozen, stays away for a while, and rejoins.
+ */
+import { type Drill, type Evidence, pauseOf, type Scene } from '../drill.js'
+import type { Stage } from '../stage.js'
+import { seconds } from '../verdict.js'
+
+type Way = 'kill' | 'stop' | 'freeze'
+type Part = 'leader' | 'follower' | 'classic-host'
+
+const AWAY_MS = 5_000
+/** Longer than the 12.5 s after which other nodes give up a silent one, and than HAProxy's 3 s. */
+const FROZEN_MS = 15_000
+
+const partWords: Record<Part, string> = {
+  leader: 'the node that leads the payment queue',
+  follower: 'a node that follows only',
+  'classic-host': 'the node that holds the classic queue',
+}
+
+const find: Record<Part, (stage: Stage) => Promise<string>> = {
+  leader: (stage) => stage.leader(),
+  follower: (stage) => stage.follower(),
+  'classic-host': (stage) => stage.classicHost(),
+}
+
+const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words: string) => Promise<void> }> = {
+  kill: {
+    does: 'Kills',
+    async run({ stage: { cluster }, mark, hold }, node, words) {
+      mark('fault', `Killed ${node}, ${words} (SIGKILL)`)
+      await cluster.killProcess(node)
+      await hold(AWAY_MS)
+      mark('phase', `Starting ${node} again`)
+      await cluster.startProcess(node)
+      mark('repair', `${node} is back`)
+    },
+  },
+  stop: {
+    does: 'Stops',
+    async run({ stage: { cluster }, mark, hold }, node, words) {
+      mark('fault', `Stopping ${node}, ${words} (SIGTERM)`)
+      await cluster.stopProcess(node)
+      mark('seen', `${node} has stopped`)
+      await hold(AWAY_MS)
+      mark('phase', `Starting ${node} again`)
+      await cluster.startProcess(node)
+      mark('repair', `${node} is back`)
+    },
+  },
+  freeze: {
+    does: 'Freezes',
+    async run({ stage, mark, hold, signal }, node, words) {
+      mark('fault', `Froze ${node}, ${words} (SIGSTOP)`)
+      await stage.cluster.freezeProcess(node)
+      await hold(FROZEN_MS)
+      mark('phase', `${node} goes on (SIGCONT) and finds itself left out`)
+      await stage.cluster.thawProcess(node)
+      // RabbitMQ restarts it from the inside when the others had given it up.
+      await stage.whole(signal)
+      mark('repair', `${node} is a member again`)
+    },
+  },
+}
+
+function nodeDrill(way: Way, part: Part): Drill {
+  return {
+    name: `${way}-${part}`,
+    does: `${ways[way].does} ${partWords[part]}, and lets it rejoin.`,
+    holds:
+      part === 'classic-host'
+        ? 'Payments go on; messages for the classic queue are refused or wait, and it is taken up again when its node is back.'
+        : part === 'leader'
+          ? 'The two other nodes elect a new leader and payments go on.'
+          : 'Payments go on, since two of three members are there.',
+    ...(part === 'classic-host' ? { needsClassic: true, recoverWithinMs: way === 'freeze' ? 30_000 : 10_000 } : {}),
+    async prepare({ stage }) {
+      await stage.separateLeader()
+    },
+    async fault(scene) {
+      await ways[way].run(scene, await find[part](scene.stage), partWords[part])
+    },
+    check: (evidence) => paymentsWentOn(evidence, way),
+    tell: (evidence) => [
+      `Payments: longest pause in confirms ${seconds(pauseOf(evidence, 'confirmed', 'payment'))}, in finished tasks ${seconds(pauseOf(evidence, 'finished', 'payment'))}.`,
+    ],
+  }
+}
+
+/** A frozen node is told from a slow one only by time: HAProxy takes 3 s, the other nodes up to 12.5 s. */
+const LONGEST_PAUSE_MS: Record<Way, number> = { kill: 3_000, stop: 3_000, freeze: 20_000 }
+
+function paymentsWentOn(evidence: Evidence, way: Way): string[] {
+  const limit = LONGEST_PAUSE_MS[way]
+  return (['confirmed', 'finished'] as const).flatMap((flow) => {
+    const pause = pauseOf(evidence, flow, 'payment')
+    return pause <= limit ? [] : [`payments paused for ${seconds(pause)} (${flow}), expected at most ${seconds(limit)}`]
+  })
+}
+
+export const nodeDrills: readonly Drill[] = (['leader', 'follower', 'classic-host'] as const).flatMap((part) =>
+  (['kill', 'stop', 'freeze'] as const).map((way) => nodeDrill(way, part)),
+)

@@ -1,0 +1,241 @@
+/**
+ * One drill from beginning to verdict:
+ *
+ *     whole cluster ─▶ load, until steady ─▶ fault … repair ─▶ normal rates ─▶ load ends ─▶ all accounted for ─▶ verdict
+ *
+ * A drill that throws has failed, and says with what. Whatever it left behind, `Stage.restore` mends.
+ */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ProcessChange, waitFor } from '../cluster/index.js'
+import { textOf } from '../src/index.js'
+import { holdingQueues, ResultReader, takeDeadLetters } from './broker.js'
+import { type Drill, type Evidence, type Sabotage, type Scene, SkippedError } from './drill.js'
+import { Ledger, type LedgerCounts } from './ledger.js'
+import { Load, type LoadPlan, type Sender } from './load.js'
+import { openNoConfirmsSender } from './sabotage/noConfirms.js'
+import { persist, type Stage } from './stage.js'
+import { TcpProxy } from './tcpProxy.js'
+import { type QueueKey, Timeline } from './timeline.js'
+import { judge, type Pauses, pauses, recovery, type Verdict } from './verdict.js'
+import { openWarrenSender } from './warrenSender.js'
+
+/** Within what two cores carry beside three nodes and four workers, with room to catch up. */
+export const DEFAULT_LOAD: LoadPlan = { ratePerQueue: 100, taskMs: 10 }
+
+const STEADY_TIMEOUT_MS = 20_000
+/** How long normal rates are shown before the fault and after the recovery. */
+const BEFORE_MS = 2_000
+const AFTER_MS = 1_000
+const RECOVERY_TIMEOUT_MS = 60_000
+/** Longer than `send` may take to give up. */
+const SENDS_TIMEOUT_MS = 45_000
+/** How long the rest may take once the load has ended, counted anew whenever something moves. */
+const SETTLE_TIMEOUT_MS = 30_000
+const SETTLE_MAX_MS = 150_000
+
+export interface DrillOutcome {
+  readonly drill: Drill
+  readonly verdict: Verdict
+  readonly reasons: readonly string[]
+  /** Facts in numbers that are worth knowing, and decide nothing. */
+  readonly remarks: readonly string[]
+  readonly startedAt: number
+  readonly seconds: number
+  readonly plan: LoadPlan
+  readonly counts: LedgerCounts | undefined
+  readonly pauses: Pauses | undefined
+  /** From the repair (or the fault) until rates were normal; undefined: never, or not looked at. */
+  readonly recoveryMs: number | undefined
+  readonly evidence: Evidence | undefined
+  readonly timeline: Timeline
+}
+
+export interface RunOptions {
+  readonly stage: Stage
+  readonly signal: AbortSignal
+  readonly say: (line: string) => void
+  readonly sabotage: Sabotage | undefined
+}
+
+export async function runDrill(drill: Drill, options: RunOptions): Promise<DrillOutcome> {
+  const startedAt = Date.now()
+  const timeline = new Timeline(startedAt, ({ at, kind, text }) => {
+    options.say(`  ${((at - startedAt) / 1000).toFixed(1).padStart(5)} s  ${kind === 'fault' ? 'FAULT  ' : ''}${text}`)
+  })
+  const plan = { ...DEFAULT_LOAD, ...drill.load }
+  const base = { drill, startedAt, plan, timeline }
+  const none = { counts: undefined, pauses: undefined, recoveryMs: undefined, evidence: undefined, remarks: [] }
+  const lasted = () => (Date.now() - startedAt) / 1000
+  try {
+    const { evidence, surprises } = await perform(drill, plan, timeline, options)
+    return {
+      ...base,
+      ...judge(drill, evidence, surprises),
+      seconds: lasted(),
+      counts: evidence.counts,
+      pauses: pauses(evidence),
+      recoveryMs: drill.recoverWithinMs === null ? undefined : recovery(evidence),
+      remarks: drill.tell?.(evidence) ?? [],
+      evidence,
+    }
+  } catch (problem) {
+    options.signal.throwIfAborted()
+    const verdict = problem instanceof SkippedError ? 'skipped' : 'failed'
+    return { ...base, ...none, verdict, reasons: [textOf(problem)], seconds: lasted() }
+  }
+}
+
+/** The outcome of a drill that cannot be run here: not passed. */
+export function skipped(drill: Drill, reason: string): DrillOutcome {
+  const startedAt = Date.now()
+  return {
+    ...{ drill, verdict: 'skipped', reasons: [reason], remarks: [], startedAt, seconds: 0 },
+    ...{ plan: { ...DEFAULT_LOAD, ...drill.load }, counts: undefined, pauses: undefined, recoveryMs: undefined },
+    ...{ evidence: undefined, timeline: new Timeline(startedAt) },
+  }
+}
+
+async function perform(
+  drill: Drill,
+  plan: LoadPlan,
+  timeline: Timeline,
+  { stage, signal, say, sabotage }: RunOptions,
+): Promise<{ evidence: Evidence; surprises: string[] }> {
+  timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
+  await stage.restore(signal)
+
+  const ledger = new Ledger(randomBytes(4).toString('hex'))
+  const surprises: string[] = []
+  const expectedEnds = new Set<string>()
+  const onProcess = (change: ProcessChange) => watch(change, timeline, expectedEnds, surprises)
+  const undo: (() => unknown)[] = []
+  try {
+    stage.ledgers.follow((line) => {
+      const queue = ledger.worker(line)
+      if (queue !== undefined) timeline.count('finished', queue, line.at)
+    })
+    undo.push(() => stage.ledgers.stop())
+    const through = new URL(stage.cluster.brokerUrl('client'))
+    const proxy = drill.throughProxy
+      ? await TcpProxy.open({ host: through.hostname, port: Number(through.port) })
+      : undefined
+    undo.push(() => proxy?.close())
+    const sender = await openSender(drill, proxy?.urlFor(through.href) ?? through.href, timeline, sabotage)
+    undo.push(() => sender.close())
+    const load = new Load(plan, sender, ledger, timeline)
+    undo.push(() => load.stop())
+    const marks: { faultAt?: number; repairAt?: number } = {}
+    const scene: Scene = {
+      ...{ stage, load, ledger, timeline, signal, proxy, sabotage },
+      mark: (kind, text) => {
+        const at = Date.now()
+        if (kind === 'fault') marks.faultAt ??= at
+        if (kind === 'repair') marks.repairAt = at
+        timeline.mark(kind, text, at)
+      },
+      hold: (ms) => delay(ms, undefined, { signal }),
+      until: (what, fact, timeoutMs) => waitFor(what, async () => fact(), { timeoutMs, signal }),
+      expectEnd: (...names) => {
+        for (const name of names) expectedEnds.add(name)
+      },
+    }
+    await drill.prepare?.(scene)
+
+    stage.cluster.on('process', onProcess)
+    undo.push(() => stage.cluster.off('process', onProcess))
+    timeline.mark('phase', `Load: ${plan.ratePerQueue} messages a second on each queue, ${plan.taskMs} ms of work each`)
+    const from = Date.now()
+    load.start()
+    if (drill.recoverWithinMs !== null) {
+      await scene.until('a steady load', () => timeline.short(plan.ratePerQueue, Date.now() - 500), STEADY_TIMEOUT_MS)
+    }
+    await scene.hold(BEFORE_MS)
+    await drill.fault(scene)
+    if (drill.recoverWithinMs !== null) {
+      const since = marks.repairAt ?? marks.faultAt ?? from
+      // What workers finished is read a little later than it happened.
+      const normal = () =>
+        timeline.recoveredAfter(plan.ratePerQueue, since, Date.now() - 500) === undefined
+          ? (timeline.short(plan.ratePerQueue, Date.now() - 500) ?? 'not for two seconds yet')
+          : undefined
+      // A drill whose rates never recover goes on to its verdict: the ledger may have more to say.
+      await scene.until('normal rates', normal, RECOVERY_TIMEOUT_MS).catch(() => signal.throwIfAborted())
+    }
+    await scene.hold(AFTER_MS)
+    load.stop()
+    const to = Date.now()
+    timeline.mark('phase', 'Load ends; waiting until every message is accounted for')
+    const holding = await settle(stage, ledger, signal, say)
+    stage.ledgers.read()
+    const counts = ledger.counts(holding)
+    return {
+      evidence: {
+        ...{ counts, ledger, timeline, plan, from, to },
+        ...{ faultAt: marks.faultAt, repairAt: marks.repairAt },
+      },
+      surprises,
+    }
+  } finally {
+    for (const step of undo.reverse()) await step()
+  }
+}
+
+function openSender(drill: Drill, broker: string, timeline: Timeline, sabotage: Sabotage | undefined): Promise<Sender> {
+  if (sabotage === 'no-confirms') return openNoConfirmsSender(broker)
+  const { heartbeatSeconds } = drill
+  return openWarrenSender({ broker, ...(heartbeatSeconds === undefined ? {} : { heartbeatSeconds }) }, timeline)
+}
+
+/** What becomes of processes, in words. One that ends without being asked to is a surprise, and the drill has failed. */
+function watch(change: ProcessChange, timeline: Timeline, expected: Set<string>, surprises: string[]): void {
+  const { name, state, detail } = change
+  if (state === 'running') timeline.mark('seen', `${name} is ready`)
+  if (state !== 'exited' && state !== 'restarting') return
+  const why = detail?.split('\n')[0] ?? 'for no known reason'
+  timeline.mark('seen', `${name} ended by itself: ${why}`)
+  if (!expected.has(name)) surprises.push(`${name} ended by itself: ${why}`)
+}
+
+/** Waits until every confirmed message is stored or dead-lettered. Gives the queues that still hold something. */
+async function settle(
+  stage: Stage,
+  ledger: Ledger,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<Set<QueueKey>> {
+  const wait = { timeoutMs: SENDS_TIMEOUT_MS, signal }
+  const ended = async () => (ledger.open === 0 ? undefined : `${ledger.open} sends have not ended`)
+  await waitFor('the end of all sends', ended, wait).catch(() => signal.throwIfAborted())
+  const results = new ResultReader(stage.cluster.addresses.results)
+  const started = Date.now()
+  let left = Number.POSITIVE_INFINITY
+  let movedAt = Date.now()
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      await persist(
+        'reading the result store',
+        () => results.successes(ledger.unaccounted(), (id) => ledger.stored(id)),
+        signal,
+      )
+      const dead = await persist(
+        'reading dead letters',
+        () => takeDeadLetters(stage.adminUrl, (id) => ledger.mine(id)),
+        signal,
+      )
+      for (const { id, reason } of dead) ledger.deadLettered(id, reason)
+      const now = [...ledger.unaccounted()].length
+      if (now === 0) break
+      if (now < left) movedAt = Date.now()
+      left = now
+      const stuckMs = Date.now() - movedAt
+      if (stuckMs > SETTLE_TIMEOUT_MS || Date.now() - started > SETTLE_MAX_MS) break
+      if (stuckMs > 5_000) say(`         ${now} messages are not accounted for yet`)
+      await delay(stuckMs > 5_000 ? 2_000 : 300, undefined, { signal })
+    }
+    return await persist('looking into the queues', () => holdingQueues(stage.adminUrl), signal)
+  } finally {
+    results.close()
+  }
+}

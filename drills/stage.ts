@@ -1,0 +1,244 @@
+/**
+ * Where drills happen: one cluster of their own, started once for the whole run, with real worker processes that keep
+ * ledgers. It knows who plays which part (leader, follower, host of the classic queue), and it restores health between
+ * drills by polled facts, so that each drill begins on a whole cluster, whatever the one before it did.
+ */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, freePortBlock, NODE_NUMBERS, repositoryRoot, waitFor } from '../cluster/index.js'
+import { textOf } from '../src/index.js'
+import { holdingQueues, Management, purgeQueues, queueName, queueTypeOf, takeDeadLetters } from './broker.js'
+import { QUEUE_KEYS, type QueueKey } from './timeline.js'
+import { WorkerLedgers } from './workerLedgers.js'
+
+export const DEFAULT_DIR = '.warren-drill'
+/** Few enough for two cores, enough that one may be missing at the drills' rate. */
+export const WORKERS = 4
+/** A message that kills its worker is given up after so many deliveries: the library's 20 would make a long drill. */
+export const DELIVERY_LIMIT = 5
+
+const HEALTHY_TIMEOUT_MS = 120_000
+/** All policies of drills begin so, and none outlives its drill. */
+const POLICY_PREFIX = 'drill-'
+
+export interface StageOptions {
+  readonly dir: string
+  /** What workers run instead of the demo's worker: only sabotage does. */
+  readonly workerCommand?: readonly string[]
+}
+
+export class Stage {
+  readonly cluster: Cluster
+  readonly management: Management
+  readonly ledgers: WorkerLedgers
+
+  static async open({ dir, workerCommand }: StageOptions): Promise<Stage> {
+    const { base, amqp, edge } = await freePortBlock()
+    const ledgerFolder = join(process.cwd(), dir, 'ledger')
+    rmSync(ledgerFolder, { recursive: true, force: true })
+    const cluster = new Cluster({
+      dir,
+      workers: WORKERS,
+      portBase: base,
+      amqpPort: amqp,
+      edgePort: edge,
+      prometheus: false,
+      env: {
+        ...process.env,
+        WARREN_LEDGER_DIR: ledgerFolder,
+        WARREN_CONCURRENCY: '2',
+        WARREN_DELIVERY_LIMIT: String(DELIVERY_LIMIT),
+        WARREN_DRILL: '1',
+      },
+      workerCommand: workerCommand ?? [process.execPath, join(repositoryRoot(), 'dist', 'demo', 'worker.js')],
+    })
+    return new Stage(cluster, ledgerFolder)
+  }
+
+  private constructor(cluster: Cluster, ledgerFolder: string) {
+    this.cluster = cluster
+    this.management = new Management(cluster.addresses.management.nodes, cluster.passwords.admin ?? '')
+    this.ledgers = new WorkerLedgers(ledgerFolder)
+  }
+
+  get adminUrl(): string {
+    return this.cluster.brokerUrl('admin')
+  }
+
+  // ------------------------------------------------------------ parts
+
+  /** The node that leads the payment queue. */
+  async leader(): Promise<string> {
+    const { leader, node } = await this.management.queue('payment')
+    return nameOf(leader ?? node)
+  }
+
+  /** The node that holds the classic queue. */
+  async classicHost(): Promise<string> {
+    return nameOf((await this.management.queue('user')).node)
+  }
+
+  /** A node that neither leads the payment queue nor holds the classic one. */
+  async follower(): Promise<string> {
+    const taken = [await this.leader(), await this.classicHost()]
+    return nodeNames.find((name) => !taken.includes(name)) ?? 'rabbitmq-3'
+  }
+
+  /** The node that leads the dead-letter queue of a domain. */
+  async deadLetterLeader(queue: QueueKey): Promise<string> {
+    const { leader, node } = await this.management.queue({ deadLettersOf: queue })
+    return nameOf(leader ?? node)
+  }
+
+  /** Puts the payment queue's leader on another node than the classic queue's, so that a drill hurts one at a time. */
+  async separateLeader(): Promise<void> {
+    const host = await this.classicHost()
+    if ((await this.leader()) !== host) return
+    const target = nodeNames.find((name) => name !== host) as string
+    await this.moveLeader(queueName('payment'), host, target)
+    await waitFor('a leader on another node', async () => ((await this.leader()) === host ? host : undefined), {
+      timeoutMs: 30_000,
+    })
+  }
+
+  async moveLeader(queue: string, from: string, to: string): Promise<void> {
+    const ra = `'%2F_${queue}'`
+    const move = `ra:transfer_leadership({${ra}, '${from}@localhost'}, {${ra}, '${to}@localhost'}).`
+    await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
+  }
+
+  // ------------------------------------------------------------ policies
+
+  /** Changes a queue's policy until the drill is over. `change` is put over what the operator's policy says. */
+  async overridePolicy(queue: QueueKey, change: Readonly<Record<string, string | number>>): Promise<void> {
+    const name = queueName(queue)
+    const { definition } = await this.management.request<{ definition: Record<string, unknown> }>(
+      'GET',
+      `/policies/%2F/${encodeURIComponent(name)}`,
+    )
+    await this.management.request('PUT', `/policies/%2F/${POLICY_PREFIX}${encodeURIComponent(name)}`, {
+      pattern: `^${name.replaceAll('.', '\\.')}$`,
+      'apply-to': 'queues',
+      priority: 10,
+      definition: { ...definition, ...change },
+    })
+    await waitFor(
+      `the drill's policy on ${name}`,
+      async () => {
+        const { policy } = (await this.management.queue(queue)) as { policy?: string }
+        return policy === `${POLICY_PREFIX}${name}` ? undefined : `the policy in force is ${policy}`
+      },
+      { timeoutMs: 15_000 },
+    )
+  }
+
+  async #dropPolicies(): Promise<void> {
+    const policies = await this.management.request<{ name: string }[]>('GET', '/policies/%2F')
+    for (const { name } of policies) {
+      if (!name.startsWith(POLICY_PREFIX)) continue
+      await this.management.request('DELETE', `/policies/%2F/${encodeURIComponent(name)}`)
+    }
+  }
+
+  // ------------------------------------------------------------ health
+
+  /** Starts, thaws and scales whatever a drill left otherwise, and waits until all of it is well. */
+  async restore(signal: AbortSignal): Promise<void> {
+    const { cluster } = this
+    const { processes } = await cluster.status()
+    for (const { name, state } of processes) if (state === 'frozen') await cluster.thawProcess(name)
+    // Nodes wait for each other, so they start together.
+    await Promise.all(
+      processes
+        .filter(({ kind, state }) => kind !== 'worker' && state !== 'running' && state !== 'frozen')
+        .map(({ name }) => cluster.startProcess(name)),
+    )
+    await cluster.scale(WORKERS)
+    await this.whole(signal)
+    await this.#dropPolicies()
+    await this.empty(signal)
+  }
+
+  /** Three nodes as one, HAProxy uses all of them, each queue has its leader and all members, each worker is ready. */
+  async whole(signal: AbortSignal): Promise<void> {
+    const fact = async (each: AbortSignal) =>
+      (await this.cluster.whole(each)) ?? (await this.#queuesWhole()) ?? (await this.#workersReady())
+    await waitFor('a whole cluster', fact, { timeoutMs: HEALTHY_TIMEOUT_MS, signal, intervalMs: 250 })
+  }
+
+  async #queuesWhole(): Promise<string | undefined> {
+    for (const key of QUEUE_KEYS) {
+      for (const queue of [key, { deadLettersOf: key }]) {
+        const { state, members, online, leader, consumers = 0 } = await this.management.queue(queue)
+        const name = typeof queue === 'string' ? queueName(queue) : `dead letters of ${key}`
+        if (state !== undefined && state !== 'running') return `${name} is ${state}`
+        if (queue === key && consumers < WORKERS) return `${name} has ${consumers} consumers`
+        if (queue === key && queueTypeOf(key) === 'classic') continue
+        if (leader === undefined || leader === '') return `${name} has no leader`
+        if (members?.length !== NODE_NUMBERS.length) return `${name} has ${members?.length ?? 0} members`
+        if (online?.length !== NODE_NUMBERS.length) return `${name} has ${online?.length ?? 0} members online`
+      }
+    }
+    return undefined
+  }
+
+  async #workersReady(): Promise<string | undefined> {
+    const { processes } = await this.cluster.status()
+    for (const { name, kind, state, ports } of processes) {
+      if (kind !== 'worker') continue
+      if (state !== 'running') return `${name} is ${state}`
+      const response = await fetch(`http://127.0.0.1:${ports[0]}/healthz`)
+      const body = await response.text()
+      if (response.status !== 200) return `${name} is not ready: ${body.slice(0, 200)}`
+    }
+    return undefined
+  }
+
+  /** Nothing waits in any queue, dead letters included: a drill's ledger then holds all that there is. */
+  async empty(signal: AbortSignal): Promise<void> {
+    await waitFor(
+      'empty queues',
+      async () => {
+        const holding = await holdingQueues(this.adminUrl)
+        return holding.size === 0 ? undefined : `${[...holding].join(' and ')} still hold messages`
+      },
+      { timeoutMs: 20_000, signal },
+    ).catch(async () => {
+      signal.throwIfAborted()
+      await purgeQueues(this.adminUrl)
+    })
+    await takeDeadLetters(this.adminUrl, () => true)
+  }
+
+  async close(): Promise<void> {
+    this.ledgers.stop()
+    await this.cluster.stop()
+  }
+}
+
+export const nodeNames: readonly string[] = NODE_NUMBERS.map((node) => `rabbitmq-${node}`)
+
+const nameOf = (node: string | undefined): string => {
+  if (node === undefined || node === '') throw new Error('RabbitMQ names no node for the queue')
+  return node.replace(/@.*$/, '')
+}
+
+/** Tries again what may fail while a cluster heals; the last problem is what it rejects with. */
+export async function persist<T>(
+  what: string,
+  act: () => Promise<T>,
+  signal: AbortSignal,
+  timeoutMs = 30_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await act()
+    } catch (problem) {
+      if (Date.now() > deadline) throw new Error(`${what} failed: ${textOf(problem)}`, { cause: problem })
+      await delay(300, undefined, { signal })
+    }
+  }
+}

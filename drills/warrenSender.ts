@@ -1,0 +1,41 @@
+/** The sender of every drill that is not sabotaged: Warren's own producer. */
+import { createAccount, createInvoice } from '../demo/tasks.js'
+import { connect, type Warren } from '../src/index.js'
+import type { Sender } from './load.js'
+import type { Timeline } from './timeline.js'
+
+export interface SenderOptions {
+  readonly broker: string | readonly string[]
+  readonly heartbeatSeconds?: number
+}
+
+export async function openWarrenSender(options: SenderOptions, timeline: Timeline): Promise<Sender> {
+  const warren = await connect({ name: 'drill', logger: false, ...options })
+  tell(warren, timeline)
+  return {
+    account: (id, input) => warren.send(createAccount, input, { id }),
+    invoice: (id, input) => warren.send(createInvoice, input, { id }),
+    close: () => warren.close(),
+  }
+}
+
+/** What the producer says of itself, in words. */
+function tell(warren: Warren, timeline: Timeline): void {
+  let away = false
+  warren.on('connectionState', ({ state, reason, epoch }) => {
+    if (state === 'waiting' && epoch > 0 && !away) {
+      away = true
+      timeline.mark('seen', `The producer lost its connection (${reason ?? 'no reason given'}) and reconnects`)
+    } else if (state === 'open' && away) {
+      away = false
+      timeline.mark('seen', 'The producer is connected again')
+    }
+  })
+  warren.on('republished', ({ count }) =>
+    timeline.mark('seen', `The producer sends ${count} unconfirmed ${count === 1 ? 'message' : 'messages'} again`),
+  )
+  warren.on('blocked', ({ reason }) => timeline.mark('seen', `RabbitMQ blocks publishers: ${reason}`))
+  warren.on('unblocked', ({ blockedMs }) =>
+    timeline.mark('seen', `RabbitMQ takes messages again, after ${(blockedMs / 1000).toFixed(1)} s`),
+  )
+}
