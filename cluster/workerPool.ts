@@ -120,8 +120,11 @@ function workerDefinition(settings: Settings, number: number): ProcessDefinition
     }),
     ready: async (signal) => {
       const response = await fetch(`http://${LOOPBACK}:${port}/healthz`, { signal })
-      await response.arrayBuffer()
-      return response.status === 200 ? undefined : `/healthz answers ${response.status}`
+      const body = await response.text()
+      if (response.status === 200) return undefined
+      // A worker that runs and waits for a queue whose node is down is started: it takes the queue up by itself.
+      const { state } = JSON.parse(body) as { state?: string }
+      return state === 'running' ? undefined : `/healthz answers ${response.status}, its state is ${state}`
     },
     readyTimeoutMs: 30_000,
     // A little more than the grace period that the library gives attempts in hand.

@@ -61,7 +61,7 @@ export interface AttemptDependencies {
   readonly handlers: ReadonlyMap<string, RegisteredHandler>
   readonly results: Results | undefined
   readonly log: Logger
-  /** How often a classic queue may hand a message out before it is dead-lettered. */
+  /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
 }
 
@@ -178,9 +178,9 @@ export class Attempt {
       const error = new UnknownTaskError(envelope.task, [...this.#dependencies.handlers.keys()])
       return { kind: 'deadLettered', reason: 'unknown-task', error }
     }
-    const deliveries = await this.#deliveries(envelope)
-    if (deliveries > this.#dependencies.deliveryLimit) {
-      const error = new DeliveryLimitError(envelope.id, deliveries)
+    const redeliveries = await this.#redeliveries(envelope)
+    if (redeliveries > this.#dependencies.deliveryLimit) {
+      const error = new DeliveryLimitError(envelope.id, redeliveries)
       return { kind: 'deadLettered', reason: 'delivery-limit', error }
     }
     try {
@@ -200,13 +200,13 @@ export class Attempt {
   }
 
   /**
-   * How often the message was handed out, as far as Warren must count it: a quorum queue counts by itself and dead-letters
+   * How often the message was handed out again, as far as Warren must count it: a quorum queue counts by itself and dead-letters
    * by its policy. Counted before the handler runs, since afterwards there may be no worker left to count.
    */
-  async #deliveries({ id }: Envelope): Promise<number> {
+  async #redeliveries({ id }: Envelope): Promise<number> {
     const { results } = this.#dependencies
-    if (!this.redelivered || results === undefined || this.delivery.consumer.queueType === 'quorum') return 1
-    return 1 + (await results.countRedelivery(this.queue, id).catch(() => 0))
+    if (!this.redelivered || results === undefined || this.delivery.consumer.queueType === 'quorum') return 0
+    return results.countRedelivery(this.queue, id).catch(() => 0)
   }
 
   /** Celery's `eta`: the worker holds the message until then. False when the attempt was ended meanwhile. */

@@ -183,13 +183,19 @@ export class QueueMismatchError extends WarrenError {
 /** The node that holds the queue is down, or a quorum queue has no majority. Warren comes back to it by itself. */
 export class QueueUnavailableError extends WarrenError {
   readonly queue: string
+  /** The node that a classic queue lives on, where RabbitMQ names it. */
+  readonly node: string | undefined
   constructor(queue: string, cause: unknown) {
+    const node = /home node '([^']+)'/.exec(textOf(cause))?.[1]
     super(
       'QUEUE_UNAVAILABLE',
-      `Queue ${queue} cannot be used now: ${textOf(cause)}. A classic queue lives on one node and is away while that node is; start the node again. Other queues go on, and this one is taken up by itself when it is back.`,
+      node === undefined
+        ? `Queue ${queue} cannot be used now: ${textOf(cause)}. It is tried again, and other queues go on`
+        : `Queue ${queue} lives on node ${node} alone, and that is down: start the node. The queue is then taken up again by itself; until then other queues go on`,
       { retryable: true, cause },
     )
     this.queue = queue
+    this.node = node
   }
 }
 
@@ -254,7 +260,7 @@ export class DeliveryLimitError extends WarrenError {
   constructor(id: string, deliveries: number) {
     super(
       'DELIVERY_LIMIT',
-      `Message ${id} was handed out ${deliveries} times and no attempt ended: it may kill every worker it meets. Look at the workers' exits before it is sent again.`,
+      `Message ${id} was handed out again ${deliveries} times and no attempt ended: it may kill every worker it meets. Look at the workers' exits before it is sent again.`,
     )
   }
 }

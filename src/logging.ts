@@ -49,7 +49,7 @@ export function logWorker(worker: Worker, log: Logger): void {
     // It waits and tries again many times for one loss; that is one line.
     if (state === 'waiting' && !away.has(queue)) {
       away.add(queue)
-      log.warn({ queue, reason }, `Not consuming ${queue}: ${reason}`)
+      log.warn({ queue }, `Not consuming ${queue}: ${reason}`)
     } else if (state === 'consuming' && away.delete(queue)) {
       log.info({ queue }, `Consuming ${queue} again`)
     }

@@ -31,6 +31,9 @@ export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}
 /** The store's count of redeliveries of a message from a classic queue, which keeps no count itself. */
 export const deliveriesKey = (queue: string, taskId: string): string => `warren-deliveries-${queue}-${taskId}`
 
+/** The store's mark on a message that may kill workers, while one runs it. */
+export const suspectKey = (taskId: string): string => `warren-suspect-${taskId}`
+
 /** The channel on which a producer hears of the results of everything it sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
 

@@ -14,7 +14,7 @@ import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
 import { jittered } from './backoff.js'
 import { ClosedError, ResultTimeoutError, StoreUnreachableError, TaskFailedError, textOf } from './errors.js'
-import { deliveriesKey, isReplyChannel, replyChannel, resultKey } from './names.js'
+import { deliveriesKey, isReplyChannel, replyChannel, resultKey, suspectKey } from './names.js'
 import { decodeResult, isFinal, type StoredResult } from './resultFormat.js'
 
 export interface ResultsOptions {
@@ -154,6 +154,21 @@ export class Results extends EventEmitter<ResultsEvents> {
     const key = deliveriesKey(queue, id)
     const [count] = await Promise.all([this.#commands.incr(key), this.#commands.pexpire(key, this.#options.ttlMs)])
     return count
+  }
+
+  /** Which of these task ids are marked as run by a worker that may have died of it. See `suspects.ts`. */
+  async marked(ids: readonly string[]): Promise<string[]> {
+    if (ids.length === 0) return []
+    const marks = await this.#commands.mget(ids.map(suspectKey))
+    return ids.filter((_, index) => marks[index] !== null)
+  }
+
+  async mark(id: string): Promise<void> {
+    await this.#commands.set(suspectKey(id), '1', 'PX', this.#options.ttlMs)
+  }
+
+  async unmark(id: string): Promise<void> {
+    await this.#commands.del(suspectKey(id))
   }
 
   /** Waits for a final result. Throws `ResultTimeoutError`, the signal's reason, or `ClosedError`. */

@@ -22,6 +22,7 @@ import type { Producer } from './producer.js'
 import { isSuspect } from './redelivery.js'
 import type { Results } from './results.js'
 import { Settler } from './settle.js'
+import { Suspects } from './suspects.js'
 import type { Task } from './task.js'
 import { DEFAULT_DELIVERY_LIMIT, planService } from './topology.js'
 
@@ -94,8 +95,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #finished = 0
   /** Held and not started, oldest first. */
   #ready: Delivery[] = []
-  /** Held, not started, and to be run alone: each may be the one that kills workers. In random order. */
-  #suspects: Delivery[] = []
+  readonly #suspects: Suspects
   /** A suspect runs, and nothing else. */
   #alone = false
   readonly #active = new Set<Attempt>()
@@ -137,6 +137,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       (state, _from, reason) => this.emit('workerState', { state, ...(reason === undefined ? {} : { reason }) }),
     )
     const { producer, results, confirmTimeoutMs, publishing } = dependencies
+    this.#suspects = new Suspects(results)
     this.#settler = new Settler({
       broker: publishing,
       producer,
@@ -213,7 +214,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       connections: { consume: consuming.state, publish: publishing.state },
       store,
       running: this.#running,
-      held: this.#ready.length + this.#suspects.length + this.#active.size,
+      held: this.#ready.length + this.#suspects.size + this.#active.size,
     }
   }
 
@@ -246,8 +247,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       return
     }
     if (isSuspect(delivery.message)) {
-      // Anywhere among the others: what stands behind a killer is handed out again each time, and reaches its limit too.
-      this.#suspects.splice(Math.floor(Math.random() * (this.#suspects.length + 1)), 0, delivery)
+      this.#suspects.add(delivery)
       for (const consumer of this.#consumers) void consumer.pause()
     } else {
       this.#ready.push(delivery)
@@ -257,24 +257,32 @@ export class Worker extends EventEmitter<WorkerEvents> {
 
   /** Starts what may start: first the unsuspected, `concurrency` at a time, then each suspect alone, then takes new ones. */
   #pump(): void {
-    while (this.#running < this.concurrency && !this.#alone && this.#life.in('starting', 'running')) {
+    if (!this.#life.in('starting', 'running')) return
+    while (this.#running < this.concurrency && !this.#alone) {
       const delivery = this.#ready.shift()
       if (delivery === undefined) break
       void this.#attempt(delivery)
     }
-    if (this.#suspects.length === 0 || this.#active.size > 0 || !this.#life.in('starting', 'running')) return
-    const suspect = this.#suspects.shift() as Delivery
+    if (this.#suspects.size > 0 && this.#active.size === 0 && !this.#alone) void this.#runSuspect()
+  }
+
+  async #runSuspect(): Promise<void> {
     this.#alone = true
-    void this.#attempt(suspect).finally(() => {
-      this.#alone = false
-      this.#resume()
-      this.#pump()
-    })
+    const suspect = await this.#suspects.next()
+    if (suspect !== undefined && this.#life.in('starting', 'running')) {
+      await this.#attempt(suspect)
+      await this.#suspects.clear(suspect)
+    } else if (suspect !== undefined) {
+      suspect.consumer.giveBack(suspect)
+    }
+    this.#alone = false
+    this.#resume()
+    this.#pump()
   }
 
   /** Takes messages again once no suspect is left. */
   #resume(): void {
-    if (this.#suspects.length > 0 || this.#alone) return
+    if (this.#suspects.size > 0 || this.#alone) return
     for (const consumer of this.#consumers) void consumer.resume()
   }
 
@@ -306,7 +314,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
     if (this.#active.size > 0) return
     this.#idle?.()
-    if (this.#suspects.length > 0) this.#pump()
+    if (this.#suspects.size > 0) this.#pump()
   }
 
   /** Runs while messages are held, and once more after: at rest there is no timer. */
@@ -343,7 +351,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #lose(consumer: Consumer, generation: number): void {
     const gone = (delivery: Delivery): boolean => delivery.consumer === consumer && delivery.generation <= generation
     this.#ready = this.#ready.filter((delivery) => !gone(delivery))
-    this.#suspects = this.#suspects.filter((delivery) => !gone(delivery))
+    this.#suspects.remove(gone)
     this.#resume()
     for (const attempt of this.#active) {
       if (gone(attempt.delivery)) attempt.release(new ClosedError(`The channel that delivered ${attempt.id}`))
@@ -354,7 +362,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#life.state === 'idle') return this.#life.to('stopped')
     this.#life.to('draining')
     const cancelled = Promise.all(this.#consumers.map((consumer) => consumer.drain()))
-    for (const delivery of [...this.#ready.splice(0), ...this.#suspects.splice(0)]) delivery.consumer.giveBack(delivery)
+    for (const delivery of [...this.#ready.splice(0), ...this.#suspects.remove(() => true)])
+      delivery.consumer.giveBack(delivery)
     await cancelled
     if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
     for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))
