@@ -20,6 +20,7 @@ export function erlangEnv({ folder, ports: plan }: Settings): NodeJS.ProcessEnv 
     HOME: folder.erlangHome,
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
+    ERL_INETRC: folder.erlangLookup,
     ERL_EPMD_PORT: String(ports.epmd(plan)),
     ERL_EPMD_ADDRESS: LOOPBACK,
     // RabbitMQ starts an epmd in the background when it finds none, by way of an Erlang machine that reads this.

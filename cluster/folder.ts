@@ -26,9 +26,13 @@ export class Folder {
   }
   /** What one server owns: its data and its generated configuration. */
   of = (name: string, ...more: string[]): string => join(this.path, name, ...more)
-  /** HOME of all Erlang processes: its only content is the cookie. */
+  /** HOME of all Erlang processes. */
   get erlangHome(): string {
     return join(this.path, 'erlang')
+  }
+  /** How Erlang looks up names: `localhost` without asking the system, which in a bare container does not know it. */
+  get erlangLookup(): string {
+    return join(this.erlangHome, 'inetrc')
   }
   /** Written once the three nodes were one cluster with everything in place; without it their data is worth nothing. */
   get formedMark(): string {
@@ -47,6 +51,7 @@ export class Folder {
   prepare(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o700 })
     for (const each of [join(this.path, 'logs'), this.runFolder, this.erlangHome]) mkdirSync(each, { recursive: true })
+    writeFileSync(this.erlangLookup, '{lookup, [file, native]}.\n{host, {127,0,0,1}, ["localhost"]}.\n')
     const cookie = join(this.erlangHome, '.erlang.cookie')
     // Erlang refuses a cookie that others may read.
     if (!existsSync(cookie)) writeFileSync(cookie, randomBytes(24).toString('hex'), { mode: 0o400 })
