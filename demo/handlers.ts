@@ -1,19 +1,19 @@
 /** What the demo's workers do: wait as long as the task says, the way a call to a bank or a mail server would, and answer. */
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Worker } from '../src/index.js'
+import type { AttemptContext, Worker } from '../src/index.js'
 import { createAccount, createInvoice } from './tasks.js'
 
 /** Gives `worker` the demo's handlers. `name` is what their results say ran them. */
 export function addHandlers(worker: Worker, name: string): void {
   worker.handle(createAccount, async ({ seconds, fault }, attempt) => {
     misbehave(fault)
-    await work(seconds, attempt.signal)
+    await work(seconds, attempt)
     return { accountId: numberFrom('A', attempt.id), worker: name }
   })
   worker.handle(createInvoice, async ({ seconds, fault }, attempt) => {
     misbehave(fault)
-    await work(seconds, attempt.signal)
+    await work(seconds, attempt)
     return { invoiceId: numberFrom('INV', attempt.id), worker: name }
   })
 }
@@ -24,8 +24,8 @@ function misbehave(fault: 'exit' | undefined): void {
 }
 
 /** Stands for the real work. Ends early, by throwing, when the attempt is aborted. */
-async function work(seconds: number, signal: AbortSignal): Promise<void> {
-  if (seconds > 0) await wait(seconds * 1000, undefined, { signal })
+async function work(seconds: number, attempt: AttemptContext): Promise<void> {
+  if (seconds > 0) await wait(seconds * 1000, undefined, { signal: attempt.signal })
 }
 
 /** The same task id gives the same number, so that an attempt which runs twice creates nothing twice. */

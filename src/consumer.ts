@@ -14,6 +14,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { Channel, ConsumeMessage } from 'amqplib'
+import { Acknowledgements } from './acknowledgements.js'
 import { jittered } from './backoff.js'
 import type { Broker } from './broker.js'
 import { withDeadline } from './deadline.js'
@@ -52,6 +53,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #options: ConsumerOptions
   readonly #life: Lifecycle<ConsumerState>
   #channel: Channel | undefined
+  #acks = new Acknowledgements(undefined)
   #tag: string | undefined
   #generation = 0
   #prefetch: number
@@ -125,17 +127,20 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#open()
   }
 
-  /** Acknowledges. False when the delivery's channel is gone: RabbitMQ hands the message out again. */
+  /**
+   * Acknowledges, together with the others of this turn of the event loop. False when the delivery's channel is gone:
+   * RabbitMQ hands the message out again.
+   */
   ack({ message, generation }: Delivery): boolean {
     if (this.#channel === undefined || generation !== this.#generation) return false
-    this.#channel.ack(message)
+    this.#acks.ack(message)
     return true
   }
 
   /** Gives the message back to its queue, for any worker. False when it is there already, its channel being gone. */
   giveBack({ message, generation }: Delivery): boolean {
     if (this.#channel === undefined || generation !== this.#generation) return false
-    this.#channel.nack(message, false, true)
+    this.#acks.giveBack(message)
     return true
   }
 
@@ -207,6 +212,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.drain()
     if (this.#life.state === 'stopped') return
     const channel = this.#channel
+    this.#acks.flush()
     this.#channel = undefined
     this.#life.to('stopped')
     if (channel !== undefined) {
@@ -254,6 +260,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   #adopt(channel: Channel): void {
     this.#channel = channel
+    this.#acks = new Acknowledgements(channel)
     this.#generation++
     let reason = 'its channel was closed'
     channel.on('error', (error) => {

@@ -29,6 +29,7 @@ export function copyOf(message: ConsumeMessage, id: string, added: Readonly<Reco
       appId,
       messageId: id,
       persistent: true,
+      mandatory: true,
       headers: { ...Object.fromEntries(kept), ...added },
     },
   }

@@ -73,6 +73,8 @@ export interface Encoded {
     readonly messageId: string
     readonly replyTo?: string
     readonly persistent: true
+    /** An unroutable message comes back instead of vanishing: a confirm alone would not tell. */
+    readonly mandatory: true
     readonly headers: Record<string, unknown>
   }
 }
@@ -124,6 +126,7 @@ export function encode(message: Outgoing): Encoded {
       messageId: id,
       ...(message.replyTo === undefined ? undefined : { replyTo: message.replyTo }),
       persistent: true,
+      mandatory: true,
       headers,
     },
   }

@@ -66,6 +66,8 @@ export const headers = {
   at: 'x-warren-dead-lettered-at',
   /** Set on a message that its producer publishes again, not knowing whether the first copy arrived. */
   republished: 'x-warren-republished',
+  /** How often the message was sent back from the dead letters. */
+  redriven: 'x-warren-redriven',
 } as const
 
 /** The longest error text that travels in a header, in characters: headers share one AMQP frame. */

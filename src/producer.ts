@@ -32,7 +32,11 @@ export interface ProducerEvents {
 /** A message as amqplib publishes it. `messageId` is the publication's `id`: a returned message is found by it. */
 export interface OutgoingMessage {
   readonly content: Buffer
-  readonly properties: Options.Publish & { readonly messageId: string; readonly headers: Record<string, unknown> }
+  readonly properties: Options.Publish & {
+    readonly messageId: string
+    readonly mandatory: true
+    readonly headers: Record<string, unknown>
+  }
 }
 
 export interface Publication {
@@ -43,18 +47,28 @@ export interface Publication {
   readonly confirmTimeoutMs: number
 }
 
-interface Outgoing extends Publication {
+/** A publication on its way. A class, so that all have one shape: there are thousands a second. */
+class Outgoing {
+  readonly publication: Publication
   readonly deadline: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
   /** When it was first written to a channel; 0 for never. */
-  writtenAt: number
-  /** Channel generation of its last write; a confirm of another generation is not for this write. */
-  generation: number
-  nacks: number
-  returned: boolean
-  settled: boolean
+  writtenAt = 0
+  /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
+  tag = 0
+  nacks = 0
+  returned = false
+  settled = false
   problem: string
+
+  constructor(publication: Publication, resolve: () => void, reject: (error: unknown) => void, problem: string) {
+    this.publication = publication
+    this.deadline = Date.now() + publication.confirmTimeoutMs
+    this.resolve = resolve
+    this.reject = reject
+    this.problem = problem
+  }
 }
 
 /** How often deadlines are looked at: one timer for all messages, not one for each. */
@@ -70,10 +84,12 @@ export class Producer extends EventEmitter<ProducerEvents> {
   readonly #options: ProducerOptions
   #waiting: Outgoing[] = []
   #waitingHead = 0
-  readonly #inFlight = new Set<Outgoing>()
+  /** By the tag of the confirm that each waits for, lowest first. */
+  readonly #inFlight = new Map<number, Outgoing>()
   #inFlightBytes = 0
   #channel: ConfirmChannel | undefined
-  #generation = 0
+  /** The tag of the next confirm of the present channel, counted from 1 as the broker does. */
+  #nextTag = 1
   #opening = false
   #congested = false
   #suspects = 0
@@ -104,20 +120,10 @@ export class Producer extends EventEmitter<ProducerEvents> {
    */
   publish(publication: Publication): Promise<void> {
     if (this.#closed) return Promise.reject(new ClosedError('The producer'))
+    const problem = this.#broker.blocked ? 'the broker blocks publishers' : 'no connection to the broker'
     return new Promise((resolve, reject) => {
       this.#pending++
-      this.#waiting.push({
-        ...publication,
-        deadline: Date.now() + publication.confirmTimeoutMs,
-        resolve,
-        reject,
-        writtenAt: 0,
-        generation: 0,
-        nacks: 0,
-        returned: false,
-        settled: false,
-        problem: this.#broker.blocked ? 'the broker blocks publishers' : 'no connection to the broker',
-      })
+      this.#waiting.push(new Outgoing(publication, resolve, reject, problem))
       this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS)
       this.#pump()
     })
@@ -139,7 +145,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
       clearTimeout(timer)
       return outgoing
     })
-    for (const outgoing of [...this.#inFlight, ...nacked, ...this.#waiting.slice(this.#waitingHead)]) {
+    for (const outgoing of [...this.#inFlight.values(), ...nacked, ...this.#waiting.slice(this.#waitingHead)]) {
       this.#settle(outgoing, new ClosedError('The producer'))
     }
     this.#nackTimers.clear()
@@ -160,13 +166,15 @@ export class Producer extends EventEmitter<ProducerEvents> {
       channel.once('close', () => {
         this.#loseChannel(channel, textOf(refusal ?? 'channel closed'), refusal?.code)
       })
+      channel.on('ack', ({ deliveryTag, multiple }) => this.#answer(channel, deliveryTag, multiple, false))
+      channel.on('nack', ({ deliveryTag, multiple }) => this.#answer(channel, deliveryTag, multiple, true))
       channel.on('return', (message) => this.#markReturned(message))
       channel.on('drain', () => {
         this.#congested = false
         this.#pump()
       })
       this.#channel = channel
-      this.#generation++
+      this.#nextTag = 1
       this.#congested = false
     } catch {
       // The model died, or has no channel left; tried again below.
@@ -196,7 +204,8 @@ export class Producer extends EventEmitter<ProducerEvents> {
   #loseChannel(channel: ConfirmChannel | undefined, reason: string, code?: number): void {
     if (this.#channel === undefined || (channel !== undefined && channel !== this.#channel)) return
     this.#channel = undefined
-    const lost = [...this.#inFlight]
+    const lost = [...this.#inFlight.values()]
+    for (const outgoing of lost) outgoing.tag = 0
     this.#inFlight.clear()
     this.#inFlightBytes = 0
     const refused = code !== undefined && REFUSALS.has(code)
@@ -204,7 +213,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
       const [culprit] = lost
       if (lost.length === 1 && culprit !== undefined) {
         lost.pop()
-        this.#settle(culprit, refusal(code, reason, culprit))
+        this.#settle(culprit, refusal(code, reason, culprit.publication))
       } else {
         this.#suspects = lost.length
       }
@@ -245,53 +254,49 @@ export class Producer extends EventEmitter<ProducerEvents> {
   }
 
   #write(channel: ConfirmChannel, outgoing: Outgoing): void {
-    const { exchange, routingKey, message } = outgoing
-    const generation = this.#generation
-    outgoing.generation = generation
+    const { exchange, routingKey, message, id } = outgoing.publication
     outgoing.problem = 'the broker has not confirmed it'
     if (outgoing.writtenAt === 0) outgoing.writtenAt = Date.now()
     else message.properties.headers[headers.republished] = true
-    this.#inFlight.add(outgoing)
-    this.#inFlightBytes += message.content.length
     try {
-      this.#congested = !channel.publish(
-        exchange,
-        routingKey,
-        message.content,
-        { ...message.properties, mandatory: true },
-        (error) => {
-          // A channel that dies calls back too, before it emits `close`; #loseChannel then takes over what it held.
-          const mine = this.#channel === channel && outgoing.generation === generation
-          if (mine && !channelClosed(error)) this.#answer(outgoing, error !== null)
-        },
-      )
+      this.#congested = !channel.publish(exchange, routingKey, message.content, message.properties)
     } catch (error) {
-      this.#settle(
-        outgoing,
-        new MessageError(`Message ${outgoing.id} cannot be encoded: ${textOf(error)}`, { cause: error }),
-      )
+      this.#settle(outgoing, new MessageError(`Message ${id} cannot be encoded: ${textOf(error)}`, { cause: error }))
+      return
     }
+    outgoing.tag = this.#nextTag++
+    this.#inFlight.set(outgoing.tag, outgoing)
+    this.#inFlightBytes += message.content.length
   }
 
-  #answer(outgoing: Outgoing, nacked: boolean): void {
-    if (nacked) {
-      this.#retryNacked(outgoing)
-    } else if (outgoing.returned) {
-      this.#settle(outgoing, new UnroutableError(outgoing.exchange, outgoing.routingKey, 'no queue is bound for it'))
+  #answer(channel: ConfirmChannel, tag: number, multiple: boolean, nacked: boolean): void {
+    if (channel !== this.#channel) return
+    if (multiple) {
+      for (const [each, outgoing] of this.#inFlight) {
+        if (each > tag) break
+        this.#answerOne(outgoing, nacked)
+      }
     } else {
-      this.#settle(outgoing)
+      // Past its deadline it left the flight, and its confirm comes after all: the caller was told already.
+      const outgoing = this.#inFlight.get(tag)
+      if (outgoing !== undefined) this.#answerOne(outgoing, nacked)
     }
     this.#pump()
   }
 
+  #answerOne(outgoing: Outgoing, nacked: boolean): void {
+    const { exchange, routingKey } = outgoing.publication
+    if (nacked) this.#retryNacked(outgoing)
+    else if (outgoing.returned)
+      this.#settle(outgoing, new UnroutableError(exchange, routingKey, 'no queue is bound for it'))
+    else this.#settle(outgoing)
+  }
+
   /** `basic.return` comes before the confirm of the same message (https://www.rabbitmq.com/docs/confirms). */
   #markReturned({ fields, properties }: Message): void {
-    for (const outgoing of this.#inFlight) {
-      if (
-        outgoing.id === properties.messageId &&
-        outgoing.routingKey === fields.routingKey &&
-        outgoing.exchange === fields.exchange
-      ) {
+    for (const outgoing of this.#inFlight.values()) {
+      const { id, exchange, routingKey } = outgoing.publication
+      if (id === properties.messageId && routingKey === fields.routingKey && exchange === fields.exchange) {
         outgoing.returned = true
       }
     }
@@ -319,7 +324,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     const overdue = (outgoing: Outgoing): void => {
       if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
     }
-    for (const outgoing of this.#inFlight) overdue(outgoing)
+    for (const outgoing of this.#inFlight.values()) overdue(outgoing)
     for (let index = this.#waitingHead; index < this.#waiting.length; index++) overdue(this.#waiting[index] as Outgoing)
     // During an outage nothing is taken from the front, so what has ended is dropped here: the list cannot grow for ever.
     if (this.#channel === undefined) {
@@ -333,12 +338,14 @@ export class Producer extends EventEmitter<ProducerEvents> {
     this.#pump()
   }
 
-  #unconfirmed({ id, confirmTimeoutMs, writtenAt, problem }: Outgoing): UnconfirmedError {
+  #unconfirmed({ publication: { id, confirmTimeoutMs }, writtenAt, problem }: Outgoing): UnconfirmedError {
     return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== 0, problem)
   }
 
   #leaveFlight(outgoing: Outgoing): void {
-    if (this.#inFlight.delete(outgoing)) this.#inFlightBytes -= outgoing.message.content.length
+    if (outgoing.tag === 0 || !this.#inFlight.delete(outgoing.tag)) return
+    outgoing.tag = 0
+    this.#inFlightBytes -= outgoing.publication.message.content.length
   }
 
   #settle(outgoing: Outgoing, error?: unknown): void {
@@ -349,8 +356,8 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (this.#suspects > 0) this.#suspects--
     if (error === undefined) {
       if (this.listenerCount('confirmed') > 0) {
-        const { id, exchange, routingKey, writtenAt } = outgoing
-        this.emit('confirmed', { id, exchange, routingKey, latencyMs: Date.now() - writtenAt })
+        const { id, exchange, routingKey } = outgoing.publication
+        this.emit('confirmed', { id, exchange, routingKey, latencyMs: Date.now() - outgoing.writtenAt })
       }
       outgoing.resolve()
     } else {
@@ -362,11 +369,8 @@ export class Producer extends EventEmitter<ProducerEvents> {
   }
 }
 
-/** amqplib tells a nack from a dead channel by the text alone. */
-const channelClosed = (error: unknown): boolean => error !== null && textOf(error) === 'channel closed'
-
 /** The error for a message because of which the broker closed the channel. */
-function refusal(code: number, reason: string, { id, exchange, routingKey }: Outgoing): Error {
+function refusal(code: number, reason: string, { id, exchange, routingKey }: Publication): Error {
   if (code === 404) return new UnroutableError(exchange, routingKey, reason)
   if (code === 403) return new AccessRefusedError(`exchange ${exchange}`, new Error(reason))
   return new MessageError(`The broker refused message ${id}: ${reason}`)

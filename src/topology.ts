@@ -67,6 +67,15 @@ export interface RoutedTask {
 /** RabbitMQ 4.0's own default; a policy sets it explicitly, since 3.x has none. */
 export const DEFAULT_DELIVERY_LIMIT = 20
 
+/**
+ * The delivery limit of dead-letter queues: as good as none, and valid everywhere. Whoever looks at a dead letter takes
+ * it and gives it back, which RabbitMQ counts as a delivery (up to 4.2, whatever the way). From 4.0 on a queue without
+ * this policy drops a message after 20 of them. `-1` means no limit from 4.0 on, but 3.x refuses it, and 4.x at times
+ * does not honour it in a policy (rabbitmq-server#14202, NServiceBus.RabbitMQ#1688). With a limit, a quorum queue of
+ * 3.10 also takes a message back at its head rather than its tail.
+ */
+export const DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
+
 /** What `service` declares in order to receive `tasks`. */
 export function planService(service: string, tasks: readonly RoutedTask[]): ServicePlan {
   const domains = [...new Set(tasks.map((task) => domainOf(task.name)))]
@@ -96,9 +105,19 @@ export function planOperator(
       queue: deadLetterQueue(domain),
       routingKey: '#',
     })),
-    policies: tasks.map((task) => planPolicy(service, task, retention[task.name] ?? {})),
+    policies: [
+      ...tasks.map((task) => planPolicy(service, task, retention[task.name] ?? {})),
+      ...domains.map((domain) => ({
+        name: queuePolicy(deadLetterQueue(domain)),
+        pattern: exactly(deadLetterQueue(domain)),
+        definition: { 'delivery-limit': DEAD_LETTER_DELIVERY_LIMIT },
+      })),
+    ],
   }
 }
+
+/** The regular expression that matches one queue's name. */
+const exactly = (queue: string): string => `^${queue.replaceAll('.', '\\.')}$`
 
 function planPolicy(service: string, task: RoutedTask, retention: Retention): PolicyPlan {
   const queue = taskQueue(task.name, service)
@@ -106,7 +125,7 @@ function planPolicy(service: string, task: RoutedTask, retention: Retention): Po
   const deadLetter = { 'dead-letter-exchange': deadLetterExchange(domainOf(task.name)) }
   return {
     name: queuePolicy(queue),
-    pattern: `^${queue.replaceAll('.', '\\.')}$`,
+    pattern: exactly(queue),
     definition:
       task.queue.type === 'classic'
         ? { ...deadLetter, ...ttl }

@@ -1,0 +1,51 @@
+/**
+ * The acknowledgements of one channel, sent together once for each turn of the event loop. Where everything up to a
+ * delivery tag is settled, one `basic.ack` with `multiple` says so for all of them: one frame and one command to the
+ * queue instead of hundreds. Nothing is acknowledged that was not handed to `ack`.
+ */
+import type { Channel, ConsumeMessage } from 'amqplib'
+
+export class Acknowledgements {
+  readonly #channel: Channel | undefined
+  /** The lowest delivery tag that is not settled. Tags count from 1, without gaps, for all consumers of the channel. */
+  #lowest = 1
+  /** Tags from `#lowest` on that are settled, by whichever way. */
+  readonly #settled = new Set<number>()
+  /** Handed to `ack` and not sent. */
+  #unsent: ConsumeMessage[] = []
+
+  constructor(channel: Channel | undefined) {
+    this.#channel = channel
+  }
+
+  ack(message: ConsumeMessage): void {
+    if (this.#unsent.push(message) === 1) setImmediate(() => this.flush())
+    this.#settle(message)
+  }
+
+  giveBack(message: ConsumeMessage): void {
+    this.#channel?.nack(message, false, true)
+    this.#settle(message)
+  }
+
+  /** Sends what is handed over, now. */
+  flush(): void {
+    const unsent = this.#unsent
+    this.#unsent = []
+    let highest: ConsumeMessage | undefined
+    try {
+      for (const message of unsent) {
+        if (message.fields.deliveryTag >= this.#lowest) this.#channel?.ack(message)
+        else if (message.fields.deliveryTag > (highest?.fields.deliveryTag ?? 0)) highest = message
+      }
+      if (highest !== undefined) this.#channel?.ack(highest, true)
+    } catch {
+      // The channel died meanwhile: RabbitMQ hands the messages out again, and they are found done.
+    }
+  }
+
+  #settle({ fields }: ConsumeMessage): void {
+    this.#settled.add(fields.deliveryTag)
+    while (this.#settled.delete(this.#lowest)) this.#lowest++
+  }
+}
