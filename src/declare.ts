@@ -5,13 +5,22 @@
 import type { Channel, ChannelModel } from 'amqplib'
 import { withDeadline } from './deadline.js'
 import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from './errors.js'
-import type { BindingPlan, ExchangePlan, QueuePlan } from './topology.js'
+import type { BindingPlan, ExchangePlan, QueuePlan, ServicePlan } from './topology.js'
 
 /** One queue with what leads to it. */
 export interface QueueDeclaration {
   readonly exchange: ExchangePlan
   readonly queue: QueuePlan
   readonly binding: BindingPlan
+}
+
+/** A plan taken apart by its queues, so that one that cannot be declared holds up none of the others. */
+export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
+  return plan.bindings.flatMap((binding) => {
+    const exchange = plan.exchanges.find(({ name }) => name === binding.exchange)
+    const queue = plan.queues.find(({ name }) => name === binding.queue)
+    return exchange === undefined || queue === undefined ? [] : [{ exchange, queue, binding }]
+  })
 }
 
 /** A quorum queue without a majority answers a declare late or never. */

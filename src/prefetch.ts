@@ -1,11 +1,14 @@
 /**
- * How many messages a consumer should hold, from how long its attempts take. Pure.
+ * How many messages a consumer should hold, from how long its attempts take.
  *
  * Holding more than runs hides the round trip to the broker, which on a quorum queue includes a write to disk on a
  * majority of nodes: with short tasks, a worker that holds two spends most of its time waiting. Holding more than that
  * takes work from idle workers: with long tasks, a message behind a running one waits while others have nothing to do.
  * So the buffer is measured in time, not in messages: what is held and not running should last about `BUFFER_MS`.
  */
+
+import type { Attempt } from './attempt.js'
+import type { Consumer } from './consumer.js'
 
 /** Work in hand, in milliseconds: above the round trip of a loaded cluster, below what a person would notice. */
 const BUFFER_MS = 100
@@ -18,17 +21,15 @@ const CHANGE = 1.5
 /** Weight of the newest attempt in the moving average. */
 const WEIGHT = 0.1
 
+/** Where every consumer starts, knowing nothing. */
+export const initialPrefetch = (concurrency: number): number => 2 * concurrency
+
 export class PrefetchEstimate {
   readonly #concurrency: number
   #meanMs: number | undefined
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency
-  }
-
-  /** Where every consumer starts, knowing nothing. */
-  get initial(): number {
-    return 2 * this.#concurrency
   }
 
   /** An attempt took this long. */
@@ -46,5 +47,72 @@ export class PrefetchEstimate {
     const buffered = expectedMs > NO_BUFFER_MS ? 0 : Math.ceil((BUFFER_MS / expectedMs) * this.#concurrency)
     const wanted = this.#concurrency + Math.min(buffered, MAX_BUFFERED)
     return wanted >= CHANGE * current || CHANGE * wanted <= current ? wanted : current
+  }
+}
+
+/** What the adapter needs of the worker. */
+export interface HeldWork {
+  /** Attempts that run or are being settled. */
+  readonly active: ReadonlySet<Attempt>
+  /** Gives back what `consumer` holds beyond `prefetch` and has not started. */
+  giveBackBeyond(consumer: Consumer, prefetch: number): void
+}
+
+/** How often the prefetch is looked at while there is work. */
+const LOOK_MS = 200
+/** After how many attempts it is looked at for the first time, however soon that is: they end the cautious start. */
+const FIRST_LOOK = 5
+
+/** Keeps the prefetch of a worker's consumers where their estimates want it. At rest it has no timer. */
+export class PrefetchAdapter {
+  readonly #concurrency: number
+  readonly #work: HeldWork
+  readonly #estimates = new Map<Consumer, PrefetchEstimate>()
+  #timer: NodeJS.Timeout | undefined
+  /** Attempts finished since the worker was last at rest. */
+  #finished = 0
+
+  constructor(concurrency: number, work: HeldWork) {
+    this.#concurrency = concurrency
+    this.#work = work
+  }
+
+  add(consumer: Consumer): void {
+    this.#estimates.set(consumer, new PrefetchEstimate(this.#concurrency))
+  }
+
+  started(): void {
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
+  }
+
+  finished(consumer: Consumer, durationMs: number): void {
+    this.#estimates.get(consumer)?.observe(durationMs)
+    if (++this.#finished === FIRST_LOOK) this.#look()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #look(): void {
+    if (this.#work.active.size === 0) {
+      this.stop()
+      this.#finished = 0
+    }
+    for (const [consumer, estimate] of this.#estimates) {
+      const prefetch = estimate.next(consumer.prefetch, this.#longestRunningMs(consumer))
+      if (prefetch === consumer.prefetch) continue
+      if (prefetch < consumer.prefetch) this.#work.giveBackBeyond(consumer, prefetch)
+      void consumer.adjust(prefetch)
+    }
+  }
+
+  #longestRunningMs(consumer: Consumer): number {
+    let longest = 0
+    for (const { delivery, running, durationMs } of this.#work.active) {
+      if (running && delivery.consumer === consumer) longest = Math.max(longest, durationMs)
+    }
+    return longest
   }
 }

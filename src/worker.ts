@@ -12,12 +12,13 @@ import { EventEmitter } from 'node:events'
 import { Attempt, type Handler, type RegisteredHandler } from './attempt.js'
 import type { Broker } from './broker.js'
 import { Consumer, type Delivery } from './consumer.js'
+import { declarationsOf, type QueueDeclaration } from './declare.js'
 import { ClosedError, OptionsError } from './errors.js'
 import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
 import { Lifecycle } from './lifecycle.js'
 import type { Logger } from './logging.js'
 import { checkOptions, defaults, is } from './options.js'
-import { PrefetchEstimate } from './prefetch.js'
+import { initialPrefetch, PrefetchAdapter } from './prefetch.js'
 import type { Producer } from './producer.js'
 import { isSuspect } from './redelivery.js'
 import type { Results } from './results.js'
@@ -72,11 +73,6 @@ export interface WorkerHealth {
 /** RabbitMQ's advice for quorum queues (https://www.rabbitmq.com/docs/consumer-prefetch); AMQP itself allows 65,535. */
 const MAX_PREFETCH = 2_000
 
-/** How often the prefetch is looked at while there is work. */
-const ADAPT_MS = 200
-/** After how many attempts it is looked at for the first time, however soon that is. */
-const FIRST_LOOK = 5
-
 export class Worker extends EventEmitter<WorkerEvents> {
   readonly service: string
   readonly concurrency: number
@@ -89,10 +85,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
   readonly #handlers = new Map<string, RegisteredHandler>()
   readonly #settler: Settler
   #consumers: Consumer[] = []
-  readonly #estimates = new Map<Consumer, PrefetchEstimate>()
-  #adapter: NodeJS.Timeout | undefined
-  /** Attempts finished since the worker was last at rest. */
-  #finished = 0
+  /** Undefined when the options fix the prefetch. */
+  readonly #adapter: PrefetchAdapter | undefined
   /** Held and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #suspects: Suspects
@@ -138,6 +132,13 @@ export class Worker extends EventEmitter<WorkerEvents> {
     )
     const { producer, results, confirmTimeoutMs, publishing } = dependencies
     this.#suspects = new Suspects(results)
+    this.#adapter =
+      this.prefetch === undefined
+        ? new PrefetchAdapter(this.concurrency, {
+            active: this.#active,
+            giveBackBeyond: (consumer, prefetch) => this.#giveBackBeyond(consumer, prefetch),
+          })
+        : undefined
     this.#settler = new Settler({
       broker: publishing,
       producer,
@@ -173,8 +174,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#life.to('starting')
     const { consuming } = this.#dependencies
     const tasks = [...this.#handlers.values()].map(({ task }) => task)
-    const plan = planService(this.service, tasks)
-    this.#consumers = plan.bindings.map((binding) => this.#consumer(consuming, plan, binding))
+    this.#consumers = declarationsOf(planService(this.service, tasks)).map((each) => this.#consumer(each))
     try {
       if (consuming.state === 'idle') await consuming.open()
       await Promise.all(this.#consumers.map((consumer) => consumer.start()))
@@ -218,23 +218,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
     }
   }
 
-  #consumer(
-    broker: Broker,
-    plan: ReturnType<typeof planService>,
-    binding: { queue: string; exchange: string; routingKey: string },
-  ): Consumer {
-    const estimate = new PrefetchEstimate(this.concurrency)
-    const consumer = new Consumer(broker, {
-      declaration: {
-        exchange: { name: binding.exchange, type: 'topic' },
-        queue: plan.queues.find(({ name }) => name === binding.queue) ?? { name: binding.queue, type: 'quorum' },
-        binding,
-      },
-      prefetch: this.prefetch ?? estimate.initial,
+  #consumer(declaration: QueueDeclaration): Consumer {
+    const consumer = new Consumer(this.#dependencies.consuming, {
+      declaration,
+      prefetch: this.prefetch ?? initialPrefetch(this.concurrency),
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
     })
-    this.#estimates.set(consumer, estimate)
+    this.#adapter?.add(consumer)
     consumer.on('state', (event) => this.emit('consumerState', event))
     consumer.on('delivery', (delivery) => this.#receive(delivery))
     consumer.on('lost', ({ generation }) => this.#lose(consumer, generation))
@@ -296,16 +287,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
     })
     this.#active.add(attempt)
     this.#running++
-    if (this.prefetch === undefined) this.#adapter ??= setInterval(() => this.#adapt(), ADAPT_MS)
+    this.#adapter?.started()
     this.emit('attemptStarted', { ...refOf(attempt), redelivered: attempt.redelivered })
     const outcome = await attempt.run()
     // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
     this.#running--
     const error = 'error' in outcome ? { error: outcome.error } : {}
     this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs: attempt.durationMs, ...error })
-    this.#estimates.get(delivery.consumer)?.observe(attempt.durationMs)
-    // The first few say enough to leave the cautious start; from then on the timer looks.
-    if (this.prefetch === undefined && ++this.#finished === FIRST_LOOK) this.#adapt()
+    this.#adapter?.finished(delivery.consumer, attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
     const settled = await this.#settler.settle(attempt, outcome)
@@ -315,25 +304,6 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#active.size > 0) return
     this.#idle?.()
     if (this.#suspects.size > 0) this.#pump()
-  }
-
-  /** Runs while messages are held, and once more after: at rest there is no timer. */
-  #adapt(): void {
-    if (this.#active.size === 0) {
-      clearInterval(this.#adapter)
-      this.#adapter = undefined
-      this.#finished = 0
-    }
-    for (const [consumer, estimate] of this.#estimates) {
-      let longestRunningMs = 0
-      for (const { delivery, running, durationMs } of this.#active) {
-        if (running && delivery.consumer === consumer) longestRunningMs = Math.max(longestRunningMs, durationMs)
-      }
-      const prefetch = estimate.next(consumer.prefetch, longestRunningMs)
-      if (prefetch === consumer.prefetch) continue
-      if (prefetch < consumer.prefetch) this.#giveBackBeyond(consumer, prefetch)
-      void consumer.adjust(prefetch)
-    }
   }
 
   /** Others may be idle while these wait behind an attempt that takes long. The newest go: the oldest come next here. */
@@ -367,7 +337,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     await cancelled
     if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
     for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))
-    clearInterval(this.#adapter)
+    this.#adapter?.stop()
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     await this.#dependencies.onStopped(this)
     this.#life.to('stopped')
