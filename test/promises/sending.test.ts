@@ -1,11 +1,10 @@
 /** The promise: `send` resolves when the broker has the message, and otherwise says which of a few things happened. */
-import { createServer, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, taskQueue, type Warren } from '../../src/index.js'
 import { type BehaveTask, behave, behaveTask, type Seen } from '../support/behave.js'
 import { type ClusterUrls, clusterUrls, until, virtualHost, waiting } from '../support/cluster.js'
+import { cuttableProxy } from '../support/proxy.js'
 
 const SERVICE = 'sending'
 const task: BehaveTask = behaveTask('payment.sending.task')
@@ -157,8 +156,8 @@ describe('sendMany', () => {
 })
 
 it('What was in flight when the connection dropped is published again under the same id, and run once', async () => {
-  const proxy = await cuttableProxy(Number(new URL(urls.broker).port))
-  const broker = urls.broker.replace(/:\d+\//, `:${proxy.port}/`)
+  const proxy = await cuttableProxy(urls.broker)
+  const broker = proxy.through(urls.broker)
   await using cut = await connect({ broker, results: urls.results, logger: false })
   const republished: number[] = []
   cut.on('republished', ({ count }) => republished.push(count))
@@ -175,19 +174,19 @@ it('What was in flight when the connection dropped is published again under the 
   )
   expect(await sending).toEqual({ sent: 2000, failed: 0 })
   expect(republished.length).toBeGreaterThanOrEqual(1)
-  await proxy.close()
+  proxy.close()
   await until('an empty queue', async () => (await waiting(urls.broker, taskQueue(task.name, SERVICE))) === 0)
 })
 
 it('A message that was never confirmed rejects with UNCONFIRMED at its deadline', async () => {
-  const proxy = await cuttableProxy(Number(new URL(urls.broker).port))
-  const broker = urls.broker.replace(/:\d+\//, `:${proxy.port}/`)
+  const proxy = await cuttableProxy(urls.broker)
+  const broker = proxy.through(urls.broker)
   await using cut = await connect({ broker, logger: false, confirmTimeoutMs: 700 })
   await cut.send(task, { does: ['return'] })
   const lost = new Promise<void>((resolve) =>
     cut.on('connectionState', ({ state }) => state === 'waiting' && resolve()),
   )
-  await proxy.close()
+  proxy.close()
   await lost
   await expect(cut.send(task, { does: ['return'] })).rejects.toMatchObject({
     code: 'UNCONFIRMED',
@@ -202,42 +201,6 @@ it('After close(), send says so; close() twice is fine', async () => {
   await closed.close()
   await expect(closed.send(task, { does: ['return'] })).rejects.toMatchObject({ code: 'CLOSED' })
 })
-
-/** A TCP proxy whose connections can be cut without a word, as a failing network does. */
-async function cuttableProxy(target: number) {
-  const sockets = new Set<Socket>()
-  const { connect: connectTo } = await import('node:net')
-  const server = createServer((client) => {
-    const upstream = connectTo(target, '127.0.0.1')
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(from)
-      from.pipe(to)
-      from.on('error', () => to.destroy())
-      from.on('close', () => {
-        sockets.delete(from)
-        to.destroy()
-      })
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const state = {
-    port: (server.address() as { port: number }).port,
-    cutCount: 0,
-    cut: () => {
-      state.cutCount++
-      for (const socket of sockets) socket.destroy()
-    },
-    close: async () => {
-      server.close()
-      state.cut()
-      await delay(0)
-    },
-  }
-  return state
-}
 
 async function subscribedChannels(results: string): Promise<string[]> {
   const { Redis } = await import('iovalkey')

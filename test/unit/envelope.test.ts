@@ -89,6 +89,7 @@ describe('encode', () => {
       correlationId: 'i',
       messageId: 'i',
       persistent: true,
+      mandatory: true,
       headers: { lang: 'js', task: 'a.b', id: 'i' },
     })
     expect(content.toString()).toBe('[[],{"x":1},{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]')

@@ -1,0 +1,154 @@
+/** The promise: connections find another node by themselves, a blocked broker delays and loses nothing, drain is orderly. */
+import { connect as amqpConnect } from 'amqplib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connect, taskQueue, type Warren } from '../../src/index.js'
+import { behave, behaveTask, type Seen } from '../support/behave.js'
+import { type ClusterUrls, fault, manage, until, virtualHost, waiting } from '../support/cluster.js'
+import { cuttableProxy } from '../support/proxy.js'
+
+const SERVICE = 'recovery'
+const task = behaveTask('payment.recovery.task')
+const RESULT = { timeoutMs: 30_000 }
+
+let urls: ClusterUrls & { readonly vhost: string }
+let warren: Warren
+const seen: Seen[] = []
+
+beforeAll(async () => {
+  urls = await virtualHost(SERVICE, [task])
+  // Straight to the nodes, without HAProxy.
+  warren = await connect({ broker: urls.nodes, results: urls.results, logger: false, name: SERVICE })
+})
+afterAll(() => warren?.close())
+
+const connectionsOf = async (name: string) =>
+  (await manage<{ name: string; user_provided_name?: string }[]>('GET', '/connections')).filter(
+    (each) => each.user_provided_name?.startsWith(name) === true,
+  )
+
+describe('With several broker addresses', () => {
+  it('a closed connection is opened again at another node, and the queue is consumed again', async () => {
+    const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+    await worker.start()
+    const lost: string[] = []
+    const opened: string[] = []
+    warren.on('connectionState', ({ state, address }) => {
+      if (state === 'waiting') lost.push(address)
+      if (state === 'open') opened.push(address)
+    })
+    await until('both connections in the management API', async () => (await connectionsOf(SERVICE)).length === 2)
+    for (const { name } of await connectionsOf(SERVICE))
+      await manage('DELETE', `/connections/${encodeURIComponent(name)}`)
+    const handle = await warren.send(task, { does: ['return'] })
+    expect(await handle.result(RESULT)).toEqual({ number: 1 })
+    expect(lost).toHaveLength(2)
+    expect(opened).toHaveLength(2)
+    for (const [index, address] of opened.entries()) expect(address).not.toBe(lost[index])
+    await worker.stop()
+  })
+
+  it('"connected but not consuming" does not happen: 20 lost connections in a row, and each time it consumes again', async () => {
+    const proxy = await cuttableProxy(urls.broker)
+    await using cut = await connect({ broker: proxy.through(urls.broker), results: urls.results, logger: false })
+    const worker = cut.worker({ service: SERVICE }).handle(task, behave(seen))
+    await worker.start()
+    for (let round = 0; round < 20; round++) {
+      const away = new Promise<void>((resolve) => worker.once('consumerState', () => resolve()))
+      proxy.cut()
+      await away
+      const handle = await warren.send(task, { does: ['return'] })
+      await handle.result(RESULT)
+      expect(worker.health().queues[0]?.state).toBe('consuming')
+    }
+    await worker.stop()
+    proxy.close()
+  })
+
+  it('a deleted queue is declared and consumed again', async () => {
+    const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+    await worker.start()
+    await manage('DELETE', `/queues/${urls.vhost}/${taskQueue(task.name, SERVICE)}`)
+    await until('the loss', () => worker.health().queues[0]?.state !== 'consuming')
+    await until('consuming again', () => worker.health().queues[0]?.state === 'consuming')
+    const handle = await warren.send(task, { does: ['return'] })
+    expect(await handle.result(RESULT)).toEqual({ number: 1 })
+    await worker.stop()
+  })
+})
+
+it('A queue that exists with another type: start() rejects with both types and the way out', async () => {
+  const other = behaveTask('payment.recovery.other')
+  const connection = await amqpConnect(urls.broker)
+  const channel = await connection.createChannel()
+  await channel.assertQueue(taskQueue(other.name, SERVICE), { durable: true, arguments: { 'x-queue-type': 'classic' } })
+  await connection.close()
+  const worker = warren.worker({ service: SERVICE }).handle(other, behave(seen))
+  await expect(worker.start()).rejects.toMatchObject({ code: 'QUEUE_MISMATCH' })
+  expect(worker.state).toBe('stopped')
+  const again = warren.worker({ service: SERVICE }).handle(other, behave(seen))
+  await expect(again.start()).rejects.toThrow(
+    /exists as a classic queue.*asks for a quorum queue.*drain the queue and delete it/,
+  )
+})
+
+describe('Draining', () => {
+  it('gives back what was not started, and lets what runs finish', async () => {
+    const handles = await Promise.all(Array.from({ length: 6 }, () => warren.send(task, { does: ['return'] })))
+    let release: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const started: string[] = []
+    const worker = warren
+      .worker({ service: SERVICE, concurrency: 1, prefetch: 6 })
+      .handle(task, async (_input, { id, number }) => {
+        started.push(id)
+        await gate
+        return { number }
+      })
+    await worker.start()
+    await until('six held', () => worker.health().held === 6)
+    const stopping = worker.stop()
+    await until('five given back', async () => (await waiting(urls.broker, taskQueue(task.name, SERVICE))) === 5)
+    release()
+    await stopping
+    expect(started).toHaveLength(1)
+    const next = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+    await next.start()
+    expect(await Promise.all(handles.map((handle) => handle.result(RESULT)))).toHaveLength(6)
+    await next.stop()
+  })
+
+  it('after the grace period: the rest goes back to the queue, its signal aborted', async () => {
+    const handle = await warren.send(task, { does: ['return'] })
+    let reason: unknown
+    const worker = warren.worker({ service: SERVICE, gracePeriodMs: 200 }).handle(task, async (_input, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      reason = signal.reason
+      throw signal.reason
+    })
+    await worker.start()
+    await until('it runs', () => worker.health().running === 1)
+    await worker.stop()
+    await until('the abort', () => reason !== undefined)
+    expect(reason).toMatchObject({ code: 'CLOSED' })
+    const next = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+    await next.start()
+    expect(await handle.result(RESULT)).toEqual({ number: 1 })
+    await next.stop()
+  })
+})
+
+it('A majority of nodes lost: sends wait and then say so; with the majority back, all goes on', async () => {
+  const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+  await worker.start()
+  await Promise.all([fault.kill('rabbitmq-1'), fault.kill('rabbitmq-3')])
+  const impatient = warren.send(task, { does: ['return'] }, { confirmTimeoutMs: 2_000 })
+  await expect(impatient).rejects.toMatchObject({ code: 'UNCONFIRMED', retryable: true })
+  const patient = warren.send(task, { does: ['return'] }, { confirmTimeoutMs: 100_000 })
+  await Promise.all([fault.start('rabbitmq-1'), fault.start('rabbitmq-3')])
+  const handle = await patient
+  expect(await handle.result({ timeoutMs: 60_000 })).toEqual({ number: 1 })
+  await until('a ready worker', () => worker.health().ready)
+  await worker.stop()
+}, 150_000)
