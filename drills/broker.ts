@@ -9,7 +9,7 @@ const TASKS = { user: createAccount, payment: createInvoice } as const
 
 export const queueName = (queue: QueueKey): string => taskQueue(TASKS[queue].name, SERVICE)
 export const queueTypeOf = (queue: QueueKey): 'classic' | 'quorum' => TASKS[queue].queue.type
-const deadLettersOf = (queue: QueueKey): string => deadLetterQueue(domainOf(TASKS[queue].name))
+export const deadLettersOf = (queue: QueueKey): string => deadLetterQueue(domainOf(TASKS[queue].name))
 
 const REQUEST_TIMEOUT_MS = 5_000
 const RESULT_BATCH = 500
@@ -102,12 +102,15 @@ export interface DeadLetter {
 }
 
 /**
- * Takes dead letters out of both dead-letter queues, and gives them by id. Those that are not `mine` go back: on a
- * cluster of somebody's own they are somebody's.
+ * Takes dead letters out of both dead-letter queues. Those that are not `mine` go back: on a cluster of somebody's own
+ * they are somebody's.
  */
-export function takeDeadLetters(url: string, mine: (id: string) => boolean): Promise<DeadLetter[]> {
+export function takeDeadLetters(
+  url: string,
+  mine: (id: string) => boolean,
+  found: (letter: DeadLetter) => void = () => {},
+): Promise<void> {
   return asking(url, async (model) => {
-    const taken: DeadLetter[] = []
     for (const queue of QUEUE_KEYS) {
       const channel = await model.createChannel()
       channel.on('error', () => {})
@@ -118,12 +121,11 @@ export function takeDeadLetters(url: string, mine: (id: string) => boolean): Pro
         const id = String(all.id ?? message.properties.messageId)
         // Held, and so given back when the channel closes.
         if (!mine(id)) continue
-        taken.push({ id, reason: reasonOf(all) })
+        found({ id, reason: reasonOf(all) })
         channel.ack(message)
       }
       await channel.close()
     }
-    return taken
   })
 }
 

@@ -1,6 +1,14 @@
 /** Every drill, in the order in which `warren drill all` runs them. */
 import type { Drill } from './drill.js'
+import { cutConnection, halfOpen } from './faults/connection.js'
+import { flood, floodKillDeadLetters } from './faults/flood.js'
+import { restartHaproxy } from './faults/haproxy.js'
+import { loseMajority } from './faults/majority.js'
+import { memoryAlarm } from './faults/memoryAlarm.js'
 import { nodeDrills } from './faults/node.js'
+import { partition } from './faults/partition.js'
+import { poison } from './faults/poison.js'
+import { rollingRestart } from './faults/rollingRestart.js'
 import { killStore, restartStore } from './faults/store.js'
 import { freezeWorker, killWorker, scaleDown, stopWorker } from './faults/worker.js'
 
@@ -9,7 +17,17 @@ export const drills: readonly Drill[] = [
   stopWorker,
   freezeWorker,
   scaleDown,
+  poison,
   ...nodeDrills,
+  loseMajority,
+  rollingRestart,
+  partition,
+  restartHaproxy,
   killStore,
   restartStore,
+  memoryAlarm,
+  flood,
+  floodKillDeadLetters,
+  halfOpen,
+  cutConnection,
 ]

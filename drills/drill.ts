@@ -25,6 +25,8 @@ export interface Scene {
   hold(ms: number): Promise<void>
   /** Waits for a fact; the drill fails with its name when it does not come true. */
   until(what: string, fact: () => Promise<string | undefined> | string | undefined, timeoutMs: number): Promise<void>
+  /** Takes this drill's dead letters out of their queues and into the ledger. */
+  takeDeadLetters(): Promise<void>
   /** Names of processes that the drill itself ends, so that their end is no surprise. */
   expectEnd(...names: readonly string[]): void
 }

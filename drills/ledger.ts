@@ -65,6 +65,7 @@ export class Ledger {
   /** What all of this drill's ids begin with. */
   readonly tag: string
   readonly #entries = new Map<string, Entry>()
+  readonly #noted: (readonly [string, QueueKey])[] = []
   readonly #unexpected = new Set<string>()
 
   constructor(tag: string) {
@@ -146,6 +147,15 @@ export class Ledger {
   /** Whether a handler began for an id, and how often. */
   runsOf(id: string): number {
     return this.#entries.get(id)?.runs.filter(ran).length ?? 0
+  }
+
+  /** Remembers an id that the drill's own checks are about. */
+  note(id: string, queue: QueueKey): void {
+    this.#noted.push([id, queue])
+  }
+
+  noted(): readonly (readonly [id: string, queue: QueueKey])[] {
+    return this.#noted
   }
 
   reasonOf(id: string): string | undefined {

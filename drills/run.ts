@@ -136,6 +136,7 @@ async function perform(
       },
       hold: (ms) => delay(ms, undefined, { signal }),
       until: (what, fact, timeoutMs) => waitFor(what, async () => fact(), { timeoutMs, signal }),
+      takeDeadLetters: () => takeDeadLettersOf(stage, ledger, signal),
       expectEnd: (...names) => {
         for (const name of names) expectedEnds.add(name)
       },
@@ -197,6 +198,20 @@ function watch(change: ProcessChange, timeline: Timeline, expected: Set<string>,
   if (!expected.has(name)) surprises.push(`${name} ended by itself: ${why}`)
 }
 
+async function takeDeadLettersOf(stage: Stage, ledger: Ledger, signal: AbortSignal): Promise<void> {
+  // Into the ledger one by one: what was taken out of its queue must not be forgotten when a connection breaks.
+  await persist(
+    'reading dead letters',
+    () =>
+      takeDeadLetters(
+        stage.adminUrl,
+        (id) => ledger.mine(id),
+        ({ id, reason }) => ledger.deadLettered(id, reason),
+      ),
+    signal,
+  )
+}
+
 /** Waits until every confirmed message is stored or dead-lettered. Gives the queues that still hold something. */
 async function settle(
   stage: Stage,
@@ -219,12 +234,7 @@ async function settle(
         () => results.successes(ledger.unaccounted(), (id) => ledger.stored(id)),
         signal,
       )
-      const dead = await persist(
-        'reading dead letters',
-        () => takeDeadLetters(stage.adminUrl, (id) => ledger.mine(id)),
-        signal,
-      )
-      for (const { id, reason } of dead) ledger.deadLettered(id, reason)
+      await takeDeadLettersOf(stage, ledger, signal)
       const now = [...ledger.unaccounted()].length
       if (now === 0) break
       if (now < left) movedAt = Date.now()

@@ -8,7 +8,15 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, freePortBlock, NODE_NUMBERS, repositoryRoot, waitFor } from '../cluster/index.js'
 import { textOf } from '../src/index.js'
-import { holdingQueues, Management, purgeQueues, queueName, queueTypeOf, takeDeadLetters } from './broker.js'
+import {
+  deadLettersOf,
+  holdingQueues,
+  Management,
+  purgeQueues,
+  queueName,
+  queueTypeOf,
+  takeDeadLetters,
+} from './broker.js'
 import { QUEUE_KEYS, type QueueKey } from './timeline.js'
 import { WorkerLedgers } from './workerLedgers.js'
 
@@ -94,18 +102,25 @@ export class Stage {
   /** Puts the payment queue's leader on another node than the classic queue's, so that a drill hurts one at a time. */
   async separateLeader(): Promise<void> {
     const host = await this.classicHost()
-    if ((await this.leader()) !== host) return
-    const target = nodeNames.find((name) => name !== host) as string
-    await this.moveLeader(queueName('payment'), host, target)
-    await waitFor('a leader on another node', async () => ((await this.leader()) === host ? host : undefined), {
-      timeoutMs: 30_000,
-    })
+    if ((await this.leader()) === host) await this.#moveLeader(queueName('payment'), host, () => this.leader())
   }
 
-  async moveLeader(queue: string, from: string, to: string): Promise<void> {
-    const ra = `'%2F_${queue}'`
-    const move = `ra:transfer_leadership({${ra}, '${from}@localhost'}, {${ra}, '${to}@localhost'}).`
-    await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
+  /** Puts a dead-letter queue's leader on another node. */
+  async moveDeadLetterLeader(queue: QueueKey): Promise<void> {
+    const leader = () => this.deadLetterLeader(queue)
+    await this.#moveLeader(deadLettersOf(queue), await leader(), leader)
+  }
+
+  async #moveLeader(queue: string, from: string, leader: () => Promise<string>): Promise<void> {
+    const to = nodeNames.find((name) => name !== from) as string
+    const member = (node: string) => `{'%2F_${queue}', '${node}@localhost'}`
+    const move = `ra:transfer_leadership(${member(from)}, ${member(to)}).`
+    const said = await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
+    await waitFor(
+      `a leader of ${queue} on another node than ${from} (RabbitMQ said: ${said.trim()})`,
+      async () => ((await leader()) === from ? `it is on ${from}` : undefined),
+      { timeoutMs: 30_000 },
+    )
   }
 
   // ------------------------------------------------------------ policies

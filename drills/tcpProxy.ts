@@ -9,6 +9,8 @@ export class TcpProxy {
   readonly #server: Server
   readonly #pairs = new Set<{ readonly client: Socket; readonly server: Socket }>()
 
+  #accepted = 0
+
   private constructor(target: { host: string; port: number }) {
     this.#target = target
     this.#server = createServer((client) => this.#accept(client))
@@ -35,8 +37,9 @@ export class TcpProxy {
     return through.href
   }
 
-  get connections(): number {
-    return this.#pairs.size
+  /** How many connections it has taken so far. */
+  get accepted(): number {
+    return this.#accepted
   }
 
   /** Every connection that is open now goes silent for good, in both directions. New ones work. */
@@ -68,6 +71,7 @@ export class TcpProxy {
     const server = connect(this.#target)
     const pair = { client, server }
     this.#pairs.add(pair)
+    this.#accepted++
     for (const [socket, other] of [
       [client, server],
       [server, client],

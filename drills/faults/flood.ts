@@ -1,0 +1,77 @@
+/** A flood: far more than the workers can do, so that messages grow too old in their queues and are dead-lettered. */
+import type { Drill, Evidence, Scene } from '../drill.js'
+import { QUEUE_KEYS } from '../timeline.js'
+
+const TTL_MS = 3_000
+const FLOOD_MS = 10_000
+/** Four workers, two tasks at a time, 200 ms each: 40 a second, of 200 that come. */
+const LOAD = { ratePerQueue: 100, taskMs: 200 }
+
+const expects = {
+  load: LOAD,
+  deadLetters: 'allowed',
+  recoverWithinMs: null,
+} as const
+
+async function shortenLives({ stage, sabotage }: Scene): Promise<void> {
+  await stage.overridePolicy('user', { 'message-ttl': TTL_MS })
+  await stage.overridePolicy('payment', {
+    'message-ttl': TTL_MS,
+    ...(sabotage === 'at-most-once' ? { 'dead-letter-strategy': 'at-most-once', overflow: 'drop-head' } : {}),
+  })
+}
+
+function floodShowed({ counts }: Evidence): string[] {
+  return counts.deadLettered === 0 ? ['no message grew too old, so the drill shows nothing'] : []
+}
+
+const share = ({ counts }: Evidence): string[] => [
+  `Of ${counts.confirmed} confirmed messages ${counts.stored} were done in time and ${counts.deadLettered} grew too old.`,
+]
+
+export const flood: Drill = {
+  name: 'flood',
+  does: `Sends five times what the workers can do, where a message may wait ${TTL_MS / 1000} s.`,
+  holds: 'What grows too old is in the dead-letter queues; everything else is done.',
+  ...expects,
+  prepare: shortenLives,
+  async fault({ mark, hold }) {
+    mark('fault', 'More comes than the workers can do')
+    await hold(FLOOD_MS)
+    mark('repair', 'The flood ends')
+  },
+  check: floodShowed,
+  tell: share,
+}
+
+export const floodKillDeadLetters: Drill = {
+  name: 'flood-kill-dlq',
+  does: 'The same flood, and the node that leads the payment dead-letter queue is killed in the middle of it.',
+  holds: 'Messages that grow too old while their dead-letter queue has no leader get there all the same.',
+  ...expects,
+  async prepare(scene) {
+    const { stage } = scene
+    await shortenLives(scene)
+    // Killed with the queue that messages come from, the queue would wait, and nothing would be at risk.
+    if ((await stage.leader()) === (await stage.deadLetterLeader('payment')))
+      await stage.moveDeadLetterLeader('payment')
+  },
+  async fault({ stage, mark, hold, timeline, until }) {
+    mark('fault', 'More comes than the workers can do')
+    await until(
+      'a flood',
+      () => (timeline.instants('sent', QUEUE_KEYS[1]).length > 500 ? undefined : 'not yet'),
+      20_000,
+    )
+    await hold(2_000)
+    const node = await stage.deadLetterLeader('payment')
+    mark('fault', `Killed ${node}, which leads the payment dead-letter queue`)
+    await stage.cluster.killProcess(node)
+    await hold(6_000)
+    mark('phase', `Starting ${node} again`)
+    await stage.cluster.startProcess(node)
+    mark('repair', `${node} is back, and the flood ends`)
+  },
+  check: floodShowed,
+  tell: share,
+}

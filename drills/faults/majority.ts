@@ -1,0 +1,29 @@
+/** Two of three nodes at once: the payment queue has no majority, and waits until it has one again. */
+import { type Drill, pauseOf } from '../drill.js'
+import { nodeNames } from '../stage.js'
+import { seconds } from '../verdict.js'
+
+export const loseMajority: Drill = {
+  name: 'lose-majority',
+  does: 'Kills two of three nodes at once, the leader of the payment queue among them, and brings them back.',
+  holds: 'Sends wait and are told how they ended; nothing confirmed is lost, and all goes on with a majority.',
+  async prepare({ stage }) {
+    await stage.separateLeader()
+  },
+  async fault({ stage, mark, hold }) {
+    const { cluster } = stage
+    const leader = await stage.leader()
+    const host = await stage.classicHost()
+    // The classic queue's node stays: what is left of the cluster is worth looking at too.
+    const other = nodeNames.find((name) => name !== leader && name !== host) as string
+    mark('fault', `Killed ${leader} and ${other} at once: one node of three is left`)
+    await Promise.all([cluster.killProcess(leader), cluster.killProcess(other)])
+    await hold(6_000)
+    mark('phase', `Starting ${leader} and ${other} again`)
+    await Promise.all([cluster.startProcess(leader), cluster.startProcess(other)])
+    mark('repair', 'Three nodes are there again')
+  },
+  tell: (evidence) => [
+    `Payments were confirmed again after ${seconds(pauseOf(evidence, 'confirmed', 'payment'))} without a majority.`,
+  ],
+}

@@ -1,0 +1,34 @@
+/**
+ * A network partition: one node cannot talk to the two others, while clients reach all three.
+ *
+ * It is made inside the node, without touching the machine's network and without root: the node gets a wrong Erlang
+ * cookie for each of its peers and hangs up, so that neither side can connect to the other. The cookie lives in the
+ * node's memory only: whatever becomes of the drill, a restart of the node heals it.
+ */
+import type { Drill } from '../drill.js'
+import { nodeNames } from '../stage.js'
+
+const HOLD_MS = 8_000
+
+export const partition: Drill = {
+  name: 'partition',
+  does: 'Cuts the leader of the payment queue off from both other nodes, while clients still reach all three.',
+  holds: 'The two others elect a leader and go on; the node that was cut off joins them again without losing anything.',
+  async prepare({ stage }) {
+    await stage.separateLeader()
+  },
+  async fault({ stage, mark, hold, signal }) {
+    const node = await stage.leader()
+    const peers = nodeNames.filter((name) => name !== node).map((name) => `'${name}@localhost'`)
+    const evaluate = (expression: string) => stage.cluster.rabbitmqctl(Number(node.slice(-1)), ['eval', expression])
+    const each = `lists:foreach(fun(Peer) -> $ end, [${peers.join(', ')}]).`
+    mark('fault', `Cutting ${node} off from the other nodes`)
+    await evaluate(each.replace('$', `erlang:set_cookie(Peer, 'cut off by a drill'), erlang:disconnect_node(Peer)`))
+    mark('seen', `${node} is cut off`)
+    await hold(HOLD_MS)
+    mark('phase', `The network between ${node} and the others is whole again`)
+    await evaluate(each.replace('$', 'erlang:set_cookie(Peer, erlang:get_cookie()), net_kernel:connect_node(Peer)'))
+    await stage.whole(signal)
+    mark('repair', `${node} is a member again`)
+  },
+}
