@@ -88,6 +88,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
   const leave = onSignals(interrupt, say)
   const outcomes: DrillOutcome[] = []
   const startedAt = Date.now()
+  let rabbitmqVersion: string | undefined
   try {
     await runDrills({
       drills: picked,
@@ -96,6 +97,9 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
       sabotage: chosen.sabotage,
       signal: interrupt.signal,
       say,
+      onStart: (about) => {
+        rabbitmqVersion = about.rabbitmqVersion
+      },
       onOutcome: (outcome) => {
         outcomes.push(outcome)
         if (chosen.json) out(`${JSON.stringify(summaryOf(outcome))}\n`)
@@ -110,7 +114,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
   }
   if (chosen.report !== undefined && outcomes.length > 0) {
     const { reportPage } = await import('../drills/index.js')
-    writeFileSync(chosen.report, reportPage(outcomes, { startedAt, sabotage: chosen.sabotage }))
+    writeFileSync(chosen.report, reportPage(outcomes, { startedAt, sabotage: chosen.sabotage, rabbitmqVersion }))
     say(`Report: ${chosen.report}`)
   }
   if (!chosen.json && outcomes.length > 0) out(`\n${summaryTable(outcomes)}`)

@@ -45,6 +45,10 @@ export class Management {
     throw problem
   }
 
+  async version(): Promise<string> {
+    return (await this.request<{ rabbitmq_version: string }>('GET', '/overview')).rabbitmq_version
+  }
+
   queue(queue: QueueKey | { readonly deadLettersOf: QueueKey }): Promise<QueueInfo> {
     const name = typeof queue === 'string' ? queueName(queue) : deadLettersOf(queue.deadLettersOf)
     return this.request('GET', `/queues/%2F/${encodeURIComponent(name)}`)

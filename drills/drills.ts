@@ -17,13 +17,15 @@ export interface DrillsOptions {
   readonly signal: AbortSignal
   /** Progress, a line at a time. */
   readonly say: (line: string) => void
+  /** Called once the cluster runs. */
+  readonly onStart?: (about: { readonly rabbitmqVersion: string }) => void
   /** Called after each drill. */
   readonly onOutcome: (outcome: DrillOutcome) => void
 }
 
 /** Starts the cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
-  const { drills, repeat = 1, dir = DEFAULT_DIR, sabotage, signal, say, onOutcome } = options
+  const { drills, repeat = 1, dir = DEFAULT_DIR, sabotage, signal, say, onStart, onOutcome } = options
   signal.throwIfAborted()
   const stage = await Stage.open({
     dir,
@@ -41,6 +43,7 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
     await stage.cluster.start()
     signal.removeEventListener('abort', interrupt)
     say(`Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
+    onStart?.({ rabbitmqVersion: await stage.management.version() })
     for (let round = 1; round <= repeat; round++) {
       for (const drill of drills) {
         signal.throwIfAborted()

@@ -16,7 +16,7 @@ import { Load, type LoadPlan, type Sender } from './load.js'
 import { openNoConfirmsSender } from './sabotage/noConfirms.js'
 import { persist, type Stage } from './stage.js'
 import { TcpProxy } from './tcpProxy.js'
-import { type QueueKey, Timeline } from './timeline.js'
+import { type Chart, type Mark, type QueueKey, Timeline } from './timeline.js'
 import { judge, type Pauses, pauses, recovery, type Verdict } from './verdict.js'
 import { openWarrenSender } from './warrenSender.js'
 
@@ -47,8 +47,9 @@ export interface DrillOutcome {
   readonly pauses: Pauses | undefined
   /** From the repair (or the fault) until rates were normal; undefined: never, or not looked at. */
   readonly recoveryMs: number | undefined
-  readonly evidence: Evidence | undefined
-  readonly timeline: Timeline
+  /** What the report draws: the ledger and the instants themselves are not kept beyond the drill. */
+  readonly chart: Chart | undefined
+  readonly marks: readonly Mark[]
 }
 
 export interface RunOptions {
@@ -64,8 +65,8 @@ export async function runDrill(drill: Drill, options: RunOptions): Promise<Drill
     options.say(`  ${((at - startedAt) / 1000).toFixed(1).padStart(5)} s  ${kind === 'fault' ? 'FAULT  ' : ''}${text}`)
   })
   const plan = { ...DEFAULT_LOAD, ...drill.load }
-  const base = { drill, startedAt, plan, timeline }
-  const none = { counts: undefined, pauses: undefined, recoveryMs: undefined, evidence: undefined, remarks: [] }
+  const base = { drill, startedAt, plan, marks: timeline.marks }
+  const none = { counts: undefined, pauses: undefined, recoveryMs: undefined, chart: undefined, remarks: [] }
   const lasted = () => (Date.now() - startedAt) / 1000
   try {
     const { evidence, surprises } = await perform(drill, plan, timeline, options)
@@ -77,7 +78,7 @@ export async function runDrill(drill: Drill, options: RunOptions): Promise<Drill
       pauses: pauses(evidence),
       recoveryMs: drill.recoverWithinMs === null ? undefined : recovery(evidence),
       remarks: drill.tell?.(evidence) ?? [],
-      evidence,
+      chart: timeline.chart(evidence.from, Date.now()),
     }
   } catch (problem) {
     options.signal.throwIfAborted()
@@ -92,7 +93,7 @@ export function skipped(drill: Drill, reason: string): DrillOutcome {
   return {
     ...{ drill, verdict: 'skipped', reasons: [reason], remarks: [], startedAt, seconds: 0 },
     ...{ plan: { ...DEFAULT_LOAD, ...drill.load }, counts: undefined, pauses: undefined, recoveryMs: undefined },
-    ...{ evidence: undefined, timeline: new Timeline(startedAt) },
+    ...{ chart: undefined, marks: [] },
   }
 }
 
@@ -152,8 +153,12 @@ async function perform(
       await scene.until('a steady load', () => timeline.short(plan.ratePerQueue, Date.now() - 500), STEADY_TIMEOUT_MS)
     }
     await scene.hold(BEFORE_MS)
-    await drill.fault(scene)
-    if (drill.recoverWithinMs !== null) {
+    // A fault that could not be carried out has failed the drill; the ledger has something to say all the same.
+    const problem = await drill.fault(scene).catch((error: unknown) => ({ error }))
+    signal.throwIfAborted()
+    if (problem?.error instanceof SkippedError) throw problem.error
+    if (problem !== undefined) surprises.push(textOf(problem.error))
+    if (problem === undefined && drill.recoverWithinMs !== null) {
       const since = marks.repairAt ?? marks.faultAt ?? from
       // What workers finished is read a little later than it happened.
       const normal = () =>

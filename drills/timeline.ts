@@ -22,6 +22,18 @@ export interface Mark {
   readonly text: string
 }
 
+/** Rates a second, by bucket of `bucketMs`, from `from` on. */
+export interface Chart {
+  readonly from: number
+  readonly to: number
+  readonly bucketMs: number
+  readonly confirmed: Readonly<Record<QueueKey, readonly number[]>>
+  readonly finished: Readonly<Record<QueueKey, readonly number[]>>
+}
+
+const BUCKET_MS = 250
+const MAX_BUCKETS = 600
+
 /** A drill that floods the screen with events helps nobody; what is beyond is counted. */
 const MAX_MARKS = 300
 /** Over which time a rate is taken. */
@@ -114,14 +126,19 @@ export class Timeline {
     return undefined
   }
 
-  /** Counts by bucket, for a chart. */
-  buckets(flow: Flow, queue: QueueKey, from: number, to: number, bucketMs: number): number[] {
-    const counts = new Array<number>(Math.max(1, Math.ceil((to - from) / bucketMs))).fill(0)
-    for (const at of this.#flows[flow][queue]) {
-      const index = Math.floor((at - from) / bucketMs)
-      if (index >= 0 && index < counts.length) counts[index] = (counts[index] ?? 0) + 1
+  /** Rates by quarter of a second, for drawing. */
+  chart(from: number, to: number): Chart {
+    const bucketMs = Math.max(BUCKET_MS, Math.ceil((to - from) / MAX_BUCKETS))
+    const rates = (flow: Flow, queue: QueueKey): number[] => {
+      const counts = new Array<number>(Math.max(1, Math.ceil((to - from) / bucketMs))).fill(0)
+      for (const at of this.#flows[flow][queue]) {
+        const index = Math.floor((at - from) / bucketMs)
+        if (index >= 0 && index < counts.length) counts[index] = (counts[index] ?? 0) + 1
+      }
+      return counts.map((count) => (count * 1000) / bucketMs)
     }
-    return counts
+    const both = (flow: Flow) => ({ user: rates(flow, 'user'), payment: rates(flow, 'payment') })
+    return { from, to, bucketMs, confirmed: both('confirmed'), finished: both('finished') }
   }
 }
 
