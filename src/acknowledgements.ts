@@ -11,11 +11,21 @@ export class Acknowledgements {
   #lowest = 1
   /** Tags from `#lowest` on that are settled, by whichever way. */
   readonly #settled = new Set<number>()
+  /** How many were delivered on the channel and not settled. */
+  #outstanding = 0
   /** Handed to `ack` and not sent. */
   #unsent: ConsumeMessage[] = []
 
   constructor(channel: Channel | undefined) {
     this.#channel = channel
+  }
+
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  delivered(): void {
+    this.#outstanding++
   }
 
   ack(message: ConsumeMessage): void {
@@ -45,6 +55,7 @@ export class Acknowledgements {
   }
 
   #settle({ fields }: ConsumeMessage): void {
+    this.#outstanding--
     this.#settled.add(fields.deliveryTag)
     while (this.#settled.delete(this.#lowest)) this.#lowest++
   }

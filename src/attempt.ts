@@ -52,6 +52,9 @@ export type Handler<Input = unknown, Output = unknown> = (
   attempt: AttemptContext,
 ) => Promise<Output> | Output
 
+/** The handler of a task by its type alone, for a module that must not load the task: `HandlerOf<typeof resize>`. */
+export type HandlerOf<T> = T extends Task<infer _Input, infer Parsed, infer Output> ? Handler<Parsed, Output> : never
+
 export interface RegisteredHandler {
   readonly task: Task
   readonly handler: Handler

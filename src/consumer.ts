@@ -47,6 +47,10 @@ export interface ConsumerEvents {
 }
 
 const OPEN_TIMEOUT_MS = 15_000
+/** How often an eye is kept on a consumer; a queue that was quiet for as long is looked at. */
+const WATCH_MS = 4_000
+/** A channel of this age is renewed the moment nothing is held. */
+const RENEW_AFTER_MS = 60_000
 
 export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #broker: Broker
@@ -58,6 +62,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #generation = 0
   #prefetch: number
   #adjusting = false
+  /** Whether anything was delivered on the present channel, and since when it is open. */
+  #used = false
+  #openedAt = 0
+  /** Whether anything was delivered since the watch last looked. */
+  #delivered = false
+  #watcher: NodeJS.Timeout | undefined
   #pauseWanted = false
   #failures = 0
   #retry: NodeJS.Timeout | undefined
@@ -124,6 +134,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * Throws what trying again cannot mend: `QueueMismatchError`, `AccessRefusedError`.
    */
   async start(): Promise<void> {
+    this.#watcher = setInterval(() => void this.#watch(), WATCH_MS).unref()
     await this.#open()
   }
 
@@ -134,6 +145,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   ack({ message, generation }: Delivery): boolean {
     if (this.#channel === undefined || generation !== this.#generation) return false
     this.#acks.ack(message)
+    if (performance.now() - this.#openedAt > RENEW_AFTER_MS) void this.#renew()
     return true
   }
 
@@ -196,6 +208,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Takes nothing new. What is held can still be acknowledged. */
   async drain(): Promise<void> {
     clearTimeout(this.#retry)
+    clearInterval(this.#watcher)
     if (this.#life.in('draining', 'stopped', 'idle')) return
     this.#life.to('draining')
     const [channel, tag] = [this.#channel, this.#tag]
@@ -252,6 +265,72 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return (await withDeadline(consuming, OPEN_TIMEOUT_MS, 'consuming')).consumerTag
   }
 
+  /**
+   * Compares what is with what should be. While messages come there is nothing to ask. When none came for a while, the
+   * channel is renewed if it was used; else the queue is asked for: one that was deleted, or that counts no consumer, is
+   * not consumed, whatever this side believes. RabbitMQ's notice of it (`basic.cancel`) does not always come.
+   */
+  async #watch(): Promise<void> {
+    const quiet = !this.#delivered
+    this.#delivered = false
+    const channel = this.#channel
+    if (!quiet || this.#adjusting || channel === undefined || this.#life.state !== 'consuming') return
+    if (this.#used && this.#acks.outstanding === 0) return this.#renew()
+    try {
+      const { consumerCount } = await withDeadline(
+        channel.checkQueue(this.queue),
+        OPEN_TIMEOUT_MS,
+        'asking for the queue',
+      )
+      if (consumerCount > 0) return
+      throw new Error('the queue counts no consumer')
+    } catch (error) {
+      this.#drop(channel, textOf(error))
+    }
+  }
+
+  /** Gives a channel up, and begins the ordinary way of recovery. */
+  #drop(channel: Channel | undefined, reason: string): void {
+    this.#lose(channel, reason)
+    channel?.close().catch(() => undefined)
+  }
+
+  /**
+   * Takes a fresh channel while nothing is held. After a leader election a quorum queue may count messages as handed to
+   * a channel that never got them, and holds them back for as long as that channel lives; closing it sets them free.
+   * AMQP does not show this, so a channel that was used is renewed when it comes to rest, and an old one as soon as
+   * nothing is held.
+   */
+  async #renew(): Promise<void> {
+    const [old, tag, model] = [this.#channel, this.#tag, this.#broker.model]
+    if (!this.#used || this.#adjusting || this.#life.state !== 'consuming') return
+    if (old === undefined || tag === undefined || model === undefined || this.#acks.outstanding > 0) return
+    this.#adjusting = true
+    try {
+      this.#tag = undefined
+      await withDeadline(old.cancel(tag), OPEN_TIMEOUT_MS, 'cancelling')
+      let channel = old
+      // Something may have come before the broker heard of the cancelling: then the channel is needed a while longer.
+      if (this.#acks.outstanding === 0) {
+        channel = await withDeadline(model.createChannel(), OPEN_TIMEOUT_MS, 'opening a channel')
+        if (this.#channel !== old) return void channel.close().catch(() => undefined)
+        this.#acks.flush()
+        this.#adopt(channel)
+        await withDeadline(old.close(), OPEN_TIMEOUT_MS, 'closing a channel')
+        await withDeadline(channel.prefetch(this.#prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
+      }
+      const renewed = await this.#consume(channel)
+      if (this.#life.state === 'consuming') this.#tag = renewed
+      else await channel.cancel(renewed)
+    } catch (error) {
+      // A channel that can be neither used nor renewed is lost, and the ordinary way of recovery begins.
+      this.#drop(this.#channel, textOf(error))
+    } finally {
+      this.#adjusting = false
+    }
+    if (this.#pauseWanted) await this.pause()
+  }
+
   #explain(error: unknown): Error {
     if (error instanceof QueueMismatchError || error instanceof AccessRefusedError) return error
     if (error instanceof QueueUnavailableError) return error
@@ -261,6 +340,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #adopt(channel: Channel): void {
     this.#channel = channel
     this.#acks = new Acknowledgements(channel)
+    this.#used = false
+    this.#openedAt = performance.now()
     this.#generation++
     let reason = 'its channel was closed'
     channel.on('error', (error) => {
@@ -273,10 +354,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (channel !== this.#channel) return
     if (message === null) {
       // basic.cancel from the broker: the queue was deleted, or the node that holds it went down.
-      this.#lose(channel, 'the broker cancelled the consumer: the queue was deleted, or its node went down')
-      channel.close().catch(() => undefined)
+      this.#drop(channel, 'the broker cancelled the consumer: the queue was deleted, or its node went down')
       return
     }
+    this.#acks.delivered()
+    this.#used = true
+    this.#delivered = true
     this.emit('delivery', { message, consumer: this, generation: this.#generation })
   }
 

@@ -1,4 +1,16 @@
-export type { AttemptContext, Handler } from './attempt.js'
+export type { AttemptContext, Handler, HandlerOf } from './attempt.js'
+export type { DeadLetterFilter } from './deadLetterFilter.js'
+export type {
+  DeadLetters,
+  DeadLettersOptions,
+  ListOptions,
+  PurgeOptions,
+  RedriveOptions,
+  RedriveSummary,
+  SweepProgress,
+  SweepSummary,
+} from './deadLetters.js'
+export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './death.js'
 export { definitions, passwordHash, type UserPlan } from './definitions.js'
 export * from './errors.js'
 export type {
@@ -10,6 +22,8 @@ export type {
   WorkerState,
 } from './events.js'
 export type { Handle, ResultOptions } from './handle.js'
+export type { Isolation } from './isolate.js'
+export type { IsolatedHandler } from './isolates.js'
 export type { Logger } from './logging.js'
 export { workerMetrics } from './metrics.js'
 export {
@@ -24,6 +38,7 @@ export {
 } from './names.js'
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { DeadLetterReason, OutcomeKind } from './outcome.js'
+export type { Destination, RedriveTarget } from './redrive.js'
 export type { ResultStatus, StoredError, StoredResult } from './resultFormat.js'
 export type { SendManyOptions, SendManySummary } from './sendMany.js'
 export {
@@ -36,6 +51,7 @@ export {
 } from './task.js'
 export {
   type BindingPlan,
+  DEAD_LETTER_DELIVERY_LIMIT,
   type ExchangePlan,
   type OperatorPlan,
   type PolicyPlan,

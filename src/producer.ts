@@ -55,6 +55,8 @@ class Outgoing {
   readonly reject: (error: unknown) => void
   /** When it was first written to a channel; 0 for never. */
   writtenAt = 0
+  /** When it was last written. */
+  lastWrittenAt = 0
   /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
   tag = 0
   nacks = 0
@@ -73,6 +75,8 @@ class Outgoing {
 
 /** How often deadlines are looked at: one timer for all messages, not one for each. */
 const SWEEP_MS = 100
+/** How long the oldest message may wait for its confirm before all in flight are published again on a new channel. */
+const STALL_MS = 10_000
 const NACK_DELAY_MS = 50
 const NACK_MAX_DELAY_MS = 2_000
 const REOPEN_DELAY_MS = 100
@@ -264,6 +268,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
       this.#settle(outgoing, new MessageError(`Message ${id} cannot be encoded: ${textOf(error)}`, { cause: error }))
       return
     }
+    outgoing.lastWrittenAt = Date.now()
     outgoing.tag = this.#nextTag++
     this.#inFlight.set(outgoing.tag, outgoing)
     this.#inFlightBytes += message.content.length
@@ -319,8 +324,22 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (Date.now() > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
   }
 
+  /**
+   * After a leader election a channel may wait for ever for a confirm. A new channel and the same ids again cost at worst
+   * a double, which the consumer's side drops.
+   */
+  #renewStalled(now: number): void {
+    const channel = this.#channel
+    const [oldest] = this.#inFlight.values()
+    if (channel === undefined || oldest === undefined || this.#broker.blocked) return
+    if (now - oldest.lastWrittenAt < STALL_MS) return
+    this.#loseChannel(channel, `no confirm for ${STALL_MS} ms`)
+    channel.close().catch(() => undefined)
+  }
+
   #sweep(): void {
     const now = Date.now()
+    this.#renewStalled(now)
     const overdue = (outgoing: Outgoing): void => {
       if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
     }

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { type Address, parseAddresses, parseStoreUrl } from './address.js'
 import { Broker } from './broker.js'
+import { DeadLetters, type DeadLettersOptions } from './deadLetters.js'
 import { encode } from './envelope.js'
 import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors.js'
 import type { ConnectionRole, WarrenEvents } from './events.js'
@@ -70,6 +71,8 @@ export class Warren extends EventEmitter<WarrenEvents> {
   readonly #producer: Producer
   readonly #results: Results | undefined
   readonly #workers = new Set<Worker>()
+  /** The connections of those who look at dead letters just now. */
+  readonly #looking = new Set<Broker>()
   #closing: Promise<void> | undefined
 
   /** Does no I/O. Use `connect()`. */
@@ -184,6 +187,29 @@ export class Warren extends EventEmitter<WarrenEvents> {
     return worker
   }
 
+  /** The dead letters of a domain, or of a queue by its name. Does no I/O; each of its calls opens a connection of its own. */
+  deadLetters(options: DeadLettersOptions): DeadLetters {
+    return new DeadLetters(options, {
+      connect: async () => {
+        if (this.#closing !== undefined) throw new ClosedError('The connection')
+        const looking = this.#broker('consume')
+        this.#looking.add(looking)
+        looking.on('state', ({ state }) => {
+          if (state === 'closed') this.#looking.delete(looking)
+        })
+        try {
+          await looking.open()
+        } catch (error) {
+          await looking.close()
+          throw error
+        }
+        return looking
+      },
+      producer: this.#producer,
+      confirmTimeoutMs: this.#options.confirmTimeoutMs,
+    })
+  }
+
   /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */
   async close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -195,7 +221,10 @@ export class Warren extends EventEmitter<WarrenEvents> {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#workers].map((worker) => worker.stop()))
+    await Promise.all([
+      ...[...this.#workers].map((worker) => worker.stop()),
+      ...[...this.#looking].map((looking) => looking.close()),
+    ])
     await this.#producer.flush()
     this.#producer.close()
     await this.#publishing.close()

@@ -15,6 +15,7 @@ import { Consumer, type Delivery } from './consumer.js'
 import { declarationsOf, type QueueDeclaration } from './declare.js'
 import { ClosedError, OptionsError } from './errors.js'
 import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
+import { type IsolatedHandler, Isolates } from './isolates.js'
 import { Lifecycle } from './lifecycle.js'
 import type { Logger } from './logging.js'
 import { checkOptions, defaults, is } from './options.js'
@@ -84,6 +85,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   readonly #life: Lifecycle<WorkerState>
   readonly #handlers = new Map<string, RegisteredHandler>()
   readonly #settler: Settler
+  readonly #isolates = new Isolates()
   #consumers: Consumer[] = []
   /** Undefined when the options fix the prefetch. */
   readonly #adapter: PrefetchAdapter | undefined
@@ -154,14 +156,21 @@ export class Worker extends EventEmitter<WorkerEvents> {
     return this.#life.state
   }
 
-  /** Registers the handler of a task. Before `start()`; one handler for each task. */
-  handle<Input, Parsed, Output>(task: Task<Input, Parsed, Output>, handler: Handler<Parsed, Output>): this {
+  /**
+   * Registers the handler of a task: a function, or a module whose exported function runs in a thread or a child process.
+   * Before `start()`; one handler for each task.
+   */
+  handle<Input, Parsed, Output>(
+    task: Task<Input, Parsed, Output>,
+    handler: Handler<Parsed, Output> | IsolatedHandler,
+  ): this {
     if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
     if (this.#handlers.has(task.name)) {
       throw new OptionsError('worker.handle', [`expected one handler for each task, got a second for ${task.name}`])
     }
     // The map holds handlers of all types; each is only ever called with input that its own task's schema let through.
-    this.#handlers.set(task.name, { task: task as Task, handler: handler as Handler })
+    const run = typeof handler === 'function' ? (handler as Handler) : this.#isolates.handler(task.name, handler)
+    this.#handlers.set(task.name, { task: task as Task, handler: run })
     return this
   }
 
@@ -338,6 +347,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#active.size > 0) await this.#untilIdle(gracePeriodMs)
     for (const attempt of [...this.#active]) attempt.release(new ClosedError('The worker'))
     this.#adapter?.stop()
+    await this.#isolates.close()
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     await this.#dependencies.onStopped(this)
     this.#life.to('stopped')

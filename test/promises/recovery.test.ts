@@ -8,6 +8,7 @@ import { cuttableProxy } from '../support/proxy.js'
 
 const SERVICE = 'recovery'
 const task = behaveTask('payment.recovery.task')
+const steady = behaveTask('payment.recovery.steady')
 const RESULT = { timeoutMs: 30_000 }
 
 let urls: ClusterUrls & { readonly vhost: string }
@@ -15,9 +16,13 @@ let warren: Warren
 const seen: Seen[] = []
 
 beforeAll(async () => {
-  urls = await virtualHost(SERVICE, [task])
+  urls = await virtualHost(SERVICE, [task, steady])
   // Straight to the nodes, without HAProxy.
   warren = await connect({ broker: urls.nodes, results: urls.results, logger: false, name: SERVICE })
+  // Declared now, long before its nodes are killed: RabbitMQ 3.10 forgets a quorum queue that is a second old.
+  const declaring = warren.worker({ service: SERVICE }).handle(steady, behave(seen))
+  await declaring.start()
+  await declaring.stop()
 })
 afterAll(() => warren?.close())
 
@@ -67,8 +72,9 @@ describe('With several broker addresses', () => {
   it('a deleted queue is declared and consumed again', async () => {
     const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
     await worker.start()
+    const lost = new Promise<void>((resolve) => worker.once('consumerState', () => resolve()))
     await manage('DELETE', `/queues/${urls.vhost}/${taskQueue(task.name, SERVICE)}`)
-    await until('the loss', () => worker.health().queues[0]?.state !== 'consuming')
+    await lost
     await until('consuming again', () => worker.health().queues[0]?.state === 'consuming')
     const handle = await warren.send(task, { does: ['return'] })
     expect(await handle.result(RESULT)).toEqual({ number: 1 })
@@ -140,12 +146,12 @@ describe('Draining', () => {
 })
 
 it('A majority of nodes lost: sends wait and then say so; with the majority back, all goes on', async () => {
-  const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
+  const worker = warren.worker({ service: SERVICE }).handle(steady, behave(seen))
   await worker.start()
   await Promise.all([fault.kill('rabbitmq-1'), fault.kill('rabbitmq-3')])
-  const impatient = warren.send(task, { does: ['return'] }, { confirmTimeoutMs: 2_000 })
+  const impatient = warren.send(steady, { does: ['return'] }, { confirmTimeoutMs: 2_000 })
   await expect(impatient).rejects.toMatchObject({ code: 'UNCONFIRMED', retryable: true })
-  const patient = warren.send(task, { does: ['return'] }, { confirmTimeoutMs: 100_000 })
+  const patient = warren.send(steady, { does: ['return'] }, { confirmTimeoutMs: 100_000 })
   await Promise.all([fault.start('rabbitmq-1'), fault.start('rabbitmq-3')])
   const handle = await patient
   expect(await handle.result({ timeoutMs: 60_000 })).toEqual({ number: 1 })

@@ -1,0 +1,257 @@
+/**
+ * One look through a queue, from its head to what was its end when the look began. AMQP cannot look at a message without
+ * taking it, so a scan takes everything unacknowledged on a channel of its own, hands it out one by one, and gives back
+ * what was not acknowledged. Whatever ends the process or the connection meanwhile gives it back too: nothing is at risk.
+ *
+ * It promises:
+ * - It ends: it hands out at most as many messages as were ready when it began, so never its own returns.
+ * - Bounded memory: of a message that was handed out it keeps the delivery tag and no more.
+ * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so a
+ *   part that is given back alone would turn the queue round; a scan therefore reads to the end first, up to
+ *   {@link READ_TO_END_MAX}. And it returns them in small portions: measured on RabbitMQ 3.10.8, a quorum queue returns
+ *   the messages of one command in no order once they are more than 32, and merges commands that come too fast.
+ *
+ * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
+ * unbroken run of delivery tags, and the last is cancelled before anything goes back, or it would be handed out again.
+ */
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
+import { withDeadline } from './deadline.js'
+import { DeadLettersUnreadableError, DeliveryLimitNearError } from './errors.js'
+import { deliveryCount } from './redelivery.js'
+
+export interface ScanOptions {
+  readonly queue: string
+  /** How many messages may be held that were not handed out yet, at most. */
+  readonly maxAhead?: number
+  /** Hands out no more than this. Default: all that were ready when it began. */
+  readonly atMost?: number
+  /** The queue's delivery limit. A message that has used up half of it ends the scan with an error. */
+  readonly deliveryLimit?: number | undefined
+  /** Aborted: `next` gives undefined, and what is held goes back at once. */
+  readonly signal?: AbortSignal | undefined
+  /** What a message is called in an error. */
+  readonly idOf: (message: ConsumeMessage) => string
+}
+
+/** The longest queue that is read to its end for the sake of its order. */
+const READ_TO_END_MAX = 100_000
+const FIRST_PREFETCH = 20
+/** What RabbitMQ allows a consumer of a quorum queue. */
+const MAX_PREFETCH = 2_000
+const AHEAD_BYTES = 8 * 1024 * 1024
+/** How many messages go back at once, and after how many such portions the broker is waited for. */
+const RETURN_PORTION = 32
+const RETURN_PORTIONS_AHEAD = 16
+const ANSWER_TIMEOUT_MS = 15_000
+/** How often an idle queue is asked what it holds, and how many times before the scan gives up on it. */
+const LOOK_MS = 250
+const LOOKS_UNTIL_EMPTY = 2
+const LOOKS_UNTIL_STUCK = 40
+
+export class DeadLetterScan {
+  /** How many messages were ready when the scan began, or `atMost`. */
+  readonly total: number
+  readonly #channel: Channel
+  readonly #options: ScanOptions
+  /** Delivered and not handed out. */
+  #ahead: ConsumeMessage[] = []
+  /** Delivery tags of all that is not acknowledged, lowest first. */
+  readonly #unsettled = new Set<number>()
+  #consumers = 0
+  /** Of the consumer at work: its prefetch, the first delivery tag that can be its own, and how many it holds. */
+  #prefetch = 0
+  #firstTag = 1
+  #holds = 0
+  #lastTag = 0
+  #handedOut = 0
+  #bytes = 0
+  #ended = false
+  #failure: Error | undefined
+  #wake: (() => void) | undefined
+
+  /** Throws `DeadLettersUnreadableError`. */
+  static async open(model: ChannelModel, options: ScanOptions): Promise<DeadLetterScan> {
+    const { queue, atMost = Number.POSITIVE_INFINITY } = options
+    let refusal: unknown
+    try {
+      const channel = await answered(model.createChannel(), 'opening a channel')
+      channel.on('error', (error) => {
+        refusal = error
+      })
+      const { messageCount } = await answered(channel.checkQueue(queue), `looking at ${queue}`)
+      return new DeadLetterScan(channel, options, Math.min(messageCount, atMost))
+    } catch (error) {
+      throw new DeadLettersUnreadableError(queue, refusal ?? error)
+    }
+  }
+
+  private constructor(channel: Channel, options: ScanOptions, total: number) {
+    this.#channel = channel
+    this.#options = options
+    this.total = total
+    channel.on('error', (error) => this.#fail(error))
+    channel.once('close', () => this.#fail(new Error('the connection or channel was closed')))
+    options.signal?.addEventListener('abort', () => this.#wake?.(), { once: true })
+  }
+
+  /** How many messages were handed out. */
+  get handedOut(): number {
+    return this.#handedOut
+  }
+
+  /**
+   * The next message, or undefined at the end: all were handed out, another consumer has the rest, or the signal is
+   * aborted. Throws `DeadLettersUnreadableError` and `DeliveryLimitNearError`; call `finish` then as well.
+   */
+  async next(): Promise<ConsumeMessage | undefined> {
+    let looks = 0
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#ended || this.#options.signal?.aborted === true || this.#handedOut === this.total) return undefined
+      const message = this.#ahead.shift()
+      if (message !== undefined) {
+        this.#handedOut++
+        return message
+      }
+      if (this.#holds >= this.#prefetch) await this.#nextConsumer()
+      else if (!(await this.#arrival()) && (await this.#nothingComes(++looks))) this.#ended = true
+    }
+  }
+
+  /** Removes a message from the queue. Throws when the scan has failed: the message is in the queue again. */
+  ack(message: ConsumeMessage): void {
+    if (this.#failure !== undefined) throw this.#failure
+    const { deliveryTag } = message.fields
+    if (!this.#unsettled.delete(deliveryTag)) return
+    if (deliveryTag >= this.#firstTag) this.#holds--
+    this.#channel.ack(message)
+  }
+
+  /** Gives back all that was not acknowledged. Never throws: a channel that died has given it back already. */
+  async finish(): Promise<void> {
+    try {
+      if (this.total <= READ_TO_END_MAX && this.#failure === undefined) while ((await this.next()) !== undefined);
+    } catch {
+      // What is wrong was told to whoever called `next`; here it only means that there is no more to read.
+    }
+    try {
+      await this.#giveBack()
+    } catch {
+      // The channel died.
+    }
+    this.#failure ??= new Error('the scan is finished')
+    await answered(this.#channel.close(), 'closing the channel').catch(() => undefined)
+  }
+
+  async #giveBack(): Promise<void> {
+    const { queue } = this.#options
+    if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+    const returned = this.#unsettled.size
+    let portion = 0
+    let portions = 0
+    let at = 0
+    for (const tag of this.#unsettled) {
+      at = tag
+      if (++portion < RETURN_PORTION) continue
+      portion = 0
+      this.#returnUpTo(tag)
+      if (++portions % RETURN_PORTIONS_AHEAD === 0) await answered(this.#channel.checkQueue(queue), 'returning')
+    }
+    if (portion > 0) this.#returnUpTo(at)
+    // Returning is not confirmed; whoever looks next finds all of it all the same.
+    for (let looks = 0; returned > 0 && looks < LOOKS_UNTIL_STUCK; looks++) {
+      const { messageCount } = await answered(this.#channel.checkQueue(queue), 'returning')
+      if (messageCount >= returned) return
+      if (looks > 0) await this.#pause()
+    }
+  }
+
+  #returnUpTo(deliveryTag: number): void {
+    // amqplib reads nothing else of the message.
+    this.#channel.nack({ fields: { deliveryTag } } as ConsumeMessage, true, true)
+  }
+
+  get #consumerTag(): string {
+    // RabbitMQ returns the messages of several consumers in the order of the consumers' tags.
+    return `scan-${String(this.#consumers).padStart(6, '0')}`
+  }
+
+  async #nextConsumer(): Promise<void> {
+    const { queue, maxAhead = MAX_PREFETCH } = this.#options
+    try {
+      if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+      const mean = this.#lastTag === 0 ? 0 : this.#bytes / this.#lastTag
+      const affordable = this.#lastTag === 0 ? FIRST_PREFETCH : Math.max(FIRST_PREFETCH, Math.floor(AHEAD_BYTES / mean))
+      const left = this.total - this.#handedOut - this.#ahead.length
+      this.#prefetch = Math.max(1, Math.min(MAX_PREFETCH, maxAhead, affordable, left))
+      this.#firstTag = this.#lastTag + 1
+      this.#holds = 0
+      this.#consumers++
+      await answered(this.#channel.prefetch(this.#prefetch), 'setting the prefetch')
+      const options = { consumerTag: this.#consumerTag }
+      await answered(
+        this.#channel.consume(queue, (message) => this.#receive(message), options),
+        'consuming',
+      )
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #receive(message: ConsumeMessage | null): void {
+    if (message === null) {
+      this.#fail(new Error('the queue was deleted, or its node went down'))
+      return
+    }
+    this.#lastTag = message.fields.deliveryTag
+    this.#unsettled.add(this.#lastTag)
+    this.#holds++
+    this.#bytes += message.content.length
+    this.#ahead.push(message)
+    const { deliveryLimit, queue, idOf } = this.#options
+    const deliveries = deliveryCount(message) ?? 0
+    if (deliveryLimit !== undefined && deliveries >= deliveryLimit / 2) {
+      this.#failure ??= new DeliveryLimitNearError(queue, idOf(message), deliveries, deliveryLimit)
+    }
+    this.#wake?.()
+  }
+
+  /** Whether something happened before it was time to look at the queue again. */
+  async #arrival(): Promise<boolean> {
+    return this.#ahead.length > 0 || this.#failure !== undefined || (await this.#pause())
+  }
+
+  /** True when woken, false when the time is over. */
+  #pause(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), LOOK_MS)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+
+  /** Whether waiting is of no use: what is left has gone to another consumer, or expired. */
+  async #nothingComes(looks: number): Promise<boolean> {
+    const { queue } = this.#options
+    try {
+      const { messageCount } = await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)
+      if (messageCount === 0) return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0
+      if (looks >= LOOKS_UNTIL_STUCK) {
+        throw new Error(`${messageCount} messages wait in it and none comes; another consumer may have it to itself`)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+    return false
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= new DeadLettersUnreadableError(this.#options.queue, error)
+    this.#wake?.()
+  }
+}
+
+const answered = <T>(promise: PromiseLike<T>, what: string): Promise<T> =>
+  withDeadline(Promise.resolve(promise), ANSWER_TIMEOUT_MS, what)

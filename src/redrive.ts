@@ -1,0 +1,136 @@
+/**
+ * Sending dead letters back to where they came from. Each goes as a fresh message with all its attempts before it, and
+ * is removed from the dead-letter queue once the broker has confirmed it: whatever ends a redrive in the middle leaves
+ * at worst a few messages in both places, and none in neither.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ConsumeMessage } from 'amqplib'
+import { copyOf } from './copy.js'
+import type { DeadLetter } from './death.js'
+import { OriginUnknownError } from './errors.js'
+import { celeryHeaders, headers } from './names.js'
+import type { OutgoingMessage } from './producer.js'
+import { parseInstant } from './wire.js'
+
+/** `origin`: the exchange and routing key it was published with. `queue`: the queue it died in, past any exchange. */
+export type RedriveTarget = 'origin' | 'queue'
+
+export interface Destination {
+  /** The default exchange, which leads to the queue named by the routing key, is the empty string. */
+  readonly exchange: string
+  readonly routingKey: string
+}
+
+/** Throws `OriginUnknownError`. */
+export function destinationOf({ id, exchange, routingKey, queue }: DeadLetter, to: RedriveTarget): Destination {
+  if (to === 'queue' && queue !== undefined) return { exchange: '', routingKey: queue }
+  if (to === 'origin' && exchange !== undefined && routingKey !== undefined) return { exchange, routingKey }
+  throw new OriginUnknownError(id)
+}
+
+/** What Warren and earlier attempts wrote on it: none of it is true of the fresh message. */
+const SHED: readonly string[] = [
+  headers.reason,
+  headers.errorClass,
+  headers.errorMessage,
+  headers.attempts,
+  headers.queue,
+  headers.at,
+  headers.exchange,
+  headers.routingKey,
+  celeryHeaders.retries,
+]
+
+/**
+ * The fresh message. Its sender's deadline is left out when it has passed: whoever sends it back wants it run. It is
+ * marked as republished, since an earlier redrive may have been cut off between sending it and removing it here, and a
+ * worker that finds the task done then does not run it again.
+ */
+export function freshCopy(
+  message: ConsumeMessage,
+  letter: DeadLetter,
+  to: RedriveTarget,
+  now: number,
+): OutgoingMessage {
+  const copy = copyOf(message, letter.id, {})
+  const kept = Object.entries(copy.properties.headers).filter(([name]) => !SHED.includes(name))
+  const fresh: Record<string, unknown> = {
+    ...Object.fromEntries(kept),
+    [headers.redriven]: letter.redriven + 1,
+    [headers.republished]: true,
+  }
+  const expires = fresh[celeryHeaders.expires]
+  const deadline = typeof expires === 'string' ? parseInstant(expires) : undefined
+  if (deadline !== undefined && deadline.getTime() <= now) delete fresh[celeryHeaders.expires]
+  if (to === 'queue' && letter.exchange !== undefined && letter.routingKey !== undefined) {
+    // It does not pass its exchange now, so that it has to carry the name along for the next time.
+    fresh[headers.exchange] = letter.exchange
+    fresh[headers.routingKey] = letter.routingKey
+  }
+  return { content: copy.content, properties: { ...copy.properties, headers: fresh } }
+}
+
+/** How much of a delay is made up for: a long one must not be followed by a flood. */
+const MAX_CATCH_UP_MS = 100
+/** Timers are late by about this much, so shorter waits are saved up. */
+const SHORTEST_WAIT_MS = 5
+
+/** Lets through `rate` calls a second; undefined lets all through. */
+export class Pace {
+  readonly #intervalMs: number
+  #dueAt: number | undefined
+
+  constructor(rate: number | undefined) {
+    this.#intervalMs = rate === undefined ? 0 : 1_000 / rate
+  }
+
+  /** Resolves when the next one may go, or the signal is aborted. */
+  async next(signal?: AbortSignal): Promise<void> {
+    const now = performance.now()
+    const dueAt = Math.max((this.#dueAt ?? now - this.#intervalMs) + this.#intervalMs, now - MAX_CATCH_UP_MS)
+    this.#dueAt = dueAt
+    if (dueAt - now >= SHORTEST_WAIT_MS) {
+      await delay(dueAt - now, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+    }
+  }
+}
+
+/** Messages on their way to being confirmed: a bounded number of them, and of their bytes. */
+export class Flight {
+  readonly #maxCount: number
+  readonly #maxBytes: number
+  readonly #landed = new Set<() => void>()
+  #count = 0
+  #bytes = 0
+
+  constructor(maxCount: number, maxBytes: number) {
+    this.#maxCount = maxCount
+    this.#maxBytes = maxBytes
+  }
+
+  /** Resolves once there is room for one more. */
+  async room(): Promise<void> {
+    while (this.#count >= this.#maxCount || this.#bytes >= this.#maxBytes) await this.#landing()
+  }
+
+  /** Resolves once nothing is on its way. */
+  async empty(): Promise<void> {
+    while (this.#count > 0) await this.#landing()
+  }
+
+  /** `sending` must not reject. */
+  add(bytes: number, sending: Promise<void>): void {
+    this.#count++
+    this.#bytes += bytes
+    void sending.finally(() => {
+      this.#count--
+      this.#bytes -= bytes
+      for (const resolve of this.#landed) resolve()
+      this.#landed.clear()
+    })
+  }
+
+  #landing(): Promise<void> {
+    return new Promise((resolve) => this.#landed.add(resolve))
+  }
+}
