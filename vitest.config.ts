@@ -1,4 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+/** Examples import the package by its name, as its users do; the tests run them on the sources. */
+const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
 /**
  * Three kinds of tests. `unit` touches nothing outside the process. `promises` are named after what the README promises
@@ -22,6 +26,7 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
         test: {
           name: 'promises',
           include: ['test/promises/**/*.test.ts'],
