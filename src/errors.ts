@@ -289,7 +289,7 @@ export class IsolateDiedError extends WarrenError {
       error !== undefined
         ? textOf(error)
         : signal !== null
-          ? `killed by ${signal}${signal === 'SIGKILL' ? ', by the system when memory runs out' : ''}`
+          ? `killed by ${signal}${signal === 'SIGKILL' ? ', as the system does when memory runs out' : ''}`
           : `it exited with code ${exitCode}`
     super(
       'ISOLATE_DIED',
