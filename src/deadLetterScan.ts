@@ -9,7 +9,8 @@
  * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so a
  *   part that is given back alone would turn the queue round; a scan therefore reads to the end first, up to
  *   {@link READ_TO_END_MAX}. And it returns them in small portions: measured on RabbitMQ 3.10.8, a quorum queue returns
- *   the messages of one command in no order once they are more than 32, and merges commands that come too fast.
+ *   the messages of one command in no order once they are more than 32, and merges commands that come before it has
+ *   carried out 32 earlier ones.
  *
  * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
  * unbroken run of delivery tags, and the last is cancelled before anything goes back, or it would be handed out again.
@@ -39,9 +40,13 @@ const FIRST_PREFETCH = 20
 /** What RabbitMQ allows a consumer of a quorum queue. */
 const MAX_PREFETCH = 2_000
 const AHEAD_BYTES = 8 * 1024 * 1024
-/** How many messages go back at once, and after how many such portions the broker is waited for. */
+/** How many messages go back with one command, and after how many of them the queue is waited for. */
 const RETURN_PORTION = 32
-const RETURN_PORTIONS_AHEAD = 16
+const RETURN_STRETCH = 16 * RETURN_PORTION
+/** How often the queue is asked whether it has taken them back: at once, then after a pause, then no more. */
+const LOOKS_AT_ONCE = 20
+const LOOKS_UNTIL_RETURNED = 120
+const RETURN_LOOK_MS = 20
 const ANSWER_TIMEOUT_MS = 15_000
 /** How often an idle queue is asked what it holds, and how many times before the scan gives up on it. */
 const LOOK_MS = 250
@@ -144,25 +149,30 @@ export class DeadLetterScan {
   }
 
   async #giveBack(): Promise<void> {
-    const { queue } = this.#options
     if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
-    const returned = this.#unsettled.size
-    let portion = 0
-    let portions = 0
-    let at = 0
+    if (this.#unsettled.size === 0) return
+    const before = await this.#ready()
+    let returned = 0
+    let last = 0
     for (const tag of this.#unsettled) {
-      at = tag
-      if (++portion < RETURN_PORTION) continue
-      portion = 0
-      this.#returnUpTo(tag)
-      if (++portions % RETURN_PORTIONS_AHEAD === 0) await answered(this.#channel.checkQueue(queue), 'returning')
+      last = tag
+      if (++returned % RETURN_PORTION === 0) this.#returnUpTo(tag)
+      if (returned % RETURN_STRETCH === 0) await this.#untilReady(before + returned)
     }
-    if (portion > 0) this.#returnUpTo(at)
-    // Returning is not confirmed; whoever looks next finds all of it all the same.
-    for (let looks = 0; returned > 0 && looks < LOOKS_UNTIL_STUCK; looks++) {
-      const { messageCount } = await answered(this.#channel.checkQueue(queue), 'returning')
-      if (messageCount >= returned) return
-      if (looks > 0) await this.#pause()
+    if (returned % RETURN_PORTION !== 0) this.#returnUpTo(last)
+    // So that whoever looks next finds all of it.
+    await this.#untilReady(before + returned)
+  }
+
+  async #ready(): Promise<number> {
+    const { queue } = this.#options
+    return (await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)).messageCount
+  }
+
+  /** Waits until the queue has taken back what was returned: there is no confirm for that. Others may take some of it. */
+  async #untilReady(count: number): Promise<void> {
+    for (let looks = 0; looks < LOOKS_UNTIL_RETURNED && (await this.#ready()) < count; looks++) {
+      if (looks >= LOOKS_AT_ONCE) await this.#pause(RETURN_LOOK_MS)
     }
   }
 
@@ -222,9 +232,9 @@ export class DeadLetterScan {
   }
 
   /** True when woken, false when the time is over. */
-  #pause(): Promise<boolean> {
+  #pause(ms = LOOK_MS): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), LOOK_MS)
+      const timer = setTimeout(() => resolve(false), ms)
       this.#wake = () => {
         clearTimeout(timer)
         resolve(true)
@@ -234,12 +244,11 @@ export class DeadLetterScan {
 
   /** Whether waiting is of no use: what is left has gone to another consumer, or expired. */
   async #nothingComes(looks: number): Promise<boolean> {
-    const { queue } = this.#options
     try {
-      const { messageCount } = await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)
-      if (messageCount === 0) return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0
+      const ready = await this.#ready()
+      if (ready === 0) return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0
       if (looks >= LOOKS_UNTIL_STUCK) {
-        throw new Error(`${messageCount} messages wait in it and none comes; another consumer may have it to itself`)
+        throw new Error(`${ready} messages wait in it and none comes; another consumer may have it to itself`)
       }
     } catch (error) {
       this.#fail(error)
