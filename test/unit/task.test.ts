@@ -1,0 +1,87 @@
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import { z } from 'zod'
+import { jittered } from '../../src/backoff.js'
+import { defineTask, type Handle, type TaskInput, type TaskOutput, textOf, type Warren } from '../../src/index.js'
+import { retryDelayMs } from '../../src/retry.js'
+import { DEFAULT_RETRY } from '../../src/task.js'
+
+const invoice = defineTask({
+  name: 'payment.invoice.create',
+  input: z.object({ customer: z.string(), days: z.string().transform(Number) }),
+  output: z.object({ invoiceId: z.string() }),
+})
+
+describe('Types', () => {
+  it('flow from the schemas to send, handle and result', () => {
+    expectTypeOf<TaskInput<typeof invoice>>().toEqualTypeOf<{ customer: string; days: string }>()
+    expectTypeOf<TaskOutput<typeof invoice>>().toEqualTypeOf<{ invoiceId: string }>()
+    const sends = (warren: Warren) => {
+      expectTypeOf(warren.send(invoice, { customer: 'c', days: '3' })).resolves.toEqualTypeOf<
+        Handle<{ invoiceId: string }>
+      >()
+      // @ts-expect-error a number where the schema reads text
+      void warren.send(invoice, { customer: 'c', days: 3 })
+      warren.worker({ service: 's' }).handle(invoice, (input) => {
+        expectTypeOf(input).toEqualTypeOf<{ customer: string; days: number }>()
+        return { invoiceId: 'i' }
+      })
+      // @ts-expect-error not what the task's output says
+      warren.worker({ service: 's' }).handle(invoice, () => ({ id: 'i' }))
+    }
+    expect(sends).toBeTypeOf('function')
+  })
+})
+
+describe('defineTask', () => {
+  it('is safe by default: a quorum queue, one attempt', () => {
+    expect(invoice).toMatchObject({ queue: { type: 'quorum' }, retry: DEFAULT_RETRY, timeoutMs: undefined })
+  })
+
+  it.each([
+    [{ name: 'x' }, /at least two segments/],
+    [{ name: 'a.b', input: 1 }, /Standard Schema/],
+    [{ name: 'a.b', input: z.string(), timeoutMs: 0 }, /integer from 1/],
+    [{ name: 'a.b', input: z.string(), retry: { maxAttempt: 3 } }, /did you mean `maxAttempts`/],
+    [{ name: 'a.b', input: z.string(), queue: { type: 'stream' } }, /'quorum' or 'classic'/],
+  ])('refuses %j', (options, message) => {
+    expect(() => defineTask(options as never)).toThrow(message)
+  })
+})
+
+describe('Back-off', () => {
+  it('doubles up to its longest, or stays', () => {
+    const policy = { maxAttempts: 9, backoff: 'exponential', initialDelayMs: 100, maxDelayMs: 1_000 } as const
+    expect([1, 2, 3, 4, 5, 99].map((number) => retryDelayMs(policy, number))).toEqual([
+      100, 200, 400, 800, 1_000, 1_000,
+    ])
+    expect(retryDelayMs({ ...policy, backoff: 'fixed' }, 7)).toBe(100)
+  })
+
+  it('is jittered between half and whole', () => {
+    expect(jittered(100, 0, 1_000, () => 0)).toBe(50)
+    expect(jittered(100, 2, 1_000, () => 1)).toBe(400)
+    expect(jittered(100, 1_000, 1_000, () => 1)).toBe(1_000)
+  })
+})
+
+it('textOf gives a text for anything that is thrown', () => {
+  const hostile = {
+    toString: () => {
+      throw new Error('no')
+    },
+  }
+  for (const thrown of [
+    new Error('a'),
+    new Error(''),
+    'text',
+    undefined,
+    null,
+    1n,
+    Symbol('s'),
+    Object.create(null),
+    hostile,
+  ]) {
+    expect(textOf(thrown)).toEqual(expect.any(String))
+  }
+  expect(textOf(new AggregateError([new Error('a'), new Error('b')]))).toBe('a, b')
+})
