@@ -6,21 +6,14 @@
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import type { Broker } from './broker.js'
 import { checkFilter, type DeadLetterFilter, matches } from './deadLetterFilter.js'
-import { DeadLetterScan } from './deadLetterScan.js'
+import { DeadLetterScan, type ScanOptions } from './deadLetterScan.js'
+import { type SweepSummary as Summary, type SweepProgress, sweep } from './deadLetterSweep.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from './death.js'
-import {
-  AccessRefusedError,
-  type ErrorCode,
-  MessageError,
-  OriginUnknownError,
-  textOf,
-  UnroutableError,
-  type WarrenError,
-} from './errors.js'
+import { type ErrorCode, textOf, UnroutableError, type WarrenError } from './errors.js'
 import { deadLetterQueue } from './names.js'
-import { checkOptions, defaults, is } from './options.js'
+import { checkOptions, is } from './options.js'
 import type { Producer } from './producer.js'
-import { type Destination, destinationOf, Flight, freshCopy, Pace, type RedriveTarget } from './redrive.js'
+import { type Destination, destinationOf, freshCopy, type RedriveTarget } from './redrive.js'
 import { DEFAULT_DELIVERY_LIMIT } from './topology.js'
 
 /** Whose dead letters: a domain's, or those in a queue of any name. */
@@ -40,16 +33,6 @@ export interface ListOptions {
   readonly signal?: AbortSignal
 }
 
-export interface SweepProgress {
-  /** How many dead letters there were at the start. Later ones are not touched. */
-  readonly total: number
-  readonly scanned: number
-  /** Sent back and confirmed, or removed. */
-  readonly done: number
-  /** To be sent back, but it cannot be; they stay. */
-  readonly kept: number
-}
-
 export interface PurgeOptions extends ListOptions {
   /** Counts, and changes nothing. Default false. */
   readonly dryRun?: boolean
@@ -67,13 +50,8 @@ export interface RedriveOptions extends PurgeOptions {
 }
 
 /** How a redrive or a purge ended. */
-export interface SweepSummary extends SweepProgress {
+export interface SweepSummary extends Summary {
   readonly queue: string
-  /** How many fit the filter: done, kept, or what a dry run would have done. */
-  readonly matched: number
-  /** `end`: looked at all there were; `limit`; `aborted` by the signal. */
-  readonly stopped: 'end' | 'limit' | 'aborted'
-  readonly dryRun: boolean
 }
 
 export interface RedriveSummary extends SweepSummary {
@@ -83,6 +61,9 @@ export interface RedriveSummary extends SweepSummary {
   readonly problems: readonly { readonly id: string; readonly code: ErrorCode; readonly message: string }[]
 }
 
+/** Resolves when a dead letter that fits may be removed; throws why it stays. */
+type Act = (message: ConsumeMessage, letter: DeadLetter, model: ChannelModel) => Promise<void>
+
 /** What it needs of the connection it belongs to. */
 export interface DeadLettersDependencies {
   /** A connection of its own, open. */
@@ -91,19 +72,8 @@ export interface DeadLettersDependencies {
   readonly confirmTimeoutMs: number
 }
 
-const MAX_UNCONFIRMED = 100
 const MAX_PROBLEMS = 20
 const MAX_DESTINATIONS = 100
-/**
- * RabbitMQ closes the channel of a consumer that holds a message for 30 minutes. A slow redrive gives back what it holds
- * before that, and goes on from the head.
- */
-const PASS_MS = 10 * 60 * 1000
-/** A slow redrive holds no more ahead than it sends in this time. */
-const AHEAD_MS = 60_000
-
-/** What is done with a dead letter that fits. Resolves when it may be removed; throws why it stays. */
-type Act = (message: ConsumeMessage, letter: DeadLetter, model: ChannelModel) => Promise<void>
 
 export class DeadLetters {
   /** The queue that they are in. */
@@ -210,118 +180,43 @@ export class DeadLetters {
     }
   }
 
-  /** Goes through the queue, in one pass or several, and removes what `act` has dealt with. */
   async #sweep(
     filter: DeadLetterFilter,
     options: RedriveOptions,
     act: Act,
     onKept: (letter: DeadLetter, problem: WarrenError) => void = () => undefined,
   ): Promise<SweepSummary> {
-    const { limit = Number.POSITIVE_INFINITY, dryRun = false, signal, rate, onProgress } = options
-    const now = Date.now()
-    const pace = new Pace(rate)
-    const flight = new Flight(MAX_UNCONFIRMED, defaults.maxUnconfirmedBytes)
-    const maxAhead = rate === undefined ? undefined : Math.max(1, Math.ceil((rate * AHEAD_MS) / 1000))
-    const tally = { total: 0, scanned: 0, done: 0, kept: 0, planned: 0 }
-    const progress = (): void => onProgress?.(progressOf(tally))
     const broker = await this.#dependencies.connect()
     try {
-      for (let pass = 1; ; pass++) {
-        // What was there at the start and is not done yet. Those sent back that die again are not taken a second time.
-        const left = pass === 1 ? undefined : tally.total - tally.done
-        const scan = await this.#scan(broker, { signal, maxAhead, atMost: left })
-        if (pass === 1) tally.total = scan.total
-        tally.kept = 0
-        tally.scanned = tally.done
-        let tried = tally.done
-        let fatal: unknown
-        let stopped: SweepSummary['stopped'] | 'pass' = 'end'
-        const deal = async (message: ConsumeMessage, letter: DeadLetter): Promise<void> => {
-          try {
-            await act(message, letter, modelOf(broker))
-            if (dryRun) {
-              tally.planned++
-            } else {
-              scan.ack(message)
-              tally.done++
-            }
-          } catch (error) {
-            tally.kept++
-            if (concernsOne(error)) onKept(letter, error)
-            else fatal ??= error
-          }
-          progress()
-        }
-        const endsAt = performance.now() + PASS_MS
-        try {
-          while (fatal === undefined) {
-            if (tried >= limit) stopped = 'limit'
-            else if (performance.now() > endsAt) stopped = 'pass'
-            if (stopped !== 'end') break
-            const message = await scan.next()
-            if (message === undefined) break
-            tally.scanned++
-            const letter = readDeadLetter(message)
-            if (matches(filter, letter, message, now)) {
-              if (!dryRun) await pace.next(signal)
-              await flight.room()
-              if (signal?.aborted === true) break
-              tried++
-              flight.add(message.content.length, deal(message, letter))
-            } else if (tally.scanned % PROGRESS_EVERY === 0) {
-              progress()
-            }
-          }
-        } finally {
-          await flight.empty()
-          await scan.finish()
-        }
-        if (fatal !== undefined) throw fatal
-        if (signal?.aborted === true) stopped = 'aborted'
-        if (stopped === 'pass') continue
-        progress()
-        const { planned, ...counts } = tally
-        return { queue: this.queue, ...counts, matched: planned + tally.done + tally.kept, stopped, dryRun }
-      }
+      const summary = await sweep({
+        ...options,
+        filter,
+        open: (bounds) => this.#scan(broker, { signal: options.signal, ...bounds }),
+        act: (message, letter) => act(message, letter, modelOf(broker)),
+        onKept,
+      })
+      return { queue: this.queue, ...summary }
     } finally {
       await broker.close()
     }
   }
 
-  #scan(
-    broker: Broker,
-    options: { signal: AbortSignal | undefined; maxAhead?: number | undefined; atMost?: number | undefined },
-  ): Promise<DeadLetterScan> {
-    const { signal, maxAhead, atMost } = options
+  #scan(broker: Broker, options: Pick<ScanOptions, 'signal' | 'maxAhead' | 'atMost'>): Promise<DeadLetterScan> {
     // RabbitMQ 4 drops a message after 20 deliveries where no policy says otherwise; before, there is no limit.
     const byDefault = Number.parseInt(broker.serverVersion ?? '', 10) >= 4 ? DEFAULT_DELIVERY_LIMIT : undefined
     return DeadLetterScan.open(modelOf(broker), {
       queue: this.queue,
       deliveryLimit: this.#deliveryLimit ?? byDefault,
-      signal,
-      ...(maxAhead === undefined ? {} : { maxAhead }),
-      ...(atMost === undefined ? {} : { atMost }),
+      ...options,
       idOf: (message) => readDeadLetter(message).id,
     })
   }
 }
 
-/** How many messages that do not fit go by between two reports of progress. */
-const PROGRESS_EVERY = 500
-
-const progressOf = ({ total, scanned, done, kept }: SweepProgress): SweepProgress => ({ total, scanned, done, kept })
-
 function modelOf({ model }: Broker): ChannelModel {
   if (model === undefined) throw new Error('the connection was lost')
   return model
 }
-
-/** Whether the next message may fare better; otherwise it is the broker that does not answer. */
-const concernsOne = (error: unknown): error is WarrenError =>
-  error instanceof UnroutableError ||
-  error instanceof MessageError ||
-  error instanceof OriginUnknownError ||
-  error instanceof AccessRefusedError
 
 async function exchangeExists(model: ChannelModel, exchange: string): Promise<boolean> {
   if (exchange === '') return true

@@ -1,5 +1,6 @@
 export type { AttemptContext, Handler, HandlerOf } from './attempt.js'
 export type { DeadLetterFilter } from './deadLetterFilter.js'
+export type { SweepProgress } from './deadLetterSweep.js'
 export type {
   DeadLetters,
   DeadLettersOptions,
@@ -7,7 +8,6 @@ export type {
   PurgeOptions,
   RedriveOptions,
   RedriveSummary,
-  SweepProgress,
   SweepSummary,
 } from './deadLetters.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './death.js'
