@@ -16,7 +16,7 @@ import { Load, type LoadPlan, type Sender } from './load.js'
 import { openNoConfirmsSender } from './sabotage/noConfirms.js'
 import { persist, type Stage } from './stage.js'
 import { TcpProxy } from './tcpProxy.js'
-import { type Chart, type Mark, type QueueKey, Timeline } from './timeline.js'
+import { type Chart, type Mark, QUEUE_KEYS, type QueueKey, Timeline } from './timeline.js'
 import { judge, type Pauses, pauses, recovery, type Verdict } from './verdict.js'
 import { openWarrenSender } from './warrenSender.js'
 
@@ -172,7 +172,11 @@ async function perform(
     load.stop()
     const to = Date.now()
     timeline.mark('phase', 'Load ends; waiting until every message is accounted for')
-    const holding = await settle(stage, ledger, signal, say)
+    const holding = await settle(stage, ledger, signal, say).catch((error: unknown) => {
+      signal.throwIfAborted()
+      surprises.push(textOf(error))
+      return new Set(QUEUE_KEYS)
+    })
     stage.ledgers.read()
     const counts = ledger.counts(holding)
     return {

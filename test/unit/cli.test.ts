@@ -24,7 +24,20 @@ async function warren(...words: string[]): Promise<{ code: number; out: string; 
   return { code, ...said }
 }
 
-const VERBS = ['up', 'worker', 'status', 'scale', 'start', 'stop', 'kill', 'freeze', 'thaw', 'restart', 'definitions']
+const VERBS = [
+  'up',
+  'worker',
+  'status',
+  'scale',
+  'start',
+  'stop',
+  'kill',
+  'freeze',
+  'thaw',
+  'restart',
+  'definitions',
+  'drill',
+]
 
 describe('the warren command', () => {
   it.each(VERBS)('%s --help ends with examples and exit code 0', async (verb) => {
@@ -51,6 +64,9 @@ describe('the warren command', () => {
     [['kill'], "missing required argument 'name'"],
     [['definitions', '--check', '--write'], 'cannot be used with'],
     [['status', 'extra'], 'too many arguments'],
+    [['drill', 'run'], "missing required argument 'name'"],
+    [['drill', 'run', 'kill-worker', '--repeat', '0'], 'expected a whole number from 1 to 9999, got: 0'],
+    [['drill', 'run', 'kill-worker', '--sabotage', 'all'], 'Allowed choices are early-ack'],
   ])('answers wrong use %j with one line and exit code 2', async (words, expected) => {
     const { code, out, err } = await warren(...words)
     expect({ code, out }).toEqual({ code: 2, out: '' })
@@ -68,6 +84,12 @@ describe('the warren command', () => {
     expect(code).toBe(1)
     expect(err).toContain(`warren ${verb}: Warren is not running in ${empty}: start it with npm start`)
     expect(err.trimEnd()).not.toContain('\n')
+  })
+
+  it('names the drill that was meant, before it starts anything', async () => {
+    const { code, out, err } = await warren('drill', 'run', 'kill-wroker')
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain('did you mean `kill-worker`?')
   })
 
   it('prints definitions without any password in clear', async () => {
