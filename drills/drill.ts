@@ -27,6 +27,10 @@ export interface Scene {
   until(what: string, fact: () => Promise<string | undefined> | string | undefined, timeoutMs: number): Promise<void>
   /** Takes this drill's dead letters out of their queues and into the ledger. */
   takeDeadLetters(): Promise<void>
+  /** Numbers that the drill takes by itself, for its own checks. */
+  readonly numbers: Map<string, number>
+  /** Undone when the drill is over, whatever becomes of it. */
+  defer(step: () => unknown): void
   /** Names of processes that the drill itself ends, so that their end is no surprise. */
   expectEnd(...names: readonly string[]): void
 }
@@ -40,6 +44,7 @@ export interface Evidence {
   /** The load's first and last instant. */
   readonly from: number
   readonly to: number
+  readonly numbers: ReadonlyMap<string, number>
   readonly faultAt: number | undefined
   readonly repairAt: number | undefined
 }

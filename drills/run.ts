@@ -127,8 +127,12 @@ async function perform(
     const load = new Load(plan, sender, ledger, timeline)
     undo.push(() => load.stop())
     const marks: { faultAt?: number; repairAt?: number } = {}
+    const numbers = new Map<string, number>()
     const scene: Scene = {
-      ...{ stage, load, ledger, timeline, signal, proxy, sabotage },
+      ...{ stage, load, ledger, timeline, signal, proxy, sabotage, numbers },
+      defer: (step) => {
+        undo.push(step)
+      },
       mark: (kind, text) => {
         const at = Date.now()
         if (kind === 'fault') marks.faultAt ??= at
@@ -181,7 +185,7 @@ async function perform(
     const counts = ledger.counts(holding)
     return {
       evidence: {
-        ...{ counts, ledger, timeline, plan, from, to },
+        ...{ counts, ledger, timeline, plan, from, to, numbers },
         ...{ faultAt: marks.faultAt, repairAt: marks.repairAt },
       },
       surprises,

@@ -23,7 +23,7 @@ function good(): { evidence: Evidence; ledger: Ledger } {
     }
   }
   const evidence = {
-    ...{ ledger, timeline, plan: { ratePerQueue: 100, taskMs: 10 }, counts: ledger.counts() },
+    ...{ ledger, timeline, plan: { ratePerQueue: 100, taskMs: 10 }, counts: ledger.counts(), numbers: new Map() },
     ...{ from: NOW, to: NOW + 10_000, faultAt: NOW + 3_000, repairAt: NOW + 4_000 },
   }
   return { evidence, ledger }
