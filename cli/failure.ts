@@ -1,5 +1,6 @@
 /** How a command ends badly: one sentence on stderr, and 1 (the verdict failed) or 2 (used wrongly). */
 import { textOf } from '../src/index.js'
+import { printableLines } from './printable.js'
 
 export class Failure extends Error {
   readonly exitCode: 1 | 2
@@ -13,7 +14,8 @@ export class Failure extends Error {
 
 /** Writes what was thrown as a sentence, with its stack under `WARREN_DEBUG=1`, and gives the exit code. */
 export function report(thrown: unknown, verb: string, write: (text: string) => unknown): 1 | 2 {
-  write(`warren ${verb}: ${textOf(thrown)}\n`)
+  // An error can quote what a stranger sent.
+  write(`warren ${verb}: ${printableLines(textOf(thrown))}\n`)
   if (process.env.WARREN_DEBUG === '1') write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`)
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   return thrown instanceof Failure ? thrown.exitCode : code === 'INVALID_OPTIONS' ? 2 : 1

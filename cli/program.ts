@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander'
 import { addClient } from './client.js'
 import { addDefinitions } from './definitions.js'
+import { addDlq } from './dlq.js'
 import { addDrill } from './drill.js'
 import { report } from './failure.js'
 import { addProcessVerbs } from './processVerbs.js'
@@ -50,7 +51,17 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
   const verdict: Verdict = (value) => {
     code = value
   }
-  for (const add of [addUp, addClient, addWorker, addStatus, addScale, addProcessVerbs, addDefinitions, addDrill]) {
+  for (const add of [
+    addUp,
+    addClient,
+    addWorker,
+    addStatus,
+    addScale,
+    addProcessVerbs,
+    addDlq,
+    addDefinitions,
+    addDrill,
+  ]) {
     add(program, output, verdict)
   }
   // Settings of the program reach the commands only when they are made before; these are added after.

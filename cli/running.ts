@@ -9,9 +9,9 @@ export const dirOption = (): Option =>
 
 export const folderOf = (dir: string | undefined): string => dir || process.env.WARREN_DIR || DEFAULT_DIR
 
-/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too. */
+/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too, `operator` reads all. */
 export async function runningAddresses(
-  role: 'client' | 'worker',
+  role: 'client' | 'worker' | 'operator',
   dir: string | undefined,
 ): Promise<{ broker: string[]; results: string }> {
   const { ClusterError, readStatus } = await import('../cluster/index.js')
@@ -20,7 +20,7 @@ export async function runningAddresses(
     if (!(error instanceof ClusterError) || error.code !== 'NOT_RUNNING') throw error
     throw new Failure(`${error.message}, or give --broker and --results`, { cause: error })
   })
-  const name = role === 'client' ? 'client' : 'service'
+  const name = role === 'worker' ? 'service' : role
   const password = users().find((user) => user.name === name)?.password ?? ''
   const signedIn = (address: string): string => {
     const url = new URL(address)

@@ -54,11 +54,19 @@ export interface SweepSummary extends Summary {
   readonly queue: string
 }
 
+export interface RedriveProblem {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly count: number
+  /** The first 5. */
+  readonly ids: readonly string[]
+}
+
 export interface RedriveSummary extends SweepSummary {
   /** Where they went, or would go, most first; at most 100 places. */
   readonly destinations: readonly (Destination & { readonly count: number })[]
-  /** Why some were kept; the first 20. */
-  readonly problems: readonly { readonly id: string; readonly code: ErrorCode; readonly message: string }[]
+  /** Why some were kept, with the ids of a few; at most 20 problems. */
+  readonly problems: readonly RedriveProblem[]
 }
 
 /** Resolves when a dead letter that fits may be removed; throws why it stays. */
@@ -73,6 +81,7 @@ export interface DeadLettersDependencies {
 }
 
 const MAX_PROBLEMS = 20
+const MAX_IDS = 5
 const MAX_DESTINATIONS = 100
 
 export class DeadLetters {
@@ -123,7 +132,7 @@ export class DeadLetters {
     const { producer, confirmTimeoutMs } = this.#dependencies
     const exchanges = new Map<string, Promise<boolean>>()
     const destinations = new Map<string, Destination & { count: number }>()
-    const problems: { id: string; code: ErrorCode; message: string }[] = []
+    const problems = new Map<string, RedriveProblem>()
     const send: Act = async (message, letter, model) => {
       const { exchange, routingKey } = destinationOf(letter, to)
       // An exchange that does not exist closes the channel, and with many messages for it that would be all it does.
@@ -139,12 +148,16 @@ export class DeadLetters {
       if (known !== undefined) known.count++
       else if (destinations.size < MAX_DESTINATIONS) destinations.set(place, { exchange, routingKey, count: 1 })
     }
-    const summary = await this.#sweep(filter, options, send, (letter, { code, message }) => {
-      if (problems.length < MAX_PROBLEMS && !problems.some(({ id }) => id === letter.id)) {
-        problems.push({ id: letter.id, code, message })
-      }
+    const summary = await this.#sweep(filter, options, send, ({ id }, { code, message }) => {
+      const { count = 0, ids = [] } = problems.get(message) ?? {}
+      if (count === 0 && problems.size >= MAX_PROBLEMS) return
+      problems.set(message, { code, message, count: count + 1, ids: ids.length < MAX_IDS ? [...ids, id] : ids })
     })
-    return { ...summary, destinations: [...destinations.values()].sort((a, b) => b.count - a.count), problems }
+    return {
+      ...summary,
+      destinations: [...destinations.values()].sort((a, b) => b.count - a.count),
+      problems: [...problems.values()],
+    }
   }
 
   /** Removes dead letters for good. Throws what `list` throws. */

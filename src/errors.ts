@@ -343,10 +343,10 @@ export class DeliveryLimitNearError extends WarrenError {
 
 /** A dead letter does not say where it came from, so it cannot be sent back there. It stays where it is. */
 export class OriginUnknownError extends WarrenError {
-  constructor(id: string) {
+  constructor() {
     super(
       'ORIGIN_UNKNOWN',
-      `Dead letter ${id} has neither Warren's headers nor x-death, so where it came from is not known; it stays. Send its content again by hand, or purge it.`,
+      "The message has neither Warren's headers nor x-death, so where it came from is not known. Send its content again by hand, or purge it.",
     )
   }
 }

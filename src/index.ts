@@ -7,6 +7,7 @@ export type {
   ListOptions,
   PurgeOptions,
   RedriveOptions,
+  RedriveProblem,
   RedriveSummary,
   SweepSummary,
 } from './deadLetters.js'

@@ -21,10 +21,10 @@ export interface Destination {
 }
 
 /** Throws `OriginUnknownError`. */
-export function destinationOf({ id, exchange, routingKey, queue }: DeadLetter, to: RedriveTarget): Destination {
+export function destinationOf({ exchange, routingKey, queue }: DeadLetter, to: RedriveTarget): Destination {
   if (to === 'queue' && queue !== undefined) return { exchange: '', routingKey: queue }
   if (to === 'origin' && exchange !== undefined && routingKey !== undefined) return { exchange, routingKey }
-  throw new OriginUnknownError(id)
+  throw new OriginUnknownError()
 }
 
 /** What Warren and earlier attempts wrote on it: none of it is true of the fresh message. */

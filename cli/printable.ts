@@ -1,0 +1,29 @@
+/**
+ * Text from strangers, made fit to print: messages can hold escape sequences that rewrite a terminal, hide what is
+ * there, or answer for its user, and marks that turn the direction of writing. They are shown as escapes instead.
+ */
+
+/** Controls (C0, DEL, C1), direction marks and isolates, line separators, tags, lone surrogates. */
+const UNPRINTABLE =
+  /[\p{Cc}\u00ad\u061c\u115f\u1160\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu
+
+const escaped = (character: string): string => {
+  const code = character.codePointAt(0) ?? 0
+  if (character === '\n') return '\\n'
+  if (character === '\t') return '\\t'
+  return code <= 0xff ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
+}
+
+/** One line, whatever the text. */
+export const printable = (text: string): string => text.replaceAll(UNPRINTABLE, escaped)
+
+/** As {@link printable}, but with its line breaks. */
+export const printableLines = (text: string): string => text.split(/\r?\n/).map(printable).join('\n')
+
+/** A JSON line in which nothing needs a terminal's care either; what is parsed from it is the same. */
+export const jsonLine = (value: unknown): string =>
+  `${JSON.stringify(value).replaceAll(UNPRINTABLE, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )}\n`
