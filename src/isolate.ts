@@ -184,7 +184,7 @@ function threadBody(receive: (message: FromIsolate) => void, die: (death: Death)
 }
 
 function processBody(receive: (message: FromIsolate) => void, die: (death: Death) => void): Body {
-  const child: ChildProcess = fork(ENTRY, {
+  const child: ChildProcess = fork(ENTRY, [String(process.pid)], {
     serialization: 'advanced',
     // What it prints goes where the worker's prints go.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

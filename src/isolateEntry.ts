@@ -117,10 +117,8 @@ function contextOf({ attempt }: Job): { context: AttemptContext; end: () => void
  * Ends this process when the worker's has died, even in the midst of a busy loop, which no event of its own would end: a
  * thread looks once a second. It takes 9 MB; a loop without end would take a core until somebody finds it.
  */
-const WATCHDOG = `
-const parent = process.ppid
-setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGKILL'), 1000)
-`
+const watchdog = (parent: number): string =>
+  `setInterval(() => process.ppid === ${parent} || process.kill(process.pid, 'SIGKILL'), 1000)`
 
 if (isMainThread) {
   // Ctrl-C and some supervisors signal every process of a group. When this one ends is the worker's to say: it drains.
@@ -128,7 +126,8 @@ if (isMainThread) {
   process.on('SIGTERM', () => undefined)
   process.on('disconnect', () => process.exit())
   process.on('message', receive)
-  new Thread(WATCHDOG, { eval: true, name: 'watchdog' }).unref()
+  // The worker says who it is: it may have died before this line, and then `process.ppid` is not it.
+  new Thread(watchdog(Number(process.argv[2])), { eval: true, name: 'watchdog' }).unref()
 } else {
   parentPort?.on('message', receive)
 }
