@@ -209,7 +209,10 @@ export class Attempt {
   async #redeliveries({ id }: Envelope): Promise<number> {
     const { results } = this.#dependencies
     if (!this.redelivered || results === undefined || this.delivery.consumer.queueType === 'quorum') return 0
-    return results.countRedelivery(this.queue, id).catch(() => 0)
+    // Sent back from the dead letters, a message starts anew.
+    const redriven: unknown = this.delivery.message.properties.headers?.[headers.redriven]
+    const counted = typeof redriven === 'number' ? `${id}-redriven-${redriven}` : id
+    return results.countRedelivery(this.queue, counted).catch(() => 0)
   }
 
   /** Celery's `eta`: the worker holds the message until then. False when the attempt was ended meanwhile. */
