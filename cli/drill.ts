@@ -15,6 +15,8 @@ interface DrillOptions {
   readonly report?: string
   readonly repeat?: number
   readonly dir?: string
+  readonly broker?: string
+  readonly results?: string
   readonly sabotage?: 'early-ack' | 'no-confirms' | 'at-most-once'
 }
 
@@ -38,7 +40,7 @@ export function addDrill(program: Command, output: Output, verdict: Verdict): vo
   options(drill.command('run').description('run drills by name').argument('<name...>', 'names as in warren drill list'))
     .addHelpText(
       'after',
-      '\nExamples:\n  warren drill run kill-worker\n  warren drill run rolling-restart --repeat 20\n  warren drill run kill-worker --sabotage early-ack    shows that it can fail',
+      '\nExamples:\n  warren drill run kill-worker\n  warren drill run rolling-restart --repeat 20\n  warren drill run kill-worker --sabotage early-ack    shows that it can fail\n  warren drill all --broker amqp://user:password@host --results redis://host    on a cluster of your own',
     )
     .action(async (names: string[], chosen: DrillOptions) => verdict(await runNamed(names, chosen, output)))
   options(drill.command('all').description('run every drill, one after the other'))
@@ -52,6 +54,11 @@ function options(command: Command): Command {
     .option('--report <file>', 'write one HTML page with timelines and verdicts')
     .option('--repeat <n>', 'run each drill so many times (default: 1)', parseRepeat)
     .option('--dir <dir>', "folder of the drills' own cluster (default: .warren-drill)")
+    .option(
+      '--broker <url>',
+      'a RabbitMQ of your own, several addresses separated by commas: only drills that need no process control',
+    )
+    .option('--results <url>', 'its result store, as redis://…; with --broker')
     .addOption(
       new Option('--sabotage <how>', 'break Warren on purpose, to see that the drill can fail').choices([
         'early-ack',
@@ -83,6 +90,17 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
           exitCode: 2,
         })
       })
+  if ((chosen.broker === undefined) !== (chosen.results === undefined)) {
+    throw new Failure('give --broker and --results together, or neither', { exitCode: 2 })
+  }
+  const own =
+    chosen.broker && chosen.results ? { broker: chosen.broker.split(','), results: chosen.results } : undefined
+  const controlled = own === undefined || names.includes('all') ? undefined : picked.find(({ anywhere }) => !anywhere)
+  if (controlled !== undefined) {
+    throw new Failure(`${controlled.name} needs a cluster whose processes it may control: leave --broker out`, {
+      exitCode: 2,
+    })
+  }
   const say = (line: string) => (chosen.json ? err : out)(`${line}\n`)
   const interrupt = new AbortController()
   const leave = onSignals(interrupt, say)
@@ -91,9 +109,10 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
   let rabbitmqVersion: string | undefined
   try {
     await runDrills({
-      drills: picked,
+      drills: own === undefined ? picked : picked.filter(({ anywhere }) => anywhere),
       repeat: chosen.repeat ?? 1,
       ...(chosen.dir === undefined ? {} : { dir: chosen.dir }),
+      ...(own === undefined ? {} : { ownCluster: own }),
       sabotage: chosen.sabotage,
       signal: interrupt.signal,
       say,

@@ -1,5 +1,5 @@
 /** What drills ask RabbitMQ and the result store directly, past Warren: queues, leaders, policies, dead letters, results. */
-import { type ChannelModel, connect } from 'amqplib'
+import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
 import { Redis } from 'iovalkey'
 import { createAccount, createInvoice, SERVICE } from '../demo/tasks.js'
 import { deadLetterQueue, domainOf, headers, resultKey, taskQueue, textOf } from '../src/index.js'
@@ -13,6 +13,8 @@ export const deadLettersOf = (queue: QueueKey): string => deadLetterQueue(domain
 
 const REQUEST_TIMEOUT_MS = 5_000
 const RESULT_BATCH = 500
+const PREFETCH = 2_000
+const SILENCE_MS = 2_000
 
 /** RabbitMQ's management API as `admin`, on the first node that answers. */
 export class Management {
@@ -45,10 +47,6 @@ export class Management {
     throw problem
   }
 
-  async version(): Promise<string> {
-    return (await this.request<{ rabbitmq_version: string }>('GET', '/overview')).rabbitmq_version
-  }
-
   queue(queue: QueueKey | { readonly deadLettersOf: QueueKey }): Promise<QueueInfo> {
     const name = typeof queue === 'string' ? queueName(queue) : deadLettersOf(queue.deadLettersOf)
     return this.request('GET', `/queues/%2F/${encodeURIComponent(name)}`)
@@ -77,6 +75,10 @@ async function asking<T>(url: string, ask: (model: ChannelModel) => Promise<T>):
     await model.close().catch(() => undefined)
   }
 }
+
+/** RabbitMQ's version, as it says in its greeting. */
+export const serverVersion = (url: string): Promise<string> =>
+  asking(url, async (model) => String(model.connection.serverProperties.version))
 
 /** The queues that hold messages which wait to be delivered. */
 export function holdingQueues(url: string): Promise<Set<QueueKey>> {
@@ -107,7 +109,7 @@ export interface DeadLetter {
 
 /**
  * Takes dead letters out of both dead-letter queues. Those that are not `mine` go back: on a cluster of somebody's own
- * they are somebody's.
+ * they are somebody's. A cluster without these queues has none.
  */
 export function takeDeadLetters(
   url: string,
@@ -118,19 +120,52 @@ export function takeDeadLetters(
     for (const queue of QUEUE_KEYS) {
       const channel = await model.createChannel()
       channel.on('error', () => {})
-      for (;;) {
-        const message = await channel.get(deadLettersOf(queue))
-        if (message === false) break
-        const all = message.properties.headers ?? {}
-        const id = String(all.id ?? message.properties.messageId)
-        // Held, and so given back when the channel closes.
-        if (!mine(id)) continue
-        found({ id, reason: reasonOf(all) })
-        channel.ack(message)
+      const { messageCount } = await channel.checkQueue(deadLettersOf(queue)).catch(absent)
+      // By consuming: `basic.get` on a quorum queue takes tens of milliseconds for each.
+      if (messageCount > 0) {
+        await receive(channel, deadLettersOf(queue), messageCount, (message) => {
+          const all = message.properties.headers ?? {}
+          const id = String(all.id ?? message.properties.messageId)
+          // Held, and so given back when the channel closes.
+          if (!mine(id)) return
+          found({ id, reason: reasonOf(all) })
+          channel.ack(message)
+        })
       }
-      await channel.close()
+      // Where there is no such queue, the broker has closed it already.
+      await channel.close().catch(() => undefined)
     }
   })
+}
+
+/** Consumes until `count` messages came, or none comes any more. */
+async function receive(
+  channel: Channel,
+  queue: string,
+  count: number,
+  take: (message: ConsumeMessage) => void,
+): Promise<void> {
+  await channel.prefetch(PREFETCH)
+  await new Promise<void>((resolve, reject) => {
+    let left = count
+    const silence = setTimeout(resolve, SILENCE_MS)
+    channel.once('close', () => reject(new Error(`the channel on ${queue} was closed`)))
+    channel
+      .consume(queue, (message) => {
+        if (message === null) return reject(new Error(`the consumer of ${queue} was cancelled`))
+        silence.refresh()
+        take(message)
+        if (--left > 0) return
+        clearTimeout(silence)
+        resolve()
+      })
+      .catch(reject)
+  })
+}
+
+function absent(error: unknown): { messageCount: number } {
+  if (/NOT[_-]FOUND - no queue/.test(textOf(error))) return { messageCount: 0 }
+  throw error
 }
 
 /** Warren's own reason, or the broker's: expired, rejected, delivery_limit. */

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { repositoryRoot } from '../cluster/index.js'
 import { queueTypeOf } from './broker.js'
 import type { Drill, Sabotage } from './drill.js'
+import type { Ground } from './ground.js'
+import { OwnCluster, type OwnClusterOptions } from './ownCluster.js'
 import { type DrillOutcome, runDrill, skipped } from './run.js'
 import { DEFAULT_DIR, Stage } from './stage.js'
 
@@ -10,8 +12,10 @@ export interface DrillsOptions {
   readonly drills: readonly Drill[]
   /** How often each is run. Default: once. */
   readonly repeat?: number
-  /** Folder of the cluster. Default: `.warren-drill`. */
+  /** Folder of the drills' own cluster. Default: `.warren-drill`. */
   readonly dir?: string
+  /** A cluster to run on instead of one of the drills' own. */
+  readonly ownCluster?: OwnClusterOptions
   /** Breaks something on purpose, to show that the drills can fail. */
   readonly sabotage?: Sabotage | undefined
   readonly signal: AbortSignal
@@ -23,43 +27,65 @@ export interface DrillsOptions {
   readonly onOutcome: (outcome: DrillOutcome) => void
 }
 
-/** Starts the cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
+/** Starts a cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
-  const { drills, repeat = 1, dir = DEFAULT_DIR, sabotage, signal, say, onStart, onOutcome } = options
+  const { drills, repeat = 1, sabotage, signal, say, onStart, onOutcome } = options
   signal.throwIfAborted()
-  const stage = await Stage.open({
-    dir,
-    ...(sabotage === 'early-ack'
-      ? { workerCommand: [process.execPath, join(repositoryRoot(), 'dist', 'drills', 'sabotage', 'earlyAckWorker.js')] }
-      : {}),
-  })
+  const ground = await open(options)
   const outcomes: DrillOutcome[] = []
-  // A start that is interrupted undoes itself; drills end by the signal.
-  const interrupt = () => void stage.close()
   try {
-    say(`Starting three nodes, HAProxy, the store and workers in ${stage.cluster.dir}`)
-    const started = Date.now()
-    signal.addEventListener('abort', interrupt, { once: true })
-    await stage.cluster.start()
-    signal.removeEventListener('abort', interrupt)
-    say(`Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
-    onStart?.({ rabbitmqVersion: await stage.management.version() })
+    onStart?.({ rabbitmqVersion: await ground.version() })
     for (let round = 1; round <= repeat; round++) {
       for (const drill of drills) {
         signal.throwIfAborted()
         say(`${drill.name}${repeat > 1 ? ` (${round} of ${repeat})` : ''}: ${drill.does}`)
+        const obstacle = obstacleFor(drill, ground)
         const outcome =
-          drill.needsClassic && queueTypeOf('user') !== 'classic'
-            ? skipped(drill, 'the user queue is a quorum queue here, so there is no classic one')
-            : await runDrill(drill, { stage, signal, say, sabotage })
+          obstacle === undefined ? await runDrill(drill, { ground, signal, say, sabotage }) : skipped(drill, obstacle)
         outcomes.push(outcome)
         onOutcome(outcome)
       }
     }
     return outcomes
   } finally {
-    signal.removeEventListener('abort', interrupt)
     say('Stopping what was started')
-    await stage.close()
+    await ground.close()
   }
+}
+
+function open({ dir = DEFAULT_DIR, ownCluster, sabotage, signal, say }: DrillsOptions): Promise<Ground> {
+  return ownCluster === undefined ? startStage(dir, sabotage, signal, say) : OwnCluster.open(ownCluster)
+}
+
+async function startStage(
+  dir: string,
+  sabotage: Sabotage | undefined,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<Stage> {
+  const earlyAck = [process.execPath, join(repositoryRoot(), 'dist', 'drills', 'sabotage', 'earlyAckWorker.js')]
+  const stage = await Stage.open({ dir, ...(sabotage === 'early-ack' ? { workerCommand: earlyAck } : {}) })
+  // A start that is interrupted undoes itself; drills end by the signal.
+  const interrupt = () => void stage.close()
+  signal.addEventListener('abort', interrupt, { once: true })
+  try {
+    say(`Starting three nodes, HAProxy, the store and workers in ${stage.cluster.dir}`)
+    const started = Date.now()
+    await stage.cluster.start()
+    say(`Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
+    return stage
+  } catch (error) {
+    await stage.close()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', interrupt)
+  }
+}
+
+function obstacleFor(drill: Drill, ground: Ground): string | undefined {
+  if (drill.needsClassic && queueTypeOf('user') !== 'classic') {
+    return 'the user queue is a quorum queue here, so there is no classic one'
+  }
+  if (!drill.anywhere && ground.stage === undefined) return 'it needs a cluster whose processes it may control'
+  return undefined
 }

@@ -9,12 +9,13 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ProcessChange, waitFor } from '../cluster/index.js'
 import { textOf } from '../src/index.js'
-import { holdingQueues, ResultReader, takeDeadLetters } from './broker.js'
+import { ResultReader } from './broker.js'
 import { type Drill, type Evidence, type Sabotage, type Scene, SkippedError } from './drill.js'
+import type { Ground } from './ground.js'
 import { Ledger, type LedgerCounts } from './ledger.js'
 import { Load, type LoadPlan, type Sender } from './load.js'
 import { openNoConfirmsSender } from './sabotage/noConfirms.js'
-import { persist, type Stage } from './stage.js'
+import { persist } from './stage.js'
 import { TcpProxy } from './tcpProxy.js'
 import { type Chart, type Mark, QUEUE_KEYS, type QueueKey, Timeline } from './timeline.js'
 import { judge, type Pauses, pauses, recovery, type Verdict } from './verdict.js'
@@ -23,6 +24,8 @@ import { openWarrenSender } from './warrenSender.js'
 /** Within what two cores carry beside three nodes and four workers, with room to catch up. */
 export const DEFAULT_LOAD: LoadPlan = { ratePerQueue: 100, taskMs: 10 }
 
+/** Where an address names no port. */
+const AMQP_PORT = 5672
 const STEADY_TIMEOUT_MS = 20_000
 /** How long normal rates are shown before the fault and after the recovery. */
 const BEFORE_MS = 2_000
@@ -53,7 +56,7 @@ export interface DrillOutcome {
 }
 
 export interface RunOptions {
-  readonly stage: Stage
+  readonly ground: Ground
   readonly signal: AbortSignal
   readonly say: (line: string) => void
   readonly sabotage: Sabotage | undefined
@@ -101,10 +104,10 @@ async function perform(
   drill: Drill,
   plan: LoadPlan,
   timeline: Timeline,
-  { stage, signal, say, sabotage }: RunOptions,
+  { ground, signal, say, sabotage }: RunOptions,
 ): Promise<{ evidence: Evidence; surprises: string[] }> {
   timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
-  await stage.restore(signal)
+  await ground.restore(signal)
 
   const ledger = new Ledger(randomBytes(4).toString('hex'))
   const surprises: string[] = []
@@ -112,14 +115,15 @@ async function perform(
   const onProcess = (change: ProcessChange) => watch(change, timeline, expectedEnds, surprises)
   const undo: (() => unknown)[] = []
   try {
-    stage.ledgers.follow((line) => {
-      const queue = ledger.worker(line)
-      if (queue !== undefined) timeline.count('finished', queue, line.at)
-    })
-    undo.push(() => stage.ledgers.stop())
-    const through = new URL(stage.cluster.brokerUrl('client'))
+    undo.push(
+      ground.followWorkers((line) => {
+        const queue = ledger.worker(line)
+        if (queue !== undefined) timeline.count('finished', queue, line.at)
+      }),
+    )
+    const through = new URL(ground.senderUrl)
     const proxy = drill.throughProxy
-      ? await TcpProxy.open({ host: through.hostname, port: Number(through.port) })
+      ? await TcpProxy.open({ host: through.hostname, port: Number(through.port || AMQP_PORT) })
       : undefined
     undo.push(() => proxy?.close())
     const sender = await openSender(drill, proxy?.urlFor(through.href) ?? through.href, timeline, sabotage)
@@ -129,7 +133,11 @@ async function perform(
     const marks: { faultAt?: number; repairAt?: number } = {}
     const numbers = new Map<string, number>()
     const scene: Scene = {
-      ...{ stage, load, ledger, timeline, signal, proxy, sabotage, numbers },
+      get stage() {
+        if (ground.stage === undefined) throw new SkippedError('it needs a cluster whose processes it may control')
+        return ground.stage
+      },
+      ...{ load, ledger, timeline, signal, proxy, sabotage, numbers },
       defer: (step) => {
         undo.push(step)
       },
@@ -141,15 +149,14 @@ async function perform(
       },
       hold: (ms) => delay(ms, undefined, { signal }),
       until: (what, fact, timeoutMs) => waitFor(what, async () => fact(), { timeoutMs, signal }),
-      takeDeadLetters: () => takeDeadLettersOf(stage, ledger, signal),
+      takeDeadLetters: () => takeDeadLettersOf(ground, ledger, signal),
       expectEnd: (...names) => {
         for (const name of names) expectedEnds.add(name)
       },
     }
     await drill.prepare?.(scene)
 
-    stage.cluster.on('process', onProcess)
-    undo.push(() => stage.cluster.off('process', onProcess))
+    undo.push(ground.onProcess(onProcess))
     timeline.mark('phase', `Load: ${plan.ratePerQueue} messages a second on each queue, ${plan.taskMs} ms of work each`)
     const from = Date.now()
     load.start()
@@ -176,12 +183,12 @@ async function perform(
     load.stop()
     const to = Date.now()
     timeline.mark('phase', 'Load ends; waiting until every message is accounted for')
-    const holding = await settle(stage, ledger, signal, say).catch((error: unknown) => {
+    const holding = await settle(ground, ledger, signal, say).catch((error: unknown) => {
       signal.throwIfAborted()
       surprises.push(textOf(error))
       return new Set(QUEUE_KEYS)
     })
-    stage.ledgers.read()
+    ground.readWorkers()
     const counts = ledger.counts(holding)
     return {
       evidence: {
@@ -211,13 +218,12 @@ function watch(change: ProcessChange, timeline: Timeline, expected: Set<string>,
   if (!expected.has(name)) surprises.push(`${name} ended by itself: ${why}`)
 }
 
-async function takeDeadLettersOf(stage: Stage, ledger: Ledger, signal: AbortSignal): Promise<void> {
+async function takeDeadLettersOf(ground: Ground, ledger: Ledger, signal: AbortSignal): Promise<void> {
   // Into the ledger one by one: what was taken out of its queue must not be forgotten when a connection breaks.
   await persist(
     'reading dead letters',
     () =>
-      takeDeadLetters(
-        stage.adminUrl,
+      ground.takeDeadLetters(
         (id) => ledger.mine(id),
         ({ id, reason }) => ledger.deadLettered(id, reason),
       ),
@@ -227,7 +233,7 @@ async function takeDeadLettersOf(stage: Stage, ledger: Ledger, signal: AbortSign
 
 /** Waits until every confirmed message is stored or dead-lettered. Gives the queues that still hold something. */
 async function settle(
-  stage: Stage,
+  ground: Ground,
   ledger: Ledger,
   signal: AbortSignal,
   say: (line: string) => void,
@@ -235,29 +241,28 @@ async function settle(
   const wait = { timeoutMs: SENDS_TIMEOUT_MS, signal }
   const ended = async () => (ledger.open === 0 ? undefined : `${ledger.open} sends have not ended`)
   await waitFor('the end of all sends', ended, wait).catch(() => signal.throwIfAborted())
-  const results = new ResultReader(stage.cluster.addresses.results)
+  const results = new ResultReader(ground.resultsUrl)
   const started = Date.now()
   let left = Number.POSITIVE_INFINITY
   let movedAt = Date.now()
   try {
-    for (;;) {
+    for (let last = false; ; ) {
       signal.throwIfAborted()
-      await persist(
-        'reading the result store',
-        () => results.successes(ledger.unaccounted(), (id) => ledger.stored(id)),
-        signal,
-      )
-      await takeDeadLettersOf(stage, ledger, signal)
+      // Dead letters first: reading many takes time, in which results are stored.
+      await takeDeadLettersOf(ground, ledger, signal)
+      const read = () => results.successes(ledger.unaccounted(), (id) => ledger.stored(id))
+      await persist('reading the result store', read, signal)
       const now = [...ledger.unaccounted()].length
-      if (now === 0) break
+      if (now === 0 || last) break
       if (now < left) movedAt = Date.now()
       left = now
       const stuckMs = Date.now() - movedAt
-      if (stuckMs > SETTLE_TIMEOUT_MS || Date.now() - started > SETTLE_MAX_MS) break
+      // One more look after time is up, so that nothing is called lost on an old one.
+      last = stuckMs > SETTLE_TIMEOUT_MS || Date.now() - started > SETTLE_MAX_MS
       if (stuckMs > 5_000) say(`         ${now} messages are not accounted for yet`)
       await delay(stuckMs > 5_000 ? 2_000 : 300, undefined, { signal })
     }
-    return await persist('looking into the queues', () => holdingQueues(stage.adminUrl), signal)
+    return await persist('looking into the queues', () => ground.holding(), signal)
   } finally {
     results.close()
   }

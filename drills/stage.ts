@@ -4,19 +4,23 @@
  * drills by polled facts, so that each drill begins on a whole cluster, whatever the one before it did.
  */
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Cluster, freePortBlock, NODE_NUMBERS, repositoryRoot, waitFor } from '../cluster/index.js'
+import { Cluster, freePortBlock, NODE_NUMBERS, type ProcessChange, repositoryRoot, waitFor } from '../cluster/index.js'
+import type { LedgerLine } from '../demo/ledger.js'
 import { textOf } from '../src/index.js'
 import {
+  type DeadLetter,
   deadLettersOf,
   holdingQueues,
   Management,
   purgeQueues,
   queueName,
   queueTypeOf,
+  serverVersion,
   takeDeadLetters,
 } from './broker.js'
+import type { Ground } from './ground.js'
 import { QUEUE_KEYS, type QueueKey } from './timeline.js'
 import { WorkerLedgers } from './workerLedgers.js'
 
@@ -38,14 +42,14 @@ export interface StageOptions {
   readonly workerCommand?: readonly string[]
 }
 
-export class Stage {
+export class Stage implements Ground {
   readonly cluster: Cluster
   readonly management: Management
-  readonly ledgers: WorkerLedgers
+  readonly #ledgers: WorkerLedgers
 
   static async open({ dir, workerCommand }: StageOptions): Promise<Stage> {
     const { base, amqp, edge } = await freePortBlock()
-    const ledgerFolder = join(process.cwd(), dir, 'ledger')
+    const ledgerFolder = join(resolve(dir), 'ledger')
     rmSync(ledgerFolder, { recursive: true, force: true })
     const cluster = new Cluster({
       dir,
@@ -69,11 +73,49 @@ export class Stage {
   private constructor(cluster: Cluster, ledgerFolder: string) {
     this.cluster = cluster
     this.management = new Management(cluster.addresses.management.nodes, cluster.passwords.admin ?? '')
-    this.ledgers = new WorkerLedgers(ledgerFolder)
+    this.#ledgers = new WorkerLedgers(ledgerFolder)
   }
 
   get adminUrl(): string {
     return this.cluster.brokerUrl('admin')
+  }
+
+  get senderUrl(): string {
+    return this.cluster.brokerUrl('client')
+  }
+
+  get resultsUrl(): string {
+    return this.cluster.addresses.results
+  }
+
+  get stage(): Stage {
+    return this
+  }
+
+  version(): Promise<string> {
+    return serverVersion(this.adminUrl)
+  }
+
+  followWorkers(listener: (line: LedgerLine) => void): () => void {
+    this.#ledgers.follow(listener)
+    return () => this.#ledgers.stop()
+  }
+
+  readWorkers(): void {
+    this.#ledgers.read()
+  }
+
+  onProcess(listener: (change: ProcessChange) => void): () => void {
+    this.cluster.on('process', listener)
+    return () => this.cluster.off('process', listener)
+  }
+
+  takeDeadLetters(mine: (id: string) => boolean, found: (letter: DeadLetter) => void): Promise<void> {
+    return takeDeadLetters(this.adminUrl, mine, found)
+  }
+
+  holding(): Promise<Set<QueueKey>> {
+    return holdingQueues(this.adminUrl)
   }
 
   // ------------------------------------------------------------ parts
@@ -265,7 +307,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    this.ledgers.stop()
+    this.#ledgers.stop()
     await this.cluster.stop()
   }
 }
