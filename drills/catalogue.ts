@@ -1,11 +1,13 @@
 /** Every drill, in the order in which `warren drill all` runs them. */
 import type { Drill } from './drill.js'
+import { classicHostDrills } from './faults/classicHost.js'
 import { cutConnection, halfOpen } from './faults/connection.js'
 import { flood, floodKillDeadLetters } from './faults/flood.js'
 import { restartHaproxy } from './faults/haproxy.js'
+import { killLeader } from './faults/leader.js'
 import { loseMajority } from './faults/majority.js'
 import { memoryAlarm } from './faults/memoryAlarm.js'
-import { nodeDrills } from './faults/node.js'
+import { nodeDrill } from './faults/node.js'
 import { partition } from './faults/partition.js'
 import { poison } from './faults/poison.js'
 import { rollingRestart } from './faults/rollingRestart.js'
@@ -18,7 +20,13 @@ export const drills: readonly Drill[] = [
   freezeWorker,
   scaleDown,
   poison,
-  ...nodeDrills,
+  killLeader,
+  nodeDrill('stop', 'leader'),
+  nodeDrill('freeze', 'leader'),
+  nodeDrill('kill', 'follower'),
+  nodeDrill('stop', 'follower'),
+  nodeDrill('freeze', 'follower'),
+  ...classicHostDrills,
   loseMajority,
   rollingRestart,
   partition,

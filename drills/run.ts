@@ -35,6 +35,9 @@ const RECOVERY_TIMEOUT_MS = 60_000
 const SENDS_TIMEOUT_MS = 45_000
 /** How long the rest may take once the load has ended, counted anew whenever something moves. */
 const SETTLE_TIMEOUT_MS = 30_000
+/** A wait that lasts is told about, now and then. */
+const QUIET_MS = 5_000
+const SAY_EVERY_MS = 10_000
 const SETTLE_MAX_MS = 150_000
 
 export interface DrillOutcome {
@@ -245,6 +248,7 @@ async function settle(
   const started = Date.now()
   let left = Number.POSITIVE_INFINITY
   let movedAt = Date.now()
+  let saidAt = 0
   try {
     for (let last = false; ; ) {
       signal.throwIfAborted()
@@ -259,8 +263,11 @@ async function settle(
       const stuckMs = Date.now() - movedAt
       // One more look after time is up, so that nothing is called lost on an old one.
       last = stuckMs > SETTLE_TIMEOUT_MS || Date.now() - started > SETTLE_MAX_MS
-      if (stuckMs > 5_000) say(`         ${now} messages are not accounted for yet`)
-      await delay(stuckMs > 5_000 ? 2_000 : 300, undefined, { signal })
+      if (stuckMs > QUIET_MS && Date.now() - saidAt > SAY_EVERY_MS) {
+        saidAt = Date.now()
+        say(`         ${now} messages are not accounted for yet`)
+      }
+      await delay(stuckMs > QUIET_MS ? 2_000 : 300, undefined, { signal })
     }
     return await persist('looking into the queues', () => ground.holding(), signal)
   } finally {
