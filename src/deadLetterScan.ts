@@ -15,7 +15,7 @@
  * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
  * unbroken run of delivery tags, and the last is cancelled before anything goes back, or it would be handed out again.
  */
-import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
+import type { Channel, ChannelModel, ConsumeMessage, GetMessage } from 'amqplib'
 import { withDeadline } from './deadline.js'
 import { DeadLettersUnreadableError, DeliveryLimitNearError } from './errors.js'
 import { deliveryCount } from './redelivery.js'
@@ -48,10 +48,9 @@ const LOOKS_AT_ONCE = 20
 const LOOKS_UNTIL_RETURNED = 120
 const RETURN_LOOK_MS = 20
 const ANSWER_TIMEOUT_MS = 15_000
-/** How often an idle queue is asked what it holds, and how many times before the scan gives up on it. */
+/** How often a queue from which nothing comes is asked for its next message, and how many times it must have none. */
 const LOOK_MS = 250
 const LOOKS_UNTIL_EMPTY = 2
-const LOOKS_UNTIL_STUCK = 40
 
 export class DeadLetterScan {
   /** How many messages were ready when the scan began, or `atMost`. */
@@ -62,6 +61,8 @@ export class DeadLetterScan {
   #ahead: ConsumeMessage[] = []
   /** Delivery tags of all that is not acknowledged, lowest first. */
   readonly #unsettled = new Set<number>()
+  /** Those of them that `basic.get` gave, and no consumer. */
+  readonly #fetched = new Set<number>()
   #consumers = 0
   /** Of the consumer at work: its prefetch, the first delivery tag that can be its own, and how many it holds. */
   #prefetch = 0
@@ -83,8 +84,13 @@ export class DeadLetterScan {
       channel.on('error', (error) => {
         refusal = error
       })
-      const { messageCount } = await answered(channel.checkQueue(queue), `looking at ${queue}`)
-      return new DeadLetterScan(channel, options, Math.min(messageCount, atMost))
+      // How many there are comes with the first of them: a passive declare of a quorum queue whose leader is slow to
+      // answer says 0, where `basic.get` waits and knows.
+      const first = await answered(channel.get(queue), `looking at ${queue}`)
+      const total = first === false ? 0 : first.fields.messageCount + 1
+      const scan = new DeadLetterScan(channel, options, Math.min(total, atMost))
+      if (first !== false) scan.#take(first)
+      return scan
     } catch (error) {
       throw new DeadLettersUnreadableError(queue, refusal ?? error)
     }
@@ -128,7 +134,7 @@ export class DeadLetterScan {
     if (this.#failure !== undefined) throw this.#failure
     const { deliveryTag } = message.fields
     if (!this.#unsettled.delete(deliveryTag)) return
-    if (deliveryTag >= this.#firstTag) this.#holds--
+    if (!this.#fetched.delete(deliveryTag) && deliveryTag >= this.#firstTag) this.#holds--
     this.#channel.ack(message)
   }
 
@@ -213,9 +219,18 @@ export class DeadLetterScan {
       this.#fail(new Error('the queue was deleted, or its node went down'))
       return
     }
+    this.#holds++
+    this.#keep(message)
+  }
+
+  #take(message: GetMessage): void {
+    this.#fetched.add(message.fields.deliveryTag)
+    this.#keep({ ...message, fields: { ...message.fields, consumerTag: '' } })
+  }
+
+  #keep(message: ConsumeMessage): void {
     this.#lastTag = message.fields.deliveryTag
     this.#unsettled.add(this.#lastTag)
-    this.#holds++
     this.#bytes += message.content.length
     this.#ahead.push(message)
     const { deliveryLimit, queue, idOf } = this.#options
@@ -244,16 +259,14 @@ export class DeadLetterScan {
 
   /** Whether waiting is of no use: what is left has gone to another consumer, or expired. */
   async #nothingComes(looks: number): Promise<boolean> {
+    const { queue } = this.#options
     try {
-      const ready = await this.#ready()
-      if (ready === 0) return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0
-      if (looks >= LOOKS_UNTIL_STUCK) {
-        throw new Error(`${ready} messages wait in it and none comes; another consumer may have it to itself`)
-      }
+      const message = await answered(this.#channel.get(queue), `looking at ${queue}`)
+      if (message !== false) this.#take(message)
     } catch (error) {
       this.#fail(error)
     }
-    return false
+    return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0 && this.#failure === undefined
   }
 
   #fail(error: unknown): void {

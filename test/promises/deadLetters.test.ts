@@ -1,0 +1,332 @@
+/** The promises about dead letters: they say why they died, looking costs nothing, and sending them back loses none. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { connect as amqpConnect, type ChannelModel, type ConfirmChannel } from 'amqplib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { encode } from '../../src/envelope.js'
+import {
+  connect,
+  type DeadLetter,
+  type DeadLetters,
+  headers,
+  taskQueue,
+  type Warren,
+  type Worker,
+} from '../../src/index.js'
+import { behave, behaveTask, type Seen } from '../support/behave.js'
+import { type ClusterUrls, until, virtualHost } from '../support/cluster.js'
+
+const SERVICE = 'graves'
+const RESULT = { timeoutMs: 20_000 }
+const DLQ = 'payment.dlq'
+
+/** Handled by the worker of this file. */
+const worked = behaveTask('payment.graves.worked', { retry: { maxAttempts: 2, backoff: 'fixed', initialDelayMs: 50 } })
+/** Its queue has no consumer and a short TTL: what is sent there expires. */
+const expiring = behaveTask('user.graves.expiring')
+/** Their queues have no consumer: what is sent there stays. */
+const left = behaveTask('payment.graves.left')
+const all = [worked, expiring, left]
+
+let urls: ClusterUrls & { readonly vhost: string }
+let warren: Warren
+let worker: Worker
+let raw: ChannelModel
+let channel: ConfirmChannel
+const seen: Seen[] = []
+
+beforeAll(async () => {
+  urls = await virtualHost(SERVICE, all, { [expiring.name]: { ttlMs: 200 } })
+  warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
+  worker = warren.worker({ service: SERVICE })
+  worker.handle(worked, behave(seen))
+  await worker.start()
+  raw = await amqpConnect(urls.broker)
+  channel = await raw.createConfirmChannel()
+  for (const task of [expiring, left]) {
+    const [domain] = task.name.split('.')
+    await channel.assertExchange(`${domain}.commands`, 'topic')
+    const queue = taskQueue(task.name, SERVICE)
+    await channel.assertQueue(queue, { arguments: { 'x-queue-type': 'quorum' } })
+    await channel.bindQueue(queue, `${domain}.commands`, task.name)
+  }
+})
+
+afterAll(async () => {
+  await raw?.close()
+  await warren?.close()
+})
+
+async function listed(letters: DeadLetters, ...filter: Parameters<DeadLetters['list']>): Promise<DeadLetter[]> {
+  const found: DeadLetter[] = []
+  for await (const letter of letters.list(...filter)) found.push(letter)
+  return found
+}
+
+const idsOf = (letters: readonly DeadLetter[]): string[] => letters.map(({ id }) => id)
+
+/** Puts dead letters of `left` into the queue, as a worker does. */
+async function bury(ids: readonly string[], reason: string, more: Record<string, unknown> = {}): Promise<void> {
+  const why = {
+    [headers.reason]: reason,
+    [headers.errorClass]: 'HandlerError',
+    [headers.errorMessage]: 'told to fail',
+    [headers.attempts]: 3,
+    [headers.exchange]: 'payment.commands',
+    [headers.routingKey]: left.name,
+    [headers.queue]: taskQueue(left.name, SERVICE),
+    [headers.at]: new Date().toISOString(),
+    ...more,
+  }
+  for (const [at, id] of ids.entries()) {
+    const { content, properties } = encode({ task: left.name, id, input: { does: ['return'] }, retries: 2 })
+    channel.publish('payment.dlx', left.name, content, { ...properties, headers: { ...properties.headers, ...why } })
+    if (at % 1000 === 999) await channel.waitForConfirms()
+  }
+  await channel.waitForConfirms()
+}
+
+/** How many messages are ready: a passive declare of a busy quorum queue may say 0. */
+async function ready(queue: string): Promise<number> {
+  const message = await channel.get(queue)
+  if (message === false) return 0
+  channel.nack(message)
+  return message.fields.messageCount + 1
+}
+
+/** Empties a queue, and gives what was in it. */
+async function drain(queue: string): Promise<{ id: string; headers: Record<string, unknown> }[]> {
+  const taken: { id: string; headers: Record<string, unknown> }[] = []
+  const draining = await raw.createChannel()
+  await draining.prefetch(1000)
+  const take = (message: Message): void => {
+    taken.push({ id: message.properties.messageId, headers: message.properties.headers ?? {} })
+    draining.ack(message)
+  }
+  const first = await draining.get(queue)
+  if (first !== false) {
+    take(first)
+    await draining.consume(queue, (message) => message !== null && take(message))
+    const count = first.fields.messageCount + 1
+    await until(`${count} messages out of ${queue}`, () => taken.length >= count)
+  }
+  await draining.close()
+  return taken
+}
+
+/** `warren dlq …` as a process of its own. */
+function dlq(...words: string[]): { child: ChildProcess; lines: AsyncIterable<Record<string, unknown>> } {
+  const main = join(process.cwd(), 'dist', 'cli', 'main.js')
+  const child = spawn(process.execPath, [main, 'dlq', ...words, '--broker', urls.broker, '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  async function* read() {
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) yield JSON.parse(line)
+  }
+  return { child, lines: read() }
+}
+
+async function finished(words: string[]): Promise<{ code: number | null; lines: Record<string, unknown>[] }> {
+  const { child, lines } = dlq(...words)
+  const closed = once(child, 'close')
+  const said: Record<string, unknown>[] = []
+  for await (const line of lines) said.push(line)
+  const [code] = (await closed) as [number | null]
+  return { code, lines: said }
+}
+
+it('A task that failed says why, is sent back with all its attempts, and its SUCCESS replaces the FAILURE', async () => {
+  const letters = warren.deadLetters({ domain: 'payment' })
+  // Fails on its first two attempts, which is all it has; sent back, the first attempt is attempt 1 again.
+  const handle = await warren.send(worked, { does: ['throw'], note: 'needle-in-a-haystack' })
+  await expect(handle.result(RESULT)).rejects.toMatchObject({ code: 'TASK_FAILED' })
+  const [letter, ...others] = await listed(letters, { text: 'NEEDLE-in-a' })
+  expect(others).toEqual([])
+  expect(letter).toMatchObject({
+    ...{ id: handle.id, task: worked.name, by: 'warren', reason: 'failed', attempts: 2, redriven: 0 },
+    why: 'failed on attempt 2 with HandlerError: attempt 2 was told to fail',
+    ...{ exchange: 'payment.commands', routingKey: worked.name, queue: taskQueue(worked.name, SERVICE) },
+  })
+  expect(await letters.redrive({ id: handle.id }, { dryRun: true })).toMatchObject({
+    ...{ matched: 1, done: 0, destinations: [{ exchange: 'payment.commands', routingKey: worked.name, count: 1 }] },
+  })
+  const before = seen.filter(({ id }) => id === handle.id).length
+  expect(await letters.redrive({ id: handle.id })).toMatchObject({ done: 1, kept: 0, problems: [] })
+  await until('it has died again', async () => (await listed(letters, { id: handle.id })).length === 1)
+  expect(seen.filter(({ id }) => id === handle.id).slice(before)).toMatchObject([{ number: 1 }, { number: 2 }])
+  expect((await letters.show(handle.id))[0]).toMatchObject({ redriven: 1, attempts: 2 })
+
+  // Mended: what the handler does is in the message, so a mended one is sent in its place.
+  await letters.purge({ id: handle.id })
+  const { content, properties } = encode({ task: worked.name, id: handle.id, input: { does: ['return'] } })
+  const headersOfDeath = {
+    [headers.reason]: 'failed',
+    [headers.exchange]: 'payment.commands',
+    [headers.routingKey]: worked.name,
+  }
+  channel.publish('payment.dlx', worked.name, content, {
+    ...properties,
+    headers: { ...properties.headers, ...headersOfDeath },
+  })
+  await channel.waitForConfirms()
+  expect(await letters.redrive({ id: handle.id })).toMatchObject({ done: 1 })
+  await until('SUCCESS in the store', async () => (await handle.state())?.status === 'SUCCESS')
+  expect(await handle.result(RESULT)).toEqual({ number: 1 })
+  expect(await ready(DLQ)).toBe(0)
+})
+
+it('A task that is done already is not run again when a dead letter of it is sent back', async () => {
+  const handle = await warren.send(worked, { does: ['return'] })
+  await handle.result(RESULT)
+  const { content, properties } = encode({ task: worked.name, id: handle.id, input: { does: ['return'] } })
+  const death = {
+    [headers.reason]: 'failed',
+    [headers.exchange]: 'payment.commands',
+    [headers.routingKey]: worked.name,
+  }
+  channel.publish('payment.dlx', worked.name, content, { ...properties, headers: { ...properties.headers, ...death } })
+  await channel.waitForConfirms()
+  const settled = new Promise<string>((resolve) =>
+    worker.on('attemptSettled', ({ id, outcome }) => id === handle.id && resolve(outcome)),
+  )
+  await warren.deadLetters({ domain: 'payment' }).redrive({ id: handle.id })
+  expect(await settled).toBe('alreadyDone')
+  expect(seen.filter(({ id }) => id === handle.id)).toHaveLength(1)
+})
+
+it('A task that expired in its queue says so', async () => {
+  const letters = warren.deadLetters({ domain: 'user' })
+  const { id } = await warren.send(expiring, { does: ['return'] })
+  await until('its dead letter', async () => (await listed(letters, { id })).length === 1)
+  expect(await listed(letters, { reason: 'expired', task: expiring.name })).toMatchObject([
+    {
+      ...{ id, by: 'broker', exchange: 'user.commands', routingKey: expiring.name, attempts: undefined },
+      why: `expired while it waited in ${taskQueue(expiring.name, SERVICE)} (the queue's TTL)`,
+      diedAt: expect.any(Date),
+    },
+  ])
+  expect(await listed(letters, { olderThanMs: 3_600_000 })).toEqual([])
+  expect(await letters.purge({ newerThanMs: 3_600_000 })).toMatchObject({ done: 1, stopped: 'end' })
+  expect(await ready('user.dlq')).toBe(0)
+})
+
+describe('What cannot be sent back stays, and is named', () => {
+  it.each([
+    ['nothing bound for it', { [headers.routingKey]: 'payment.graves.nobody' }, 'UNROUTABLE'],
+    ['its exchange gone', { [headers.exchange]: 'nowhere.commands' }, 'UNROUTABLE'],
+    ['its origin unknown', { [headers.exchange]: 17 }, 'ORIGIN_UNKNOWN'],
+  ])('%s', async (_what, more, code) => {
+    const letters = warren.deadLetters({ domain: 'payment' })
+    const [bad, good] = [randomUUID(), randomUUID()]
+    await bury([bad], 'failed', more)
+    await bury([good], 'failed')
+    expect(await letters.redrive({})).toMatchObject({
+      ...{ total: 2, done: 1, kept: 1, matched: 2 },
+      problems: [{ code, ids: [bad], count: 1 }],
+    })
+    expect(idsOf(await listed(letters))).toEqual([bad])
+    expect(await letters.purge({})).toMatchObject({ done: 1 })
+    expect((await drain(taskQueue(left.name, SERVICE))).map(({ id }) => id)).toEqual([good])
+  })
+
+  it('a queue that is not there', async () => {
+    await expect(listed(warren.deadLetters({ queue: 'no.such.queue' }))).rejects.toMatchObject({
+      code: 'DEAD_LETTERS_UNREADABLE',
+    })
+  })
+})
+
+it('Sent back to the queue that it died in, a message reaches no other service that is bound for it', async () => {
+  const letters = warren.deadLetters({ queue: DLQ })
+  await channel.assertQueue('another-service', { arguments: { 'x-queue-type': 'quorum' } })
+  await channel.bindQueue('another-service', 'payment.commands', left.name)
+  const id = randomUUID()
+  await bury([id], 'failed')
+  expect(await letters.redrive({}, { to: 'queue' })).toMatchObject({ done: 1 })
+  expect(await drain(taskQueue(left.name, SERVICE))).toMatchObject([
+    { id, headers: { [headers.exchange]: 'payment.commands', [headers.routingKey]: left.name, [headers.redriven]: 1 } },
+  ])
+  expect(await ready('another-service')).toBe(0)
+  await channel.deleteQueue('another-service')
+})
+
+it('Looking 25 times takes nothing away and leaves the order as it was', async () => {
+  const letters = warren.deadLetters({ domain: 'payment' })
+  const ids = Array.from({ length: 100 }, () => randomUUID())
+  await bury(ids, 'failed')
+  for (let look = 0; look < 25; look++) expect(await listed(letters, {}, { limit: 10 })).toHaveLength(10)
+  expect(idsOf(await listed(letters))).toEqual(ids)
+  // A loop that is left in the middle gives everything back too.
+  for await (const { id } of letters.list()) if (id === ids[40]) break
+  expect(idsOf(await listed(letters))).toEqual(ids)
+  expect(await letters.purge({})).toMatchObject({ done: 100 })
+})
+
+it('Ctrl-C ends a redrive in order: what is confirmed is gone, the rest stays', async () => {
+  const ids = Array.from({ length: 200 }, () => randomUUID())
+  await bury(ids, 'failed')
+  const { child, lines } = dlq('redrive', '--domain', 'payment', '--yes', '--rate', '20')
+  const closed = once(child, 'close')
+  let last: Record<string, unknown> = {}
+  for await (const line of lines) {
+    if (line.event === 'progress' && last.event === undefined) child.kill('SIGINT')
+    last = line
+  }
+  expect(await closed).toEqual([1, null])
+  expect(last).toMatchObject({ event: 'redrive', stopped: 'aborted' })
+  const sent = (await drain(taskQueue(left.name, SERVICE))).map(({ id }) => id)
+  expect(sent).toEqual(ids.slice(0, Number(last.done)))
+  expect((await drain(DLQ)).map(({ id }) => id)).toEqual(ids.slice(sent.length))
+})
+
+it('10,000 dead letters: listed page by page, 5,000 of one reason redriven with a rate limit, killed in the middle and run again: ledger complete', async () => {
+  const failed = Array.from({ length: 5_000 }, (_, n) => `failed-${n}-${randomUUID()}`)
+  const rejected = Array.from({ length: 5_000 }, (_, n) => `rejected-${n}-${randomUUID()}`)
+  // In turns, so that the work is all through the queue.
+  for (let at = 0; at < 5_000; at += 500) {
+    await bury(failed.slice(at, at + 500), 'failed')
+    await bury(rejected.slice(at, at + 500), 'rejected')
+  }
+
+  const pages: string[][] = []
+  for (const page of [1, 2, 3, 4]) {
+    const { code, lines } = await finished(['list', '--domain', 'payment', '--page', `${page}`, '--page-size', '2500'])
+    expect(code).toBe(0)
+    expect(lines.at(-1)).toMatchObject({ event: 'page', page, pages: 4, matched: 10_000 })
+    pages.push(lines.slice(0, -1).map(({ id }) => String(id)))
+  }
+  expect(pages.map((page) => page.length)).toEqual([2500, 2500, 2500, 2500])
+  const buried = Array.from({ length: 10 }, (_, n) =>
+    [failed, rejected].map((ids) => ids.slice(n * 500, n * 500 + 500)),
+  )
+  expect(pages.flat()).toEqual(buried.flat(2))
+
+  const redrive = ['redrive', '--domain', 'payment', '--reason', 'failed', '--rate', '1000']
+  const { child, lines } = dlq(...redrive)
+  const closed = once(child, 'close')
+  for await (const { done } of lines) if (Number(done) >= 500) child.kill('SIGKILL')
+  expect(await closed).toEqual([null, 'SIGKILL'])
+
+  const target = taskQueue(left.name, SERVICE)
+  const first = await ready(target)
+  expect(first).toBeGreaterThanOrEqual(500)
+  expect(first).toBeLessThan(5_000)
+  // The broker takes back what the dead process held.
+  await until('all of the rest back in the queue', async () => (await ready(DLQ)) >= 10_000 - first)
+
+  const again = await finished(redrive)
+  expect(again.code).toBe(0)
+  const summary = again.lines.at(-1)
+  expect(summary).toMatchObject({ event: 'redrive', kept: 0, stopped: 'end', problems: [] })
+
+  const sent = await drain(target)
+  const stayed = await drain(DLQ)
+  expect(stayed.map(({ id }) => id).sort()).toEqual([...rejected].sort())
+  expect(new Set(sent.map(({ id }) => id))).toEqual(new Set(failed))
+  // Sent twice: at most what was on its way when the process was killed.
+  expect(sent.length).toBe(first + Number(summary?.done))
+  expect(sent.length - failed.length).toBeLessThanOrEqual(100)
+}, 120_000)
