@@ -82,6 +82,8 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
 function inherit(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent)
+    // Its words are all the demo client's own, `--help` among them.
+    if (command.name() === 'client') command.helpOption(false)
     inherit(command)
   }
 }

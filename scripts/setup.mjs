@@ -143,10 +143,7 @@ function installSystemPackages() {
     ...(python.length > 0 ? [`for the tests against Python's Celery: ${python.join(', ')}`] : []),
   ].join('; ')
   if (!onPath('apt-get')) {
-    fail(
-      `Missing ${why}. This machine has no apt-get: install them with its own package manager, ` +
-        `or run everything in containers with: docker compose up`,
-    )
+    fail(`Missing ${why}. This machine has no apt-get: install them with its own package manager.`)
   }
   const root = process.getuid?.() === 0
   const sudo = !root && onPath('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
@@ -155,8 +152,7 @@ function installSystemPackages() {
     const packages = [...servers, ...python].map((each) => (each === VALKEY_OR_REDIS ? 'redis-server' : each))
     fail(
       `Missing ${why}. Installing takes root; run this and try again: ` +
-        `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(' ')}\n` +
-        `setup: Or run everything in containers: docker compose up`,
+        `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(' ')}`,
     )
   }
   say(`installing with apt-get ${why}`)
@@ -205,7 +201,7 @@ function apt(asRoot, args, failure) {
   if (done.status === 0) return
   const end = `${done.stdout ?? ''}${done.stderr ?? ''}${done.error?.message ?? ''}`.trim().split('\n').slice(-15)
   process.stderr.write(`${end.map((line) => `  ${line}`).join('\n')}\n`)
-  fail(`${failure}. Put it right and try again, or run everything in containers: docker compose up`)
+  fail(`${failure}. Put it right and try again`)
 }
 
 /**

@@ -47,6 +47,7 @@ const RETURN_STRETCH = 16 * RETURN_PORTION
 const LOOKS_AT_ONCE = 20
 const LOOKS_UNTIL_RETURNED = 120
 const RETURN_LOOK_MS = 20
+const ACK_BARRIERS = 2
 const ANSWER_TIMEOUT_MS = 15_000
 /** How often a queue from which nothing comes is asked for its next message, and how many times it must have none. */
 const LOOK_MS = 250
@@ -72,6 +73,7 @@ export class DeadLetterScan {
   #handedOut = 0
   #bytes = 0
   #ended = false
+  #acknowledged = false
   #failure: Error | undefined
   #wake: (() => void) | undefined
 
@@ -135,6 +137,7 @@ export class DeadLetterScan {
     const { deliveryTag } = message.fields
     if (!this.#unsettled.delete(deliveryTag)) return
     if (!this.#fetched.delete(deliveryTag) && deliveryTag >= this.#firstTag) this.#holds--
+    this.#acknowledged = true
     this.#channel.ack(message)
   }
 
@@ -146,6 +149,8 @@ export class DeadLetterScan {
       // What is wrong was told to whoever called `next`; here it only means that there is no more to read.
     }
     try {
+      if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+      if (this.#acknowledged) for (let barrier = 0; barrier < ACK_BARRIERS; barrier++) await this.#settleAcks()
       await this.#giveBack()
     } catch {
       // The channel died.
@@ -154,8 +159,17 @@ export class DeadLetterScan {
     await answered(this.#channel.close(), 'closing the channel').catch(() => undefined)
   }
 
+  /**
+   * Acknowledging is not confirmed, and RabbitMQ 3.10 forgets acknowledgements when the channel closes too soon: past 32
+   * that a quorum queue has not carried out yet, the channel keeps them to itself. A consumer that begins and ends goes
+   * through the queue's log behind all that was sent, and lets the channel send the rest; the second time nothing is left.
+   */
+  async #settleAcks(): Promise<void> {
+    await this.#consume(1)
+    await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+  }
+
   async #giveBack(): Promise<void> {
-    if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
     if (this.#unsettled.size === 0) return
     const before = await this.#ready()
     let returned = 0
@@ -193,25 +207,28 @@ export class DeadLetterScan {
   }
 
   async #nextConsumer(): Promise<void> {
-    const { queue, maxAhead = MAX_PREFETCH } = this.#options
+    const { maxAhead = MAX_PREFETCH } = this.#options
     try {
       if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
       const mean = this.#lastTag === 0 ? 0 : this.#bytes / this.#lastTag
       const affordable = this.#lastTag === 0 ? FIRST_PREFETCH : Math.max(FIRST_PREFETCH, Math.floor(AHEAD_BYTES / mean))
       const left = this.total - this.#handedOut - this.#ahead.length
-      this.#prefetch = Math.max(1, Math.min(MAX_PREFETCH, maxAhead, affordable, left))
-      this.#firstTag = this.#lastTag + 1
-      this.#holds = 0
-      this.#consumers++
-      await answered(this.#channel.prefetch(this.#prefetch), 'setting the prefetch')
-      const options = { consumerTag: this.#consumerTag }
-      await answered(
-        this.#channel.consume(queue, (message) => this.#receive(message), options),
-        'consuming',
-      )
+      await this.#consume(Math.max(1, Math.min(MAX_PREFETCH, maxAhead, affordable, left)))
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  async #consume(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch
+    this.#firstTag = this.#lastTag + 1
+    this.#holds = 0
+    this.#consumers++
+    await answered(this.#channel.prefetch(prefetch), 'setting the prefetch')
+    const consuming = this.#channel.consume(this.#options.queue, (message) => this.#receive(message), {
+      consumerTag: this.#consumerTag,
+    })
+    await answered(consuming, 'consuming')
   }
 
   #receive(message: ConsumeMessage | null): void {

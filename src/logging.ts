@@ -44,14 +44,20 @@ export function logWarren(warren: Warren, log: Logger): void {
 }
 
 export function logWorker(worker: Worker, log: Logger): void {
+  const lost = new Set<string>()
   const away = new Set<string>()
   worker.on('consumerState', ({ queue, state, reason }) => {
-    // It waits and tries again many times for one loss; that is one line.
-    if (state === 'waiting' && !away.has(queue)) {
-      away.add(queue)
-      log.warn({ queue }, `Not consuming ${queue}: ${reason}`)
-    } else if (state === 'consuming' && away.delete(queue)) {
-      log.info({ queue }, `Consuming ${queue} again`)
+    if (state === 'consuming') {
+      lost.delete(queue)
+      if (away.delete(queue)) log.info({ queue }, `Consuming ${queue} again`)
+    } else if (state === 'waiting') {
+      // The loss alone says little and is often mended at once; the first try that fails knows what is wrong. It fails
+      // many times for one loss, and that is one line.
+      if (lost.has(queue) && !away.has(queue)) {
+        away.add(queue)
+        log.warn({ queue }, `Not consuming ${queue}: ${reason}`)
+      }
+      lost.add(queue)
     }
   })
   worker.on('deadLettered', ({ id, task, number, exchange, reason, error }) =>

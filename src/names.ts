@@ -64,7 +64,7 @@ export const headers = {
   queue: 'x-warren-queue',
   /** When it was dead-lettered, as ISO 8601 in UTC. */
   at: 'x-warren-dead-lettered-at',
-  /** Set on a message that its producer publishes again, not knowing whether the first copy arrived. */
+  /** Set on a message whose id may have been published before: again after a lost connection, or under an id of the caller's. */
   republished: 'x-warren-republished',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',

@@ -12,7 +12,7 @@ import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } fro
 import type { ConnectionRole, WarrenEvents } from './events.js'
 import { Handle } from './handle.js'
 import { defaultLogger, type Logger, logWarren, logWorker, silentLogger } from './logging.js'
-import { commandsExchange, domainOf, replyChannel } from './names.js'
+import { commandsExchange, domainOf, headers, replyChannel } from './names.js'
 import { checkOptions, defaults, is } from './options.js'
 import { Producer } from './producer.js'
 import { Results } from './results.js'
@@ -133,6 +133,8 @@ export class Warren extends EventEmitter<WarrenEvents> {
       ...(this.#results === undefined ? {} : { replyTo: replyChannel(this.#producerId) }),
       ...traceHeaders(),
     })
+    // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
+    if (options.id !== undefined) message.properties.headers[headers.republished] = true
     const { maxMessageBytes, confirmTimeoutMs } = this.#options
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)

@@ -40,7 +40,7 @@ export interface WorkerOptions {
    */
   readonly prefetch?: number
   /**
-   * How often a classic queue may hand a message out before Warren dead-letters it; the count is kept in the result
+   * How often a classic queue may hand a message out again before Warren dead-letters it; the count is kept in the result
    * store. On a quorum queue RabbitMQ counts, and its policy's `delivery-limit` rules. Default 20.
    */
   readonly deliveryLimit?: number

@@ -185,6 +185,24 @@ it('A redelivered message whose task is done: acknowledged without running again
   expect(runsOf(handle.id)).toHaveLength(1)
 })
 
+it('The same id sent again after the task is done: acknowledged without running again', async () => {
+  const handle = await warren.send(once, { does: ['return'] })
+  await handle.result(RESULT)
+  const done = new Promise<void>((resolve) =>
+    worker.on('attemptSettled', ({ id, outcome }) => id === handle.id && outcome === 'alreadyDone' && resolve()),
+  )
+  await warren.send(once, { does: ['return'] }, { id: handle.id })
+  await done
+  expect(runsOf(handle.id)).toHaveLength(1)
+})
+
+it('A message whose sender wanted it run before now: dead-lettered, and REVOKED for those who wait', async () => {
+  const handle = await warren.send(once, { does: ['return'] }, { expires: new Date(Date.now() - 1_000) })
+  await expect(handle.result(RESULT)).rejects.toMatchObject({ code: 'TASK_FAILED', errorClass: 'TaskRevokedError' })
+  expect(await deadLetterOf(handle.id)).toMatchObject({ [headers.reason]: 'expired' })
+  expect(runsOf(handle.id)).toHaveLength(0)
+})
+
 it('A message that no queue is bound for: send rejects with UNROUTABLE', async () => {
   const nobody = defineTask({ name: 'payment.endings.nobody', input: z.object({}) })
   await expect(warren.send(nobody, {})).rejects.toMatchObject({ code: 'UNROUTABLE' })

@@ -1,4 +1,4 @@
-/** The promise: connections find another node by themselves, a blocked broker delays and loses nothing, drain is orderly. */
+/** The promise: connections find another node by themselves, a lost majority is waited for, and drain is orderly. */
 import { connect as amqpConnect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, taskQueue, type Warren } from '../../src/index.js'
