@@ -9,7 +9,13 @@ const TASKS = { user: createAccount, payment: createInvoice } as const
 
 export const queueName = (queue: QueueKey): string => taskQueue(TASKS[queue].name, SERVICE)
 export const queueTypeOf = (queue: QueueKey): 'classic' | 'quorum' => TASKS[queue].queue.type
-export const deadLettersOf = (queue: QueueKey): string => deadLetterQueue(domainOf(TASKS[queue].name))
+const deadLettersOf = (queue: QueueKey): string => deadLetterQueue(domainOf(TASKS[queue].name))
+
+/** One of the two queues that the load goes to, or the queue of its dead letters. */
+export type QueueRef = QueueKey | { readonly deadLettersOf: QueueKey }
+
+export const nameOfQueue = (queue: QueueRef): string =>
+  typeof queue === 'string' ? queueName(queue) : deadLettersOf(queue.deadLettersOf)
 
 const REQUEST_TIMEOUT_MS = 5_000
 const RESULT_BATCH = 500
@@ -47,9 +53,8 @@ export class Management {
     throw problem
   }
 
-  queue(queue: QueueKey | { readonly deadLettersOf: QueueKey }): Promise<QueueInfo> {
-    const name = typeof queue === 'string' ? queueName(queue) : deadLettersOf(queue.deadLettersOf)
-    return this.request('GET', `/queues/%2F/${encodeURIComponent(name)}`)
+  queue(queue: QueueRef): Promise<QueueInfo> {
+    return this.request('GET', `/queues/%2F/${encodeURIComponent(nameOfQueue(queue))}`)
   }
 }
 

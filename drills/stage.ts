@@ -11,10 +11,11 @@ import type { LedgerLine } from '../demo/ledger.js'
 import { textOf } from '../src/index.js'
 import {
   type DeadLetter,
-  deadLettersOf,
   holdingQueues,
   Management,
+  nameOfQueue,
   purgeQueues,
+  type QueueRef,
   queueName,
   queueTypeOf,
   serverVersion,
@@ -120,9 +121,9 @@ export class Stage implements Ground {
 
   // ------------------------------------------------------------ parts
 
-  /** The node that leads the payment queue. */
-  async leader(): Promise<string> {
-    const { leader, node } = await this.management.queue('payment')
+  /** The node that leads the payment queue, or another quorum queue. */
+  async leader(queue: QueueRef = 'payment'): Promise<string> {
+    const { leader, node } = await this.management.queue(queue)
     return nameOf(leader ?? node)
   }
 
@@ -133,36 +134,26 @@ export class Stage implements Ground {
 
   /** A node that neither leads the payment queue nor holds the classic one. */
   async follower(): Promise<string> {
-    const taken = [await this.leader(), await this.classicHost()]
-    return nodeNames.find((name) => !taken.includes(name)) ?? 'rabbitmq-3'
-  }
-
-  /** The node that leads the dead-letter queue of a domain. */
-  async deadLetterLeader(queue: QueueKey): Promise<string> {
-    const { leader, node } = await this.management.queue({ deadLettersOf: queue })
-    return nameOf(leader ?? node)
+    return otherThan(await this.leader(), await this.classicHost())
   }
 
   /** Puts the payment queue's leader on another node than the classic queue's, so that a drill hurts one at a time. */
   async separateLeader(): Promise<void> {
     const host = await this.classicHost()
-    if ((await this.leader()) === host) await this.#moveLeader(queueName('payment'), host, () => this.leader())
+    if ((await this.leader()) === host) await this.moveLeader('payment', otherThan(host))
   }
 
-  /** Puts a dead-letter queue's leader on another node. */
-  async moveDeadLetterLeader(queue: QueueKey): Promise<void> {
-    const leader = () => this.deadLetterLeader(queue)
-    await this.#moveLeader(deadLettersOf(queue), await leader(), leader)
-  }
-
-  async #moveLeader(queue: string, from: string, leader: () => Promise<string>): Promise<void> {
-    const to = nodeNames.find((name) => name !== from) as string
-    const member = (node: string) => `{'%2F_${queue}', '${node}@localhost'}`
+  /** Puts the leader of a quorum queue on a node. */
+  async moveLeader(queue: QueueRef, to: string): Promise<void> {
+    const name = nameOfQueue(queue)
+    const from = await this.leader(queue)
+    if (from === to) return
+    const member = (node: string) => `{'%2F_${name}', '${node}@localhost'}`
     const move = `ra:transfer_leadership(${member(from)}, ${member(to)}).`
     const said = await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
     await waitFor(
-      `a leader of ${queue} on another node than ${from} (RabbitMQ said: ${said.trim()})`,
-      async () => ((await leader()) === from ? `it is on ${from}` : undefined),
+      `a leader of ${name} on ${to} (RabbitMQ said: ${said.trim()})`,
+      async () => ((await this.leader(queue)) === to ? undefined : 'it is elsewhere'),
       { timeoutMs: 30_000 },
     )
   }
@@ -311,6 +302,10 @@ export class Stage implements Ground {
     await this.cluster.stop()
   }
 }
+
+/** A node that is none of these. */
+export const otherThan = (...names: readonly string[]): string =>
+  nodeNames.find((name) => !names.includes(name)) ?? 'rabbitmq-3'
 
 export const nodeNames: readonly string[] = NODE_NUMBERS.map((node) => `rabbitmq-${node}`)
 

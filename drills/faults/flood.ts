@@ -1,5 +1,6 @@
 /** A flood: far more than the workers can do, so that messages grow too old in their queues and are dead-lettered. */
 import type { Drill, Evidence, Scene } from '../drill.js'
+import { otherThan } from '../stage.js'
 import { QUEUE_KEYS } from '../timeline.js'
 
 const TTL_MS = 3_000
@@ -52,9 +53,13 @@ export const floodKillDeadLetters: Drill = {
   async prepare(scene) {
     const { stage } = scene
     await shortenLives(scene)
-    // Killed with the queue that messages come from, the queue would wait, and nothing would be at risk.
-    if ((await stage.leader()) === (await stage.deadLetterLeader('payment')))
-      await stage.moveDeadLetterLeader('payment')
+    // A classic queue dead-letters without confirms, whatever its policy says: its dead-letter queue is left alone here.
+    const host = await stage.classicHost()
+    const doomed = otherThan(host)
+    await stage.moveLeader({ deadLettersOf: 'payment' }, doomed)
+    await stage.moveLeader({ deadLettersOf: 'user' }, host)
+    // Killed together with the queue that messages come from, nothing would be at risk.
+    if ((await stage.leader()) === doomed) await stage.moveLeader('payment', otherThan(doomed, host))
   },
   async fault({ stage, mark, hold, timeline, until }) {
     mark('fault', 'More comes than the workers can do')
@@ -64,7 +69,7 @@ export const floodKillDeadLetters: Drill = {
       20_000,
     )
     await hold(2_000)
-    const node = await stage.deadLetterLeader('payment')
+    const node = await stage.leader({ deadLettersOf: 'payment' })
     mark('fault', `Killed ${node}, which leads the payment dead-letter queue`)
     await stage.cluster.killProcess(node)
     await hold(6_000)
