@@ -40,9 +40,9 @@ const FIRST_PREFETCH = 20
 /** What RabbitMQ allows a consumer of a quorum queue. */
 const MAX_PREFETCH = 2_000
 const AHEAD_BYTES = 8 * 1024 * 1024
-/** How many messages go back with one command, and after how many of them the queue is waited for. */
+/** How many messages go back with one command, and after how many commands the queue is waited for. */
 const RETURN_PORTION = 32
-const RETURN_STRETCH = 16 * RETURN_PORTION
+const RETURN_COMMANDS = 16
 /** How often the queue is asked whether it has taken them back: at once, then after a pause, then no more. */
 const LOOKS_AT_ONCE = 20
 const LOOKS_UNTIL_RETURNED = 120
@@ -50,7 +50,7 @@ const RETURN_LOOK_MS = 20
 const ACK_BARRIERS = 2
 const ANSWER_TIMEOUT_MS = 15_000
 /** How often a queue from which nothing comes is asked for its next message, and how many times it must have none. */
-const LOOK_MS = 250
+const LOOK_MS = 1_000
 const LOOKS_UNTIL_EMPTY = 2
 
 export class DeadLetterScan {
@@ -65,10 +65,9 @@ export class DeadLetterScan {
   /** Those of them that `basic.get` gave, and no consumer. */
   readonly #fetched = new Set<number>()
   #consumers = 0
-  /** Of the consumer at work: its prefetch, the first delivery tag that can be its own, and how many it holds. */
+  /** Of the consumer at work: its prefetch, and which of its messages are unacknowledged. */
   #prefetch = 0
-  #firstTag = 1
-  #holds = 0
+  readonly #holding = new Set<number>()
   #lastTag = 0
   #handedOut = 0
   #bytes = 0
@@ -102,6 +101,10 @@ export class DeadLetterScan {
     this.#channel = channel
     this.#options = options
     this.total = total
+    // A delivery may come after its consumer's cancel-ok: the channel had it and was waiting for the queue's answer.
+    // amqplib throws at those, since it knows the consumer no more; here all are the scan's, whichever consumer's.
+    channel.removeAllListeners('delivery')
+    channel.on('delivery', (message: ConsumeMessage) => this.#receive(message))
     channel.on('error', (error) => this.#fail(error))
     channel.once('close', () => this.#fail(new Error('the connection or channel was closed')))
     options.signal?.addEventListener('abort', () => this.#wake?.(), { once: true })
@@ -126,7 +129,7 @@ export class DeadLetterScan {
         this.#handedOut++
         return message
       }
-      if (this.#holds >= this.#prefetch) await this.#nextConsumer()
+      if (this.#holding.size >= this.#prefetch) await this.#nextConsumer()
       else if (!(await this.#arrival()) && (await this.#nothingComes(++looks))) this.#ended = true
     }
   }
@@ -136,7 +139,8 @@ export class DeadLetterScan {
     if (this.#failure !== undefined) throw this.#failure
     const { deliveryTag } = message.fields
     if (!this.#unsettled.delete(deliveryTag)) return
-    if (!this.#fetched.delete(deliveryTag) && deliveryTag >= this.#firstTag) this.#holds--
+    this.#holding.delete(deliveryTag)
+    this.#fetched.delete(deliveryTag)
     this.#acknowledged = true
     this.#channel.ack(message)
   }
@@ -174,12 +178,26 @@ export class DeadLetterScan {
     const before = await this.#ready()
     let returned = 0
     let last = 0
-    for (const tag of this.#unsettled) {
-      last = tag
-      if (++returned % RETURN_PORTION === 0) this.#returnUpTo(tag)
-      if (returned % RETURN_STRETCH === 0) await this.#untilReady(before + returned)
+    let portion = 0
+    let commands = 0
+    const send = (): void => {
+      if (portion > 0) this.#returnUpTo(last)
+      if (portion > 0) commands++
+      portion = 0
     }
-    if (returned % RETURN_PORTION !== 0) this.#returnUpTo(last)
+    for (const tag of this.#unsettled) {
+      // Each command returns first what `basic.get` gave, then the rest: so these go alone.
+      const fetched = this.#fetched.has(tag)
+      if (fetched) send()
+      last = tag
+      returned++
+      portion++
+      if (fetched || portion === RETURN_PORTION) send()
+      if (commands < RETURN_COMMANDS) continue
+      commands = 0
+      await this.#untilReady(before + returned - portion)
+    }
+    send()
     // So that whoever looks next finds all of it.
     await this.#untilReady(before + returned)
   }
@@ -221,22 +239,17 @@ export class DeadLetterScan {
 
   async #consume(prefetch: number): Promise<void> {
     this.#prefetch = prefetch
-    this.#firstTag = this.#lastTag + 1
-    this.#holds = 0
+    this.#holding.clear()
     this.#consumers++
     await answered(this.#channel.prefetch(prefetch), 'setting the prefetch')
-    const consuming = this.#channel.consume(this.#options.queue, (message) => this.#receive(message), {
-      consumerTag: this.#consumerTag,
-    })
+    // What is delivered comes by the channel's event; here comes only the broker's word that it cancelled the consumer.
+    const cancelled = (): void => this.#fail(new Error('the queue was deleted, or its node went down'))
+    const consuming = this.#channel.consume(this.#options.queue, cancelled, { consumerTag: this.#consumerTag })
     await answered(consuming, 'consuming')
   }
 
-  #receive(message: ConsumeMessage | null): void {
-    if (message === null) {
-      this.#fail(new Error('the queue was deleted, or its node went down'))
-      return
-    }
-    this.#holds++
+  #receive(message: ConsumeMessage): void {
+    if (message.fields.consumerTag === this.#consumerTag) this.#holding.add(message.fields.deliveryTag)
     this.#keep(message)
   }
 
