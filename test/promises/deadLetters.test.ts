@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect as amqpConnect, type ChannelModel, type ConfirmChannel, type Message } from 'amqplib'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { encode } from '../../src/envelope.js'
 import {
   connect,
@@ -58,6 +58,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await raw?.close()
   await warren?.close()
+})
+
+/** A test that fails must not take the next one with it. */
+beforeEach(async () => {
+  for (const queue of [DLQ, taskQueue(left.name, SERVICE)]) await drain(queue)
 })
 
 async function listed(letters: DeadLetters, ...filter: Parameters<DeadLetters['list']>): Promise<DeadLetter[]> {
