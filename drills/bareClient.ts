@@ -5,41 +5,50 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 
-const QUEUE = 'drill.bare'
 const RETRY_MS = 10
 const TICK_MS = 10
 const PREFETCH = 100
 
+export interface BareClientOptions {
+  /** A queue of its own. */
+  readonly queue: string
+  /** The node that is to lead the queue. */
+  readonly leaderUrl: string
+  /** Where it connects, in this order, over and over. */
+  readonly urls: readonly string[]
+  readonly ratePerSecond: number
+}
+
 export class BareClient {
-  /** The doomed node first: it has the worst of it. */
-  readonly #urls: readonly string[]
+  readonly #options: BareClientOptions
   readonly #delivered: number[] = []
   readonly #confirmed: number[] = []
   readonly #unconfirmed = new Map<number, Buffer>()
+  readonly #models = new Set<ChannelModel>()
   #publishing: ConfirmChannel | undefined
-  #models = new Set<ChannelModel>()
   #timer: NodeJS.Timeout | undefined
   #next = 0
-  #closed = false
+  #stopped = false
 
-  /** Declares the queue with its leader on the node of the first address, and begins. */
-  static async open(urls: readonly string[], ratePerSecond: number): Promise<BareClient> {
-    const client = new BareClient(urls)
-    const model = await connect(urls[0] ?? '')
-    const channel = await model.createChannel()
-    await channel.deleteQueue(QUEUE)
-    await channel.assertQueue(QUEUE, {
-      durable: true,
-      arguments: { 'x-queue-type': 'quorum', 'x-queue-leader-locator': 'client-local' },
+  /** Declares the queue, connects and begins. */
+  static async open(options: BareClientOptions): Promise<BareClient> {
+    const client = new BareClient(options)
+    await client.#once(options.leaderUrl, async (model) => {
+      const channel = await model.createChannel()
+      await channel.deleteQueue(options.queue)
+      await channel.assertQueue(options.queue, {
+        durable: true,
+        arguments: { 'x-queue-type': 'quorum', 'x-queue-leader-locator': 'client-local' },
+      })
+      await model.close()
     })
-    await model.close()
     await Promise.all([client.#keep((each) => client.#publish(each)), client.#keep((each) => client.#consume(each))])
-    client.#start(ratePerSecond)
+    client.#start()
     return client
   }
 
-  private constructor(urls: readonly string[]) {
-    this.#urls = urls
+  private constructor(options: BareClientOptions) {
+    this.#options = options
   }
 
   /** The longest time without a delivery (and without a confirm) in [from, to], in milliseconds. */
@@ -56,17 +65,24 @@ export class BareClient {
     return { delivered: longest(this.#delivered), confirmed: longest(this.#confirmed) }
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+  /** Sends and takes no more. */
+  stop(): void {
+    this.#stopped = true
     clearInterval(this.#timer)
-    const [model] = this.#models
-    const channel = await model?.createChannel().catch(() => undefined)
-    await channel?.deleteQueue(QUEUE).catch(() => undefined)
-    await Promise.all([...this.#models].map((each) => each.close().catch(() => undefined)))
+    for (const model of this.#models) model.close().catch(() => undefined)
   }
 
-  #start(ratePerSecond: number): void {
+  /** Stops, and deletes the queue: quick once all nodes are there. */
+  async close(): Promise<void> {
+    this.stop()
+    await this.#once(this.#options.leaderUrl, async (model) => {
+      await (await model.createChannel()).deleteQueue(this.#options.queue)
+      await model.close()
+    }).catch(() => undefined)
+  }
+
+  #start(): void {
+    const { ratePerSecond } = this.#options
     const startedAt = performance.now()
     let sent = 0
     this.#timer = setInterval(() => {
@@ -83,7 +99,7 @@ export class BareClient {
     const body = this.#unconfirmed.get(sequence)
     if (body === undefined) return
     try {
-      this.#publishing?.sendToQueue(QUEUE, body, { persistent: true }, (error) => {
+      this.#publishing?.sendToQueue(this.#options.queue, body, { persistent: true }, (error) => {
         if (error !== null) return
         if (this.#unconfirmed.delete(sequence)) this.#confirmed.push(Date.now())
       })
@@ -103,32 +119,45 @@ export class BareClient {
     const channel = await model.createChannel()
     channel.on('error', () => {})
     await channel.prefetch(PREFETCH)
-    await channel.consume(QUEUE, (message) => {
+    await channel.consume(this.#options.queue, (message) => {
       if (message === null) return
       this.#delivered.push(Date.now())
       channel.ack(message)
     })
   }
 
-  /** Connects, and connects again as soon as the connection is lost, each time to the next node. */
-  async #keep(use: (model: ChannelModel) => Promise<void>): Promise<void> {
-    const dial = async (turn: number): Promise<void> => {
-      for (let tries = turn; !this.#closed; tries++) {
-        try {
-          const model = await connect(this.#urls[tries % this.#urls.length] ?? '', { noDelay: true, timeout: 2_000 })
-          model.on('error', () => {})
-          model.on('close', () => {
-            this.#models.delete(model)
-            if (!this.#closed) void dial(tries + 1)
-          })
-          this.#models.add(model)
-          await use(model)
-          return
-        } catch {
-          await delay(RETRY_MS)
+  /** Connects, and connects again as soon as the connection is lost, each time to the next node. Resolves once in use. */
+  #keep(use: (model: ChannelModel) => Promise<void>): Promise<void> {
+    return new Promise((inUse) => {
+      const loop = async (): Promise<void> => {
+        for (let tries = 0; !this.#stopped; tries++) {
+          const { urls } = this.#options
+          const url = urls[tries % urls.length] ?? ''
+          await this.#once(url, async (model) => {
+            await use(model)
+            inUse()
+          }).catch(() => delay(RETRY_MS))
         }
       }
+      void loop()
+    })
+  }
+
+  /** One connection, until it is lost. */
+  async #once(url: string, use: (model: ChannelModel) => Promise<void>): Promise<void> {
+    const model = await connect(url, { noDelay: true, timeout: 2_000 })
+    model.on('error', () => {})
+    const lost = new Promise<void>((resolve) => model.once('close', () => resolve()))
+    this.#models.add(model)
+    try {
+      await use(model)
+      await lost
+    } catch (error) {
+      // Not waited for: a connection that the broker has closed already never answers.
+      model.close().catch(() => undefined)
+      throw error
+    } finally {
+      this.#models.delete(model)
     }
-    await dial(0)
   }
 }
