@@ -77,6 +77,16 @@ class Outgoing {
 const SWEEP_MS = 100
 /** How long the oldest message may wait for its confirm before all in flight are published again on a new channel. */
 const STALL_MS = 10_000
+/**
+ * The same after a lost connection, doubled each time. Its node may have led a quorum queue: a channel that is opened
+ * before the other nodes have elected a leader goes on sending to the dead one, and RabbitMQ 3.10.8 refuses all that
+ * comes through it until that node is back. A channel that is opened later finds the new leader.
+ */
+const FRESH_STALL_MS = 300
+/** A broker that is only slow is given more time to confirm. */
+const FRESH_SILENCE_MS = 1_000
+/** How often one message is refused before a new channel is tried. A full queue refuses too, and a new channel is cheap. */
+const REFUSED_TIMES = 3
 const NACK_DELAY_MS = 50
 const NACK_MAX_DELAY_MS = 2_000
 const REOPEN_DELAY_MS = 100
@@ -94,6 +104,8 @@ export class Producer extends EventEmitter<ProducerEvents> {
   #channel: ConfirmChannel | undefined
   /** The tag of the next confirm of the present channel, counted from 1 as the broker does. */
   #nextTag = 1
+  #openedAt = 0
+  #stallMs = STALL_MS
   #opening = false
   #congested = false
   #suspects = 0
@@ -109,7 +121,10 @@ export class Producer extends EventEmitter<ProducerEvents> {
     this.#broker = broker
     this.#options = options
     broker.on('open', ({ model }) => void this.#openChannel(model))
-    broker.on('lost', ({ reason }) => this.#loseChannel(undefined, reason))
+    broker.on('lost', ({ reason }) => {
+      this.#stallMs = FRESH_STALL_MS
+      this.#loseChannel(undefined, reason)
+    })
     broker.on('unblocked', () => this.#pump())
   }
 
@@ -178,6 +193,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
         this.#pump()
       })
       this.#channel = channel
+      this.#openedAt = Date.now()
       this.#nextTag = 1
       this.#congested = false
     } catch {
@@ -321,7 +337,9 @@ export class Producer extends EventEmitter<ProducerEvents> {
       jittered(NACK_DELAY_MS, outgoing.nacks++, NACK_MAX_DELAY_MS),
     )
     this.#nackTimers.set(timer, outgoing)
-    if (Date.now() > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+    const now = Date.now()
+    if (now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+    if (outgoing.nacks >= REFUSED_TIMES && now - this.#openedAt >= this.#stallMs) this.#renew(outgoing.problem)
   }
 
   /**
@@ -329,11 +347,18 @@ export class Producer extends EventEmitter<ProducerEvents> {
    * a double, which the consumer's side drops.
    */
   #renewStalled(now: number): void {
-    const channel = this.#channel
     const [oldest] = this.#inFlight.values()
-    if (channel === undefined || oldest === undefined || this.#broker.blocked) return
-    if (now - oldest.lastWrittenAt < STALL_MS) return
-    this.#loseChannel(channel, `no confirm for ${STALL_MS} ms`)
+    if (oldest === undefined || this.#broker.blocked) return
+    const patienceMs = Math.max(this.#stallMs, FRESH_SILENCE_MS)
+    if (now - oldest.lastWrittenAt >= patienceMs) this.#renew(`no confirm for ${patienceMs} ms`)
+  }
+
+  /** Publishes all that is in flight again on a new channel of the same connection. */
+  #renew(reason: string): void {
+    const channel = this.#channel
+    if (channel === undefined) return
+    this.#stallMs = Math.min(this.#stallMs * 2, STALL_MS)
+    this.#loseChannel(channel, reason)
     channel.close().catch(() => undefined)
   }
 

@@ -1,0 +1,59 @@
+/** The promise: a producer whose node led the queue goes on with the new leader, whenever that one is elected. */
+import { setInterval as every } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { connect, taskQueue } from '../../src/index.js'
+import { Warren } from '../../src/warren.js'
+import { behave, behaveTask } from '../support/behave.js'
+import { fault, manage, testCluster, until, virtualHost } from '../support/cluster.js'
+
+const SERVICE = 'election'
+const task = behaveTask('payment.election.task')
+
+it('a producer connected to the leader that is killed is confirmed again within seconds, while that node is away', async () => {
+  const urls = await virtualHost(SERVICE, [task])
+  {
+    await using declaring = await connect({ broker: urls.broker, logger: false })
+    await declaring.worker({ service: SERVICE }).handle(task, behave([])).start()
+  }
+  const { leader } = await manage<{ leader: string }>('GET', `/queues/${urls.vhost}/${taskQueue(task.name, SERVICE)}`)
+  const node = leader.replace(/@.*$/, '')
+  const port = testCluster().nodePorts[Number(node.slice(-1)) - 1]
+  await using warren = await connectedTo(urls.nodes, port)
+
+  const confirmedAt: number[] = []
+  const stop = new AbortController()
+  const sending = (async () => {
+    for await (const _ of every(20, undefined, { signal: stop.signal })) {
+      warren.send(task, { does: ['return'] }).then(
+        () => confirmedAt.push(Date.now()),
+        () => undefined,
+      )
+    }
+  })().catch(() => undefined)
+  try {
+    await until('confirms', () => confirmedAt.length > 20)
+    await fault.kill(node)
+    const killedAt = Date.now()
+    // Fifty a second come in; a full second's worth shows that they go through again.
+    await until('confirms from the new leader', () => confirmedAt.filter((at) => at > killedAt).length > 50, 8_000)
+    expect(confirmedAt.filter((at) => at > killedAt).length).toBeGreaterThan(50)
+  } finally {
+    stop.abort()
+    await sending
+    await fault.start(node)
+  }
+}, 90_000)
+
+/** A producer starts at any of its addresses: tried until it is the one with `port`. */
+async function connectedTo(nodes: readonly string[], port: number | undefined): Promise<Warren> {
+  for (;;) {
+    const warren = new Warren({ broker: nodes, logger: false })
+    let address = ''
+    warren.on('connectionState', (event) => {
+      address = event.address
+    })
+    await warren.open()
+    if (address.includes(`:${port}`)) return warren
+    await warren.close()
+  }
+}
