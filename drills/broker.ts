@@ -109,6 +109,7 @@ export function purgeQueues(url: string): Promise<void> {
 
 export interface DeadLetter {
   readonly id: string
+  readonly queue: QueueKey
   readonly reason: string
 }
 
@@ -133,7 +134,7 @@ export function takeDeadLetters(
           const id = String(all.id ?? message.properties.messageId)
           // Held, and so given back when the channel closes.
           if (!mine(id)) return
-          found({ id, reason: reasonOf(all) })
+          found({ id, queue, reason: reasonOf(all) })
           channel.ack(message)
         })
       }

@@ -33,6 +33,7 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
   signal.throwIfAborted()
   const ground = await open(options)
   const outcomes: DrillOutcome[] = []
+  const earlier = { ids: new Set<string>() as ReadonlySet<string> }
   try {
     onStart?.({ rabbitmqVersion: await ground.version() })
     for (let round = 1; round <= repeat; round++) {
@@ -41,7 +42,9 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
         say(`${drill.name}${repeat > 1 ? ` (${round} of ${repeat})` : ''}: ${drill.does}`)
         const obstacle = obstacleFor(drill, ground)
         const outcome =
-          obstacle === undefined ? await runDrill(drill, { ground, signal, say, sabotage }) : skipped(drill, obstacle)
+          obstacle === undefined
+            ? await runDrill(drill, { ground, signal, say, sabotage, earlier })
+            : skipped(drill, obstacle)
         outcomes.push(outcome)
         onOutcome(outcome)
       }

@@ -4,6 +4,7 @@
  * another: a message is accounted for only when the store holds its SUCCESS or a dead-letter queue holds it.
  */
 import type { LedgerLine } from '../demo/ledger.js'
+import { domainOf } from '../src/index.js'
 import type { QueueKey } from './timeline.js'
 
 interface Run {
@@ -17,6 +18,8 @@ interface Run {
 
 interface Entry {
   readonly queue: QueueKey
+  /** Whether a send of this drill ended with this id. Until then workers and dead-letter queues may know it already. */
+  claimed: boolean
   confirmed: boolean
   /** The code of the error that the send ended with. */
   refused: string | undefined
@@ -58,54 +61,49 @@ export interface LedgerCounts {
   readonly unexpected: number
 }
 
-const ID_PREFIX = 'drill-'
 const MAX_EXAMPLES = 5
 
 export class Ledger {
-  /** What all of this drill's ids begin with. */
-  readonly tag: string
   readonly #entries = new Map<string, Entry>()
   readonly #noted: (readonly [string, QueueKey])[] = []
-  readonly #unexpected = new Set<string>()
+  /** Ids of the drill before this one: what is left of it is not this one's. */
+  readonly #earlier: ReadonlySet<string>
+  readonly #refusedWithoutId = new Map<string, number>()
+  #sent = 0
+  #ended = 0
 
-  constructor(tag: string) {
-    this.tag = `${ID_PREFIX}${tag}-`
+  constructor(earlier: ReadonlySet<string> = new Set()) {
+    this.#earlier = earlier
   }
 
-  /** Whether an id belongs to this drill, sent or not. */
-  mine(id: string): boolean {
-    return id.startsWith(this.tag)
+  /** A send begins. Its id is Warren's to choose, as it is by default, and is known when the send has ended. */
+  sent(): void {
+    this.#sent++
   }
 
-  sent(id: string, queue: QueueKey): void {
-    this.#entries.set(id, {
-      queue,
-      confirmed: false,
-      refused: undefined,
-      runs: [],
-      stored: false,
-      deadLettered: undefined,
-    })
+  confirmed(id: string, queue: QueueKey): void {
+    this.#ended++
+    const entry = this.#entry(id, queue)
+    entry.claimed = true
+    entry.confirmed = true
   }
 
-  confirmed(id: string): void {
-    const entry = this.#entries.get(id)
-    if (entry) entry.confirmed = true
-  }
-
-  refused(id: string, code: string): void {
-    const entry = this.#entries.get(id)
-    if (entry) entry.refused = code
+  /** `id` is undefined where the message was certainly put into no queue. */
+  refused(id: string | undefined, queue: QueueKey, code: string): void {
+    this.#ended++
+    if (id === undefined) {
+      this.#refusedWithoutId.set(code, (this.#refusedWithoutId.get(code) ?? 0) + 1)
+      return
+    }
+    const entry = this.#entry(id, queue)
+    entry.claimed = true
+    entry.refused = code
   }
 
   /** One line of a worker's ledger. Gives the queue when a handler came to its end, for the timeline. */
   worker(line: LedgerLine): QueueKey | undefined {
-    const entry = this.#entries.get(line.id)
-    if (entry === undefined) {
-      // What is left of an earlier drill is not this one's; an id that nobody can have sent is.
-      if (this.mine(line.id) || !line.id.startsWith(ID_PREFIX)) this.#unexpected.add(line.id)
-      return undefined
-    }
+    if (this.#earlier.has(line.id)) return undefined
+    const entry = this.#entry(line.id, domainOf(line.task) === 'user' ? 'user' : 'payment')
     if (line.event === 'started') {
       entry.runs.push({ worker: line.worker, startedAt: line.at, outcome: undefined, acknowledgedAt: undefined })
       return undefined
@@ -120,14 +118,34 @@ export class Ledger {
     return line.outcome === 'succeeded' ? entry.queue : undefined
   }
 
-  deadLettered(id: string, reason: string): void {
-    const entry = this.#entries.get(id)
-    if (entry) entry.deadLettered = reason
+  deadLettered(id: string, queue: QueueKey, reason: string): void {
+    if (!this.#earlier.has(id)) this.#entry(id, queue).deadLettered = reason
   }
 
   stored(id: string): void {
     const entry = this.#entries.get(id)
     if (entry) entry.stored = true
+  }
+
+  /** Whether a send ended with the id, or a worker ran it, since the drill began. */
+  knows(id: string): boolean {
+    return this.#entries.has(id)
+  }
+
+  ids(): ReadonlySet<string> {
+    return new Set(this.#entries.keys())
+  }
+
+  #entry(id: string, queue: QueueKey): Entry {
+    let entry = this.#entries.get(id)
+    if (entry === undefined) {
+      entry = {
+        ...{ queue, claimed: false, confirmed: false, refused: undefined },
+        ...{ runs: [], stored: false, deadLettered: undefined },
+      }
+      this.#entries.set(id, entry)
+    }
+    return entry
   }
 
   /** Confirmed ids that are neither stored nor dead-lettered yet. */
@@ -137,11 +155,9 @@ export class Ledger {
     }
   }
 
-  /** Ids whose send has not ended. */
+  /** How many sends have not ended. */
   get open(): number {
-    let open = 0
-    for (const { confirmed, refused } of this.#entries.values()) if (!confirmed && refused === undefined) open++
-    return open
+    return this.#sent - this.#ended
   }
 
   /** Whether a handler began for an id, and how often. */
@@ -165,16 +181,28 @@ export class Ledger {
   /** `holding`: the queues that still hold messages, where an unaccounted one may be. */
   counts(holding: ReadonlySet<QueueKey> = new Set()): LedgerCounts {
     const counts = {
-      ...{ sent: 0, confirmed: 0, open: 0, run: 0, runs: 0, finished: 0, settled: 0, stored: 0, deadLettered: 0 },
-      ...{ lost: 0, unsettled: 0, duplicated: 0, cutOff: 0, afterStored: 0, unexpected: this.#unexpected.size },
+      ...{
+        sent: this.#sent,
+        confirmed: 0,
+        open: this.open,
+        run: 0,
+        runs: 0,
+        finished: 0,
+        settled: 0,
+        stored: 0,
+        deadLettered: 0,
+      },
+      ...{ lost: 0, unsettled: 0, duplicated: 0, cutOff: 0, afterStored: 0, unexpected: 0 },
     }
-    const refused: Record<string, number> = {}
+    const refused: Record<string, number> = Object.fromEntries(this.#refusedWithoutId)
     const deadLetterReasons: Record<string, number> = {}
     for (const entry of this.#entries.values()) {
-      counts.sent++
       if (entry.confirmed) counts.confirmed++
       else if (entry.refused !== undefined) refused[entry.refused] = (refused[entry.refused] ?? 0) + 1
-      else counts.open++
+      if (!entry.claimed) {
+        counts.unexpected++
+        continue
+      }
       const runs = entry.runs.filter(ran)
       counts.runs += runs.length
       if (runs.length > 0) counts.run++
@@ -207,7 +235,10 @@ export class Ledger {
       examples.push(`${id} (${queue} queue): ${fate}`)
       if (examples.length === MAX_EXAMPLES) break
     }
-    for (const id of [...this.#unexpected].slice(0, MAX_EXAMPLES)) examples.push(`${id}: ran and was never sent`)
+    for (const [id, { claimed, queue }] of this.#entries) {
+      if (examples.length >= MAX_EXAMPLES) break
+      if (!claimed) examples.push(`${id} (${queue} queue): nobody sent it`)
+    }
     return examples
   }
 }

@@ -2,10 +2,9 @@
  * Steady load: messages on both queues at a stated rate, whatever happens. It does not wait for confirms before it
  * sends on (an open loop, the way independent callers behave), and writes each send and its end into the ledger.
  */
-import { randomUUID } from 'node:crypto'
 import { accountInput, invoiceInput } from '../demo/payloads.js'
 import type { createAccount, createInvoice } from '../demo/tasks.js'
-import { type TaskInput, textOf } from '../src/index.js'
+import { type TaskInput, textOf, UnconfirmedError } from '../src/index.js'
 import type { Ledger } from './ledger.js'
 import { QUEUE_KEYS, type QueueKey, type Timeline } from './timeline.js'
 
@@ -19,10 +18,10 @@ export interface LoadPlan {
 export type AccountInput = TaskInput<typeof createAccount>
 export type InvoiceInput = TaskInput<typeof createInvoice>
 
-/** Sends one message and resolves when the broker has it for sure, as far as this sender can tell. */
+/** Sends one message and gives its id when the broker has it for sure, as far as this sender can tell. */
 export interface Sender {
-  account(id: string, input: AccountInput): Promise<unknown>
-  invoice(id: string, input: InvoiceInput): Promise<unknown>
+  account(input: AccountInput): Promise<string>
+  invoice(input: InvoiceInput): Promise<string>
   close(): Promise<void>
 }
 
@@ -56,8 +55,8 @@ export class Load {
     this.#timer = undefined
   }
 
-  /** One message outside the steady rate, with the same accounting. Gives its id. */
-  one(queue: QueueKey, change: { readonly fault?: 'exit' } = {}): string {
+  /** One message outside the steady rate, with the same accounting. Gives its id once it is confirmed. */
+  one(queue: QueueKey, change: { readonly fault?: 'exit' } = {}): Promise<string> {
     return this.#send(queue, change)
   }
 
@@ -65,28 +64,28 @@ export class Load {
     const due = Math.floor(((performance.now() - this.#startedAt) * this.plan.ratePerQueue) / 1000)
     while (this.#sent < due) {
       this.#sent++
-      for (const queue of QUEUE_KEYS) this.#send(queue, {})
+      // Its end is in the ledger.
+      for (const queue of QUEUE_KEYS) this.#send(queue, {}).catch(() => undefined)
     }
   }
 
-  #send(queue: QueueKey, change: { readonly fault?: 'exit' }): string {
+  async #send(queue: QueueKey, change: { readonly fault?: 'exit' }): Promise<string> {
     const index = this.#index++
-    const id = `${this.#ledger.tag}${queue}-${index}-${randomUUID().slice(0, 8)}`
     const seconds = this.plan.taskMs / 1000
-    this.#ledger.sent(id, queue)
+    this.#ledger.sent()
     this.#timeline.count('sent', queue, Date.now())
-    const sending =
-      queue === 'user'
-        ? this.#sender.account(id, { ...accountInput(index, seconds), ...change })
-        : this.#sender.invoice(id, { ...invoiceInput(index, seconds), ...change })
-    sending.then(
-      () => {
-        this.#ledger.confirmed(id)
-        this.#timeline.count('confirmed', queue, Date.now())
-      },
-      (error: unknown) => this.#ledger.refused(id, codeOf(error)),
-    )
-    return id
+    try {
+      const id = await (queue === 'user'
+        ? this.#sender.account({ ...accountInput(index, seconds), ...change })
+        : this.#sender.invoice({ ...invoiceInput(index, seconds), ...change }))
+      this.#ledger.confirmed(id, queue)
+      this.#timeline.count('confirmed', queue, Date.now())
+      return id
+    } catch (error) {
+      // One that was not confirmed may be in the queue all the same; its error names it.
+      this.#ledger.refused(error instanceof UnconfirmedError ? error.id : undefined, queue, codeOf(error))
+      throw error
+    }
   }
 }
 

@@ -5,7 +5,6 @@
  *
  * A drill that throws has failed, and says with what. Whatever it left behind, `Stage.restore` mends.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ProcessChange, waitFor } from '../cluster/index.js'
 import { textOf } from '../src/index.js'
@@ -63,6 +62,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   readonly say: (line: string) => void
   readonly sabotage: Sabotage | undefined
+  /** The ids of the drill before, which workers may still write of. Kept up by each drill. */
+  readonly earlier: { ids: ReadonlySet<string> }
 }
 
 export async function runDrill(drill: Drill, options: RunOptions): Promise<DrillOutcome> {
@@ -107,12 +108,12 @@ async function perform(
   drill: Drill,
   plan: LoadPlan,
   timeline: Timeline,
-  { ground, signal, say, sabotage }: RunOptions,
+  { ground, signal, say, sabotage, earlier }: RunOptions,
 ): Promise<{ evidence: Evidence; surprises: string[] }> {
   timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
   await ground.restore(signal)
 
-  const ledger = new Ledger(randomBytes(4).toString('hex'))
+  const ledger = new Ledger(earlier.ids)
   const surprises: string[] = []
   const expectedEnds = new Set<string>()
   const onProcess = (change: ProcessChange) => watch(change, timeline, expectedEnds, surprises)
@@ -201,6 +202,7 @@ async function perform(
       surprises,
     }
   } finally {
+    earlier.ids = ledger.ids()
     for (const step of undo.reverse()) await step()
   }
 }
@@ -227,8 +229,8 @@ async function takeDeadLettersOf(ground: Ground, ledger: Ledger, signal: AbortSi
     'reading dead letters',
     () =>
       ground.takeDeadLetters(
-        (id) => ledger.mine(id),
-        ({ id, reason }) => ledger.deadLettered(id, reason),
+        (id) => ledger.knows(id),
+        ({ id, queue, reason }) => ledger.deadLettered(id, queue, reason),
       ),
     signal,
   )

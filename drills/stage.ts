@@ -111,8 +111,9 @@ export class Stage implements Ground {
     return () => this.cluster.off('process', listener)
   }
 
-  takeDeadLetters(mine: (id: string) => boolean, found: (letter: DeadLetter) => void): Promise<void> {
-    return takeDeadLetters(this.adminUrl, mine, found)
+  takeDeadLetters(_mine: (id: string) => boolean, found: (letter: DeadLetter) => void): Promise<void> {
+    // Nobody else's can be here.
+    return takeDeadLetters(this.adminUrl, () => true, found)
   }
 
   holding(): Promise<Set<QueueKey>> {
@@ -150,12 +151,13 @@ export class Stage implements Ground {
     if (from === to) return
     const member = (node: string) => `{'%2F_${name}', '${node}@localhost'}`
     const move = `ra:transfer_leadership(${member(from)}, ${member(to)}).`
-    const said = await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
-    await waitFor(
-      `a leader of ${name} on ${to} (RabbitMQ said: ${said.trim()})`,
-      async () => ((await this.leader(queue)) === to ? undefined : 'it is elsewhere'),
-      { timeoutMs: 30_000 },
-    )
+    // A member that has just come back may not be up to date enough to lead: asked again until it is.
+    const moved = async () => {
+      if ((await this.leader(queue)) === to) return undefined
+      const said = await this.cluster.rabbitmqctl(Number(from.slice(-1)), ['eval', move])
+      return `it is on ${await this.leader(queue)}, and RabbitMQ said: ${said.trim()}`
+    }
+    await waitFor(`a leader of ${name} on ${to}`, moved, { timeoutMs: 30_000, intervalMs: 2_000 })
   }
 
   // ------------------------------------------------------------ policies

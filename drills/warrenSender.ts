@@ -13,8 +13,8 @@ export async function openWarrenSender(options: SenderOptions, timeline: Timelin
   const warren = await connect({ name: 'drill', logger: false, ...options })
   tell(warren, timeline)
   return {
-    account: (id, input) => warren.send(createAccount, input, { id }),
-    invoice: (id, input) => warren.send(createInvoice, input, { id }),
+    account: async (input) => (await warren.send(createAccount, input)).id,
+    invoice: async (input) => (await warren.send(createInvoice, input)).id,
     close: () => warren.close(),
   }
 }

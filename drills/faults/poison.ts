@@ -18,7 +18,7 @@ export const poison: Drill = {
   async fault({ stage, load, ledger, mark, until, expectEnd, takeDeadLetters }) {
     expectEnd(...Array.from({ length: WORKERS }, (_, index) => `worker-${index + 1}`))
     for (const queue of QUEUE_KEYS) {
-      const id = load.one(queue, { fault: 'exit' })
+      const id = await load.one(queue, { fault: 'exit' })
       mark('fault', `Sent a message to the ${queue} queue that kills every worker it meets`)
       await until(
         `the poison of the ${queue} queue in its dead-letter queue`,

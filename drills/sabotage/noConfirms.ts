@@ -31,7 +31,8 @@ export async function openNoConfirmsSender(broker: string): Promise<Sender> {
   }
   await open()
 
-  const send = async (task: string, id: string, input: object): Promise<void> => {
+  const send = async (task: string, input: object): Promise<string> => {
+    const id = randomUUID()
     if (channel === undefined) throw new Error('not connected')
     channel.publish(commandsExchange(domainOf(task)), task, Buffer.from(JSON.stringify([[], input, {}])), {
       contentType: 'application/json',
@@ -39,13 +40,14 @@ export async function openNoConfirmsSender(broker: string): Promise<Sender> {
       correlationId: id,
       messageId: id,
       deliveryMode: 2,
-      headers: { lang: 'js', task, id, root_id: id, parent_id: null, group: null, retries: 0, trace: randomUUID() },
+      headers: { lang: 'js', task, id, root_id: id, parent_id: null, group: null, retries: 0 },
     })
     // This is the sabotage: nothing waits for the broker.
+    return id
   }
   return {
-    account: (id, input) => send(createAccount.name, id, input),
-    invoice: (id, input) => send(createInvoice.name, id, input),
+    account: (input) => send(createAccount.name, input),
+    invoice: (input) => send(createInvoice.name, input),
     close: async () => {
       closed = true
       await hangUp().catch(() => undefined)

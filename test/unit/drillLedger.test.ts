@@ -1,18 +1,23 @@
 import { describe, expect, it } from 'vitest'
 import type { LedgerEvent } from '../../demo/ledger.js'
 import { Ledger } from '../../drills/ledger.js'
+import type { QueueKey } from '../../drills/timeline.js'
 
 const TASK = 'payment.invoice.create'
 
 /** A ledger with one confirmed message, and a short way to write what workers did with it. */
 function confirmedOne() {
-  const ledger = new Ledger('test')
-  const id = `${ledger.tag}1`
-  ledger.sent(id, 'payment')
-  ledger.confirmed(id)
+  const ledger = new Ledger()
+  const id = 'one'
+  send(ledger, id, 'payment')
   const line = (worker: string, event: LedgerEvent, at: number, more: { outcome?: string; settled?: string } = {}) =>
     ledger.worker({ event, id, task: TASK, attempt: 1, worker, at, ...more })
   return { ledger, id, line }
+}
+
+function send(ledger: Ledger, id: string, queue: QueueKey): void {
+  ledger.sent()
+  ledger.confirmed(id, queue)
 }
 
 describe("a drill's ledger", () => {
@@ -34,19 +39,21 @@ describe("a drill's ledger", () => {
   it('accounts for what is stored and for what is dead-lettered, with the reason', () => {
     const { ledger, id } = confirmedOne()
     ledger.stored(id)
-    ledger.sent(`${ledger.tag}2`, 'user')
-    ledger.confirmed(`${ledger.tag}2`)
-    ledger.deadLettered(`${ledger.tag}2`, 'expired')
+    ledger.deadLettered('two', 'user', 'expired')
+    send(ledger, 'two', 'user')
     expect(ledger.counts()).toMatchObject({ stored: 1, deadLettered: 1, deadLetterReasons: { expired: 1 }, lost: 0 })
     expect([...ledger.unaccounted()]).toEqual([])
   })
 
   it('does not miss what was never confirmed, and remembers what its sender was told', () => {
-    const ledger = new Ledger('test')
-    ledger.sent(`${ledger.tag}1`, 'user')
-    ledger.sent(`${ledger.tag}2`, 'user')
-    ledger.refused(`${ledger.tag}1`, 'UNROUTABLE')
-    expect(ledger.counts()).toMatchObject({ sent: 2, confirmed: 0, lost: 0, open: 1, refused: { UNROUTABLE: 1 } })
+    const ledger = new Ledger()
+    for (let index = 0; index < 3; index++) ledger.sent()
+    ledger.refused(undefined, 'user', 'UNROUTABLE')
+    ledger.refused('three', 'user', 'UNCONFIRMED')
+    expect(ledger.counts()).toMatchObject({
+      ...{ sent: 3, confirmed: 0, lost: 0, open: 1, unexpected: 0 },
+      refused: { UNROUTABLE: 1, UNCONFIRMED: 1 },
+    })
   })
 
   it('tells runs that were cut off from runs after the result was stored', () => {
@@ -74,11 +81,21 @@ describe("a drill's ledger", () => {
     expect(ledger.counts()).toMatchObject({ run: 1, runs: 1, duplicated: 0 })
   })
 
-  it('notices what ran and was never sent, and ignores what other drills left', () => {
-    const ledger = new Ledger('test')
-    for (const id of [`${ledger.tag}9`, 'stranger', 'drill-other-1']) {
+  it('takes what workers write before the send has ended', () => {
+    const ledger = new Ledger()
+    ledger.sent()
+    ledger.worker({ event: 'started', id: 'early', task: TASK, attempt: 1, worker: 'a', at: 1 })
+    expect(ledger.counts().run).toBe(0)
+    ledger.confirmed('early', 'payment')
+    expect(ledger.counts()).toMatchObject({ run: 1, unexpected: 0 })
+  })
+
+  it('notices what ran and was never sent, and ignores what the drill before left', () => {
+    const ledger = new Ledger(new Set(['left']))
+    for (const id of ['stranger', 'left']) {
       ledger.worker({ event: 'started', id, task: TASK, attempt: 1, worker: 'a', at: 1 })
     }
-    expect(ledger.counts().unexpected).toBe(2)
+    expect(ledger.counts().unexpected).toBe(1)
+    expect(ledger.examples()).toEqual(['stranger (payment queue): nobody sent it'])
   })
 })

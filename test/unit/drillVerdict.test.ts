@@ -10,13 +10,13 @@ const NOW = 1_800_000_000_000
 
 /** Ten seconds of 100 messages a second on both queues, all stored. */
 function good(): { evidence: Evidence; ledger: Ledger } {
-  const ledger = new Ledger('test')
+  const ledger = new Ledger()
   const timeline = new Timeline(NOW)
   for (let index = 0; index < 1_000; index++) {
     for (const queue of QUEUE_KEYS) {
-      const id = `${ledger.tag}${queue}-${index}`
-      ledger.sent(id, queue)
-      ledger.confirmed(id)
+      const id = `${queue}-${index}`
+      ledger.sent()
+      ledger.confirmed(id, queue)
       ledger.stored(id)
       timeline.count('confirmed', queue, NOW + index * 10)
       timeline.count('finished', queue, NOW + index * 10)
@@ -36,8 +36,12 @@ describe("a drill's verdict", () => {
 
   it.each([
     ['lost', (ledger: Ledger) => confirmed(ledger), '1 message lost'],
-    ['dead-lettered', (ledger: Ledger) => ledger.deadLettered(confirmed(ledger), 'expired'), '1 message dead-lettered'],
-    ['never told', (ledger: Ledger) => ledger.sent(`${ledger.tag}x`, 'user'), 'without ever being told'],
+    [
+      'dead-lettered',
+      (ledger: Ledger) => ledger.deadLettered(confirmed(ledger), 'user', 'expired'),
+      '1 message dead-lettered',
+    ],
+    ['never told', (ledger: Ledger) => ledger.sent(), 'without ever being told'],
   ])('fails for a message that is %s', (_what, spoil, expected) => {
     const { evidence, ledger } = good()
     spoil(ledger)
@@ -56,7 +60,7 @@ describe("a drill's verdict", () => {
     expect(judge(drill, { ...evidence, repairAt: NOW + 9_500 }, []).reasons).toEqual([
       'the rates never became normal again',
     ])
-    const empty = new Ledger('empty')
+    const empty = new Ledger()
     expect(judge(drill, { ...evidence, ledger: empty, counts: empty.counts() }, []).reasons[0]).toContain(
       'shows nothing',
     )
@@ -87,8 +91,7 @@ describe("the drills' report", () => {
 })
 
 function confirmed(ledger: Ledger): string {
-  const id = `${ledger.tag}x`
-  ledger.sent(id, 'user')
-  ledger.confirmed(id)
-  return id
+  ledger.sent()
+  ledger.confirmed('one more', 'user')
+  return 'one more'
 }
