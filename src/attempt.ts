@@ -74,6 +74,8 @@ export class Attempt {
   readonly redelivered: boolean
   /** Its producer published it more than once, and may have been heard each time. */
   readonly #republished: boolean
+  /** When it was published, in seconds since 1970; undefined where its producer does not say. */
+  readonly #publishedAt: number | undefined
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
   #endedAt: number | undefined
@@ -91,6 +93,7 @@ export class Attempt {
     const { properties } = delivery.message
     this.redelivered = wasDelivered(delivery.message)
     this.#republished = properties.headers?.[headers.republished] === true
+    this.#publishedAt = typeof properties.timestamp === 'number' ? properties.timestamp : undefined
     try {
       this.#envelope = decode(properties, delivery.message.content)
     } catch (error) {
@@ -195,10 +198,15 @@ export class Attempt {
     }
   }
 
-  /** Only a message that may have been delivered before can be done already; for the others the store is not asked. */
+  /**
+   * Only a message of which there may be another delivery can be done already; for the others the store is not asked.
+   * An old one is among them: it may have been stuck in a frozen node, and was published again meanwhile, or in this
+   * worker, if that was frozen itself.
+   */
   async #isDone(envelope: Envelope): Promise<boolean> {
     const { results } = this.#dependencies
-    if (results === undefined || !(this.redelivered || this.#republished)) return false
+    const isOld = Date.now() - (this.#publishedAt ?? 0) * 1000 >= OLD_MS
+    if (results === undefined || !(this.redelivered || this.#republished || isOld)) return false
     return (await results.get(envelope.id).catch(() => undefined))?.status === 'SUCCESS'
   }
 
@@ -309,5 +317,7 @@ export class Attempt {
   }
 }
 
+/** Less than any connection takes to be given up that is not closed at once. */
+const OLD_MS = 2_000
 /** Node's longest timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1

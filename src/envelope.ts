@@ -71,6 +71,8 @@ export interface Encoded {
     readonly correlationId: string
     /** The task id again: `basic.return` and dead letters are looked up by it. */
     readonly messageId: string
+    /** When it was first published, in whole seconds since 1970: a worker asks the store about one that is old. */
+    readonly timestamp: number
     readonly replyTo?: string
     readonly persistent: true
     /** An unroutable message comes back instead of vanishing: a confirm alone would not tell. */
@@ -124,6 +126,7 @@ export function encode(message: Outgoing): Encoded {
       contentEncoding: CONTENT_ENCODING,
       correlationId: id,
       messageId: id,
+      timestamp: Math.floor(Date.now() / 1000),
       ...(message.replyTo === undefined ? undefined : { replyTo: message.replyTo }),
       persistent: true,
       mandatory: true,

@@ -2,7 +2,8 @@
  * The outbox: every message that was handed over and is not yet confirmed. It publishes on a confirm channel with a
  * bounded window in flight, and each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused by
  * the broker; or past its deadline (`UNCONFIRMED`). When a channel or connection dies, what was in flight is published
- * again under the same id as soon as there is a new one, in the same order.
+ * again under the same id as soon as there is a new one, in the same order. From then on it is never `UNROUTABLE`: a
+ * queue that is away may hold the earlier copy, so it is published until it is confirmed or past its deadline.
  *
  * States of a message:  waiting ──written──▶ in flight ──confirm──▶ settled
  *                          ▲                    │
@@ -60,6 +61,8 @@ class Outgoing {
   /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
   tag = 0
   nacks = 0
+  /** An earlier copy was written and never answered: it may be in a queue, whatever becomes of the next one. */
+  unsure = false
   returned = false
   settled = false
   problem: string
@@ -241,6 +244,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (lost.length > 0) {
       for (const outgoing of lost) {
         outgoing.problem = reason
+        outgoing.unsure = true
         outgoing.returned = false
       }
       this.#waiting = [...lost, ...this.#waiting.slice(this.#waitingHead)]
@@ -307,10 +311,19 @@ export class Producer extends EventEmitter<ProducerEvents> {
 
   #answerOne(outgoing: Outgoing, nacked: boolean): void {
     const { exchange, routingKey } = outgoing.publication
-    if (nacked) this.#retryNacked(outgoing)
-    else if (outgoing.returned)
+    if (nacked) {
+      const problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
+      this.#tryAgain(outgoing, problem)
+      if (outgoing.nacks >= REFUSED_TIMES && Date.now() - this.#openedAt >= this.#stallMs) this.#renew(problem)
+    } else if (!outgoing.returned) {
+      this.#settle(outgoing)
+    } else if (outgoing.unsure) {
+      // "Unroutable" would say that it is in no queue; the queue may be away with the copy in it.
+      outgoing.returned = false
+      this.#tryAgain(outgoing, 'no queue is bound for it now, and an earlier copy may be in one')
+    } else {
       this.#settle(outgoing, new UnroutableError(exchange, routingKey, 'no queue is bound for it'))
-    else this.#settle(outgoing)
+    }
   }
 
   /** `basic.return` comes before the confirm of the same message (https://www.rabbitmq.com/docs/confirms). */
@@ -323,10 +336,10 @@ export class Producer extends EventEmitter<ProducerEvents> {
     }
   }
 
-  #retryNacked(outgoing: Outgoing): void {
+  #tryAgain(outgoing: Outgoing, problem: string): void {
     this.#leaveFlight(outgoing)
     if (outgoing.settled) return
-    outgoing.problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
+    outgoing.problem = problem
     const timer = setTimeout(
       () => {
         this.#nackTimers.delete(timer)
@@ -337,9 +350,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
       jittered(NACK_DELAY_MS, outgoing.nacks++, NACK_MAX_DELAY_MS),
     )
     this.#nackTimers.set(timer, outgoing)
-    const now = Date.now()
-    if (now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
-    if (outgoing.nacks >= REFUSED_TIMES && now - this.#openedAt >= this.#stallMs) this.#renew(outgoing.problem)
+    if (Date.now() > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
   }
 
   /**

@@ -88,6 +88,7 @@ describe('encode', () => {
       contentEncoding: 'utf-8',
       correlationId: 'i',
       messageId: 'i',
+      timestamp: expect.any(Number),
       persistent: true,
       mandatory: true,
       headers: { lang: 'js', task: 'a.b', id: 'i' },
