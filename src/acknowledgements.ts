@@ -3,7 +3,14 @@
  * delivery tag is settled, one `basic.ack` with `multiple` says so for all of them: one frame and one command to the
  * queue instead of hundreds. Nothing is acknowledged that was not handed to `ack`.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Channel, ConsumeMessage } from 'amqplib'
+
+/**
+ * A channel that is closed at once after many acknowledgements may take some of them with it: RabbitMQ's channel hands
+ * them to a quorum queue a few at a time, and forgets the rest. Measured with amqplib alone: 295 of 2,000.
+ */
+const HAND_OVER_MS = 150
 
 export class Acknowledgements {
   readonly #channel: Channel | undefined
@@ -15,6 +22,7 @@ export class Acknowledgements {
   #outstanding = 0
   /** Handed to `ack` and not sent. */
   #unsent: ConsumeMessage[] = []
+  #sentAt = -HAND_OVER_MS
 
   constructor(channel: Channel | undefined) {
     this.#channel = channel
@@ -38,10 +46,19 @@ export class Acknowledgements {
     this.#settle(message)
   }
 
+  /** Resolves when the channel may be closed without an acknowledgement being forgotten. */
+  async handedOver(): Promise<void> {
+    this.flush()
+    const waitMs = this.#sentAt + HAND_OVER_MS - performance.now()
+    if (waitMs > 0) await delay(waitMs)
+  }
+
   /** Sends what is handed over, now. */
   flush(): void {
     const unsent = this.#unsent
+    if (unsent.length === 0) return
     this.#unsent = []
+    this.#sentAt = performance.now()
     let highest: ConsumeMessage | undefined
     try {
       for (const message of unsent) {

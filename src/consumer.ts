@@ -11,6 +11,10 @@
  *
  * Each channel is a generation. What was delivered on an earlier one belongs to RabbitMQ again, and `ack` of it does
  * nothing.
+ *
+ * A consumer is cancelled only when it holds nothing, or when that cannot be helped: when a node goes down, a quorum
+ * queue takes back what live consumers on that node hold, but what a cancelled one holds stays with it until the node
+ * is back (decision 0008).
  */
 import { EventEmitter } from 'node:events'
 import type { Channel, ConsumeMessage } from 'amqplib'
@@ -44,13 +48,21 @@ export interface ConsumerEvents {
   delivery: [Delivery]
   /** Every delivery of this generation or an earlier one is RabbitMQ's again. */
   lost: [{ generation: number }]
+  /** These consumer tags are cancelled. What they delivered and is not started is best given back. */
+  unsubscribed: [{ tags: ReadonlySet<string> }]
+  /** It came to rest, and begins anew with the prefetch of its options. */
+  renewed: []
 }
 
 const OPEN_TIMEOUT_MS = 15_000
 /** How often an eye is kept on a consumer; a queue that was quiet for as long is looked at. */
 const WATCH_MS = 4_000
-/** A channel of this age is renewed the moment nothing is held. */
-const RENEW_AFTER_MS = 60_000
+
+/** A consumer of the broker (`basic.consume`), and how many unacknowledged messages it holds at most. */
+interface Subscription {
+  readonly tag: string
+  readonly prefetch: number
+}
 
 export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #broker: Broker
@@ -58,13 +70,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #life: Lifecycle<ConsumerState>
   #channel: Channel | undefined
   #acks = new Acknowledgements(undefined)
-  #tag: string | undefined
+  /** The first has the prefetch of the options, the others what `adjust` added. */
+  #subscriptions: Subscription[] = []
+  /** Consumer tags of the present channel. */
+  readonly #cancelled = new Set<string>()
   #generation = 0
-  #prefetch: number
   #adjusting = false
-  /** Whether anything was delivered on the present channel, and since when it is open. */
+  /** Whether anything was delivered on the present channel. */
   #used = false
-  #openedAt = 0
   /** Whether anything was delivered since the watch last looked. */
   #delivered = false
   #watcher: NodeJS.Timeout | undefined
@@ -77,7 +90,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     super()
     this.#broker = broker
     this.#options = options
-    this.#prefetch = options.prefetch
     this.#life = new Lifecycle<ConsumerState>(
       `consumer of ${this.queue}`,
       'idle',
@@ -121,7 +133,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /** How many unacknowledged messages it holds at most. */
   get prefetch(): number {
-    return this.#prefetch
+    return this.#subscriptions.reduce((sum, { prefetch }) => sum + prefetch, 0) || this.#options.prefetch
   }
 
   /** Why it is not consuming, when it is not. */
@@ -145,7 +157,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   ack({ message, generation }: Delivery): boolean {
     if (this.#channel === undefined || generation !== this.#generation) return false
     this.#acks.ack(message)
-    if (performance.now() - this.#openedAt > RENEW_AFTER_MS) void this.#renew()
     return true
   }
 
@@ -157,21 +168,20 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /**
-   * Changes the prefetch. AMQP fixes it when a consumer begins, so a new consumer takes over from the old one on the
-   * same channel, and what is held stays held. Does nothing while not consuming or at work on an earlier change.
+   * Brings the prefetch near to what is wanted. AMQP fixes it when a consumer begins, so more means one more consumer on
+   * the same channel, and fewer means that the last ones are cancelled; the first stays. Does nothing while not consuming or at work on an earlier change.
    */
-  async adjust(prefetch: number): Promise<void> {
-    const [channel, old] = [this.#channel, this.#tag]
-    if (this.#adjusting || channel === undefined || old === undefined || this.#life.state !== 'consuming') return
+  async adjust(wanted: number): Promise<void> {
+    const channel = this.#channel
+    if (this.#adjusting || channel === undefined || this.#life.state !== 'consuming') return
     this.#adjusting = true
+    const superfluous: Subscription[] = []
     try {
-      await channel.prefetch(prefetch)
-      const tag = await this.#consume(channel)
-      this.#prefetch = prefetch
-      // Drained meanwhile: `drain` cancels the old one, and has not seen the new one.
-      const superfluous = this.#life.state === 'consuming' ? old : tag
-      if (superfluous === old) this.#tag = tag
-      await channel.cancel(superfluous)
+      if (wanted > this.prefetch) await this.#subscribe(channel, wanted - this.prefetch)
+      while (wanted < this.prefetch && this.#subscriptions.length > 1) {
+        superfluous.push(...this.#subscriptions.splice(-1))
+      }
+      if (superfluous.length > 0) await this.#cancel(channel, superfluous)
     } catch {
       // The channel died, which is noticed and mended elsewhere.
     } finally {
@@ -183,12 +193,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Stops taking messages for a while; what is held stays held. `resume` goes on, and so does a new channel. */
   async pause(): Promise<void> {
     this.#pauseWanted = true
-    const [channel, tag] = [this.#channel, this.#tag]
-    // While the prefetch is adjusted there are two consumers; it pauses when there is one again.
-    if (this.#life.state !== 'consuming' || this.#adjusting || channel === undefined || tag === undefined) return
+    const channel = this.#channel
+    // While the prefetch is adjusted its consumers change; it pauses when that is done.
+    if (this.#life.state !== 'consuming' || this.#adjusting || channel === undefined) return
     this.#life.to('paused')
-    this.#tag = undefined
-    await channel.cancel(tag).catch(() => undefined)
+    await this.#cancel(channel, this.#subscriptions.splice(0)).catch(() => undefined)
   }
 
   async resume(): Promise<void> {
@@ -197,8 +206,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (this.#life.state !== 'paused' || channel === undefined) return
     this.#life.to('consuming')
     try {
-      const tag = await this.#consume(channel)
-      if (this.#channel === channel) this.#tag = tag
+      await this.#subscribe(channel, this.#options.prefetch)
     } catch {
       // The channel died, which is noticed and mended elsewhere.
     }
@@ -211,13 +219,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     clearInterval(this.#watcher)
     if (this.#life.in('draining', 'stopped', 'idle')) return
     this.#life.to('draining')
-    const [channel, tag] = [this.#channel, this.#tag]
-    this.#tag = undefined
-    if (channel !== undefined && tag !== undefined) {
-      await withDeadline(channel.cancel(tag), OPEN_TIMEOUT_MS, `cancelling the consumer of ${this.queue}`).catch(
-        () => undefined,
-      )
-    }
+    const [channel, all] = [this.#channel, this.#subscriptions.splice(0)]
+    if (channel !== undefined) await this.#cancel(channel, all).catch(() => undefined)
   }
 
   /** Closes the channel; what is still unacknowledged goes back to the queue. Safe twice and unstarted. */
@@ -225,7 +228,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.drain()
     if (this.#life.state === 'stopped') return
     const channel = this.#channel
-    this.#acks.flush()
+    await this.#acks.handedOver()
     this.#channel = undefined
     this.#life.to('stopped')
     if (channel !== undefined) {
@@ -243,14 +246,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       channel = await withDeadline(model.createChannel(), OPEN_TIMEOUT_MS, 'opening a channel')
       if (this.#broker.model !== model) throw new Error('the connection was lost meanwhile')
       this.#adopt(channel)
-      const opened = channel
-      await withDeadline(opened.prefetch(this.#prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
-      const tag = await this.#consume(opened)
-      if (this.#channel !== opened) throw new Error('the channel was lost meanwhile')
-      this.#tag = tag
+      await this.#subscribe(channel, this.#options.prefetch)
+      if (this.#channel !== channel) throw new Error('the channel was lost meanwhile')
       this.#failures = 0
       if (this.#life.state === 'opening') this.#life.to('consuming')
-      else await opened.cancel(tag)
     } catch (error) {
       if (channel !== undefined && this.#channel === channel) this.#channel = undefined
       channel?.close().catch(() => undefined)
@@ -260,15 +259,30 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     }
   }
 
-  async #consume(channel: Channel): Promise<string> {
+  /** One more consumer on the channel; cancelled again if it is not wanted any more when it is there. */
+  async #subscribe(channel: Channel, prefetch: number): Promise<void> {
+    await withDeadline(channel.prefetch(prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
     const consuming = channel.consume(this.queue, (message) => this.#receive(channel, message))
-    return (await withDeadline(consuming, OPEN_TIMEOUT_MS, 'consuming')).consumerTag
+    const { consumerTag: tag } = await withDeadline(consuming, OPEN_TIMEOUT_MS, 'consuming')
+    if (channel !== this.#channel) return
+    if (this.#life.in('opening', 'consuming')) this.#subscriptions.push({ tag, prefetch })
+    else await withDeadline(channel.cancel(tag), OPEN_TIMEOUT_MS, 'cancelling')
+  }
+
+  async #cancel(channel: Channel, subscriptions: readonly Subscription[]): Promise<void> {
+    const cancelling = subscriptions.map(({ tag }) => channel.cancel(tag))
+    await withDeadline(Promise.all(cancelling), OPEN_TIMEOUT_MS, 'cancelling')
+    if (channel !== this.#channel) return
+    const tags = new Set(subscriptions.map(({ tag }) => tag))
+    for (const tag of tags) this.#cancelled.add(tag)
+    this.emit('unsubscribed', { tags })
   }
 
   /**
    * Compares what is with what should be. While messages come there is nothing to ask. When none came for a while, the
-   * channel is renewed if it was used; else the queue is asked for: one that was deleted, or that counts no consumer, is
-   * not consumed, whatever this side believes. RabbitMQ's notice of it (`basic.cancel`) does not always come.
+   * channel is renewed if it was used; else the queue is asked for: one that was deleted, that counts no consumer, or that
+   * has messages for a consumer who holds none, is not consumed, whatever this side believes. RabbitMQ's notice of it
+   * (`basic.cancel`) does not always come.
    */
   async #watch(): Promise<void> {
     const quiet = !this.#delivered
@@ -277,13 +291,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (!quiet || this.#adjusting || channel === undefined || this.#life.state !== 'consuming') return
     if (this.#used && this.#acks.outstanding === 0) return this.#renew()
     try {
-      const { consumerCount } = await withDeadline(
+      const { consumerCount, messageCount } = await withDeadline(
         channel.checkQueue(this.queue),
         OPEN_TIMEOUT_MS,
         'asking for the queue',
       )
-      if (consumerCount > 0) return
-      throw new Error('the queue counts no consumer')
+      if (consumerCount === 0) throw new Error('the queue counts no consumer')
+      if (messageCount === 0 || this.#acks.outstanding > 0 || this.#delivered) return
+      throw new Error(`${messageCount} messages wait in the queue, and none is delivered`)
     } catch (error) {
       this.#drop(channel, textOf(error))
     }
@@ -298,30 +313,25 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /**
    * Takes a fresh channel while nothing is held. After a leader election a quorum queue may count messages as handed to
    * a channel that never got them, and holds them back for as long as that channel lives; closing it sets them free.
-   * AMQP does not show this, so a channel that was used is renewed when it comes to rest, and an old one as soon as
-   * nothing is held.
+   * AMQP does not show this, so a channel that was used is renewed when it comes to rest.
    */
   async #renew(): Promise<void> {
-    const [old, tag, model] = [this.#channel, this.#tag, this.#broker.model]
-    if (!this.#used || this.#adjusting || this.#life.state !== 'consuming') return
-    if (old === undefined || tag === undefined || model === undefined || this.#acks.outstanding > 0) return
+    const [old, model] = [this.#channel, this.#broker.model]
+    if (this.#adjusting || this.#life.state !== 'consuming' || old === undefined || model === undefined) return
     this.#adjusting = true
     try {
-      this.#tag = undefined
-      await withDeadline(old.cancel(tag), OPEN_TIMEOUT_MS, 'cancelling')
+      await this.#cancel(old, this.#subscriptions.splice(0))
       let channel = old
       // Something may have come before the broker heard of the cancelling: then the channel is needed a while longer.
       if (this.#acks.outstanding === 0) {
         channel = await withDeadline(model.createChannel(), OPEN_TIMEOUT_MS, 'opening a channel')
+        await this.#acks.handedOver()
         if (this.#channel !== old) return void channel.close().catch(() => undefined)
-        this.#acks.flush()
         this.#adopt(channel)
         await withDeadline(old.close(), OPEN_TIMEOUT_MS, 'closing a channel')
-        await withDeadline(channel.prefetch(this.#prefetch), OPEN_TIMEOUT_MS, 'setting the prefetch')
       }
-      const renewed = await this.#consume(channel)
-      if (this.#life.state === 'consuming') this.#tag = renewed
-      else await channel.cancel(renewed)
+      await this.#subscribe(channel, this.#options.prefetch)
+      this.emit('renewed')
     } catch (error) {
       // A channel that can be neither used nor renewed is lost, and the ordinary way of recovery begins.
       this.#drop(this.#channel, textOf(error))
@@ -338,11 +348,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   #adopt(channel: Channel): void {
+    receiveAfterCancel(channel)
     this.#channel = channel
     this.#acks = new Acknowledgements(channel)
     this.#used = false
-    this.#openedAt = performance.now()
     this.#generation++
+    this.#subscriptions = []
+    this.#cancelled.clear()
     let reason = 'its channel was closed'
     channel.on('error', (error) => {
       reason = textOf(error)
@@ -358,6 +370,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       return
     }
     this.#acks.delivered()
+    if (this.#cancelled.has(message.fields.consumerTag)) {
+      this.#acks.giveBack(message)
+      return
+    }
     this.#used = true
     this.#delivered = true
     this.emit('delivery', { message, consumer: this, generation: this.#generation })
@@ -367,7 +383,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   #lose(channel: Channel | undefined, reason: string): void {
     if (channel === undefined || channel !== this.#channel) return
     this.#channel = undefined
-    this.#tag = undefined
+    this.#subscriptions = []
     this.#pauseWanted = false
     this.emit('lost', { generation: this.#generation })
     if (this.#life.in('consuming', 'paused')) this.#waitAndRetry(reason)
@@ -385,4 +401,14 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs),
     )
   }
+}
+
+/**
+ * RabbitMQ may deliver to a consumer after it has answered the cancelling; amqplib then knows it no longer, throws, and
+ * the connection is lost. So each is known for as long as its channel lives.
+ */
+function receiveAfterCancel(channel: Channel): void {
+  // amqplib's own method, which its types leave out.
+  const internals = channel as Channel & { unregisterConsumer(tag: string): void }
+  internals.unregisterConsumer = () => undefined
 }

@@ -16,17 +16,22 @@ const BUFFER_MS = 100
 const NO_BUFFER_MS = 1_000
 /** More brings no speed, and is more to run again when a worker dies. */
 const MAX_BUFFERED = 200
-/** A change costs two round trips, so a prefetch that is off by less stays. */
-const CHANGE = 1.5
+/** A change costs round trips and one more consumer, so a prefetch that is off by less stays. */
+const GROWTH = 2
+/** Less means giving messages back, which counts as a delivery of each: only for a change that is great, and stays. */
+const SHRINKAGE = 4
+const SHRINK_LOOKS = 3
 /** Weight of the newest attempt in the moving average. */
 const WEIGHT = 0.1
 
-/** Where every consumer starts, knowing nothing. */
-export const initialPrefetch = (concurrency: number): number => 2 * concurrency
+/** Where every consumer starts, knowing nothing, and what it never goes below. */
+export const initialPrefetch = (concurrency: number): number => concurrency
 
 export class PrefetchEstimate {
   readonly #concurrency: number
   #meanMs: number | undefined
+  /** How many looks in a row have found the prefetch too great. */
+  #tooGreat = 0
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency
@@ -46,16 +51,12 @@ export class PrefetchEstimate {
     const expectedMs = Math.max(this.#meanMs ?? 0, longestRunningMs, 0.1)
     const buffered = expectedMs > NO_BUFFER_MS ? 0 : Math.ceil((BUFFER_MS / expectedMs) * this.#concurrency)
     const wanted = this.#concurrency + Math.min(buffered, MAX_BUFFERED)
-    return wanted >= CHANGE * current || CHANGE * wanted <= current ? wanted : current
+    if (wanted >= GROWTH * current) return wanted
+    this.#tooGreat = SHRINKAGE * wanted <= current ? this.#tooGreat + 1 : 0
+    if (this.#tooGreat < SHRINK_LOOKS) return current
+    this.#tooGreat = 0
+    return wanted
   }
-}
-
-/** What the adapter needs of the worker. */
-export interface HeldWork {
-  /** Attempts that run or are being settled. */
-  readonly active: ReadonlySet<Attempt>
-  /** Gives back what `consumer` holds beyond `prefetch` and has not started. */
-  giveBackBeyond(consumer: Consumer, prefetch: number): void
 }
 
 /** How often the prefetch is looked at while there is work. */
@@ -66,19 +67,26 @@ const FIRST_LOOK = 5
 /** Keeps the prefetch of a worker's consumers where their estimates want it. At rest it has no timer. */
 export class PrefetchAdapter {
   readonly #concurrency: number
-  readonly #work: HeldWork
+  /** Attempts that run or are being settled. */
+  readonly #active: ReadonlySet<Attempt>
   readonly #estimates = new Map<Consumer, PrefetchEstimate>()
   #timer: NodeJS.Timeout | undefined
   /** Attempts finished since the worker was last at rest. */
   #finished = 0
 
-  constructor(concurrency: number, work: HeldWork) {
+  constructor(concurrency: number, active: ReadonlySet<Attempt>) {
     this.#concurrency = concurrency
-    this.#work = work
+    this.#active = active
   }
 
   add(consumer: Consumer): void {
-    this.#estimates.set(consumer, new PrefetchEstimate(this.#concurrency))
+    const forget = () => this.#estimates.set(consumer, new PrefetchEstimate(this.#concurrency))
+    forget()
+    // What was learned before a rest may not be true after it, and a wrong guess keeps work from idle workers.
+    consumer.on('renewed', () => {
+      forget()
+      this.#finished = 0
+    })
   }
 
   started(): void {
@@ -96,21 +104,19 @@ export class PrefetchAdapter {
   }
 
   #look(): void {
-    if (this.#work.active.size === 0) {
+    if (this.#active.size === 0) {
       this.stop()
       this.#finished = 0
     }
     for (const [consumer, estimate] of this.#estimates) {
       const prefetch = estimate.next(consumer.prefetch, this.#longestRunningMs(consumer))
-      if (prefetch === consumer.prefetch) continue
-      if (prefetch < consumer.prefetch) this.#work.giveBackBeyond(consumer, prefetch)
-      void consumer.adjust(prefetch)
+      if (prefetch !== consumer.prefetch) void consumer.adjust(prefetch)
     }
   }
 
   #longestRunningMs(consumer: Consumer): number {
     let longest = 0
-    for (const { delivery, running, durationMs } of this.#work.active) {
+    for (const { delivery, running, durationMs } of this.#active) {
       if (running && delivery.consumer === consumer) longest = Math.max(longest, durationMs)
     }
     return longest

@@ -134,13 +134,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     )
     const { producer, results, confirmTimeoutMs, publishing } = dependencies
     this.#suspects = new Suspects(results)
-    this.#adapter =
-      this.prefetch === undefined
-        ? new PrefetchAdapter(this.concurrency, {
-            active: this.#active,
-            giveBackBeyond: (consumer, prefetch) => this.#giveBackBeyond(consumer, prefetch),
-          })
-        : undefined
+    this.#adapter = this.prefetch === undefined ? new PrefetchAdapter(this.concurrency, this.#active) : undefined
     this.#settler = new Settler({
       broker: publishing,
       producer,
@@ -237,6 +231,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#adapter?.add(consumer)
     consumer.on('state', (event) => this.emit('consumerState', event))
     consumer.on('delivery', (delivery) => this.#receive(delivery))
+    consumer.on('unsubscribed', ({ tags }) => this.#giveBack(consumer, tags))
     consumer.on('lost', ({ generation }) => this.#lose(consumer, generation))
     return consumer
   }
@@ -315,12 +310,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
     if (this.#suspects.size > 0) this.#pump()
   }
 
-  /** Others may be idle while these wait behind an attempt that takes long. The newest go: the oldest come next here. */
-  #giveBackBeyond(consumer: Consumer, prefetch: number): void {
-    const keep = Math.max(0, prefetch - this.#running)
-    let kept = 0
+  /** What a cancelled consumer holds is stuck when its node goes down, and others may be idle while it waits here. */
+  #giveBack(consumer: Consumer, tags: ReadonlySet<string>): void {
     this.#ready = this.#ready.filter((delivery) => {
-      if (delivery.consumer !== consumer || kept++ < keep) return true
+      if (delivery.consumer !== consumer || !tags.has(delivery.message.fields.consumerTag)) return true
       consumer.giveBack(delivery)
       return false
     })

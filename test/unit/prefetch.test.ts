@@ -33,10 +33,21 @@ describe('The prefetch', () => {
     expect(estimate.next(11, 0)).toBe(11)
   })
 
+  it('does not shrink for an attempt or two that take long', () => {
+    const estimate = new PrefetchEstimate(1)
+    for (let i = 0; i < 50; i++) estimate.observe(1)
+    for (let i = 0; i < 3; i++) {
+      estimate.observe(100)
+      expect(estimate.next(101, 0)).toBe(101)
+      for (let j = 0; j < 30; j++) estimate.observe(1)
+      expect(estimate.next(101, 0)).toBe(101)
+    }
+  })
+
   it('shrinks when a task that was always short runs long, before it has ended', () => {
     const estimate = new PrefetchEstimate(1)
     for (let i = 0; i < 50; i++) estimate.observe(1)
     expect(estimate.next(101, 0)).toBe(101)
-    expect(estimate.next(101, 1_500)).toBe(1)
+    expect([1, 2, 3].map(() => estimate.next(101, 1_500))).toEqual([101, 101, 1])
   })
 })
