@@ -5,8 +5,10 @@
  *
  * It never throws: whatever happens becomes an {@link Outcome}. Settling the outcome is `settle.ts`.
  */
+
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Delivery } from './consumer.js'
+import type { DoneBefore } from './doneBefore.js'
 import { decode, type Envelope } from './envelope.js'
 import {
   DeliveryLimitError,
@@ -63,6 +65,7 @@ export interface RegisteredHandler {
 export interface AttemptDependencies {
   readonly handlers: ReadonlyMap<string, RegisteredHandler>
   readonly results: Results | undefined
+  readonly doneBefore: DoneBefore
   readonly log: Logger
   /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
@@ -72,10 +75,6 @@ export interface AttemptDependencies {
 export class Attempt {
   readonly delivery: Delivery
   readonly redelivered: boolean
-  /** Its producer published it more than once, and may have been heard each time. */
-  readonly #republished: boolean
-  /** When it was published, in seconds since 1970; undefined where its producer does not say. */
-  readonly #publishedAt: number | undefined
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
   #endedAt: number | undefined
@@ -92,8 +91,6 @@ export class Attempt {
     this.#dependencies = dependencies
     const { properties } = delivery.message
     this.redelivered = wasDelivered(delivery.message)
-    this.#republished = properties.headers?.[headers.republished] === true
-    this.#publishedAt = typeof properties.timestamp === 'number' ? properties.timestamp : undefined
     try {
       this.#envelope = decode(properties, delivery.message.content)
     } catch (error) {
@@ -174,7 +171,7 @@ export class Attempt {
   async #run(): Promise<Outcome> {
     const envelope = this.#envelope
     if (envelope === undefined) return { kind: 'deadLettered', reason: 'undecodable', error: this.#undecodable }
-    if (await this.#isDone(envelope)) return { kind: 'alreadyDone' }
+    if (await this.#dependencies.doneBefore.isDone(this.delivery, envelope.id)) return { kind: 'alreadyDone' }
     if (envelope.expires !== undefined && envelope.expires.getTime() <= Date.now()) {
       const error = new MessageError(`Its sender wanted it run before ${envelope.expires.toISOString()}`)
       return { kind: 'deadLettered', reason: 'expired', error }
@@ -196,18 +193,6 @@ export class Attempt {
     } catch (error) {
       return this.#failed(registered.task, error)
     }
-  }
-
-  /**
-   * Only a message of which there may be another delivery can be done already; for the others the store is not asked.
-   * An old one is among them: it may have been stuck in a frozen node, and was published again meanwhile, or in this
-   * worker, if that was frozen itself.
-   */
-  async #isDone(envelope: Envelope): Promise<boolean> {
-    const { results } = this.#dependencies
-    const isOld = Date.now() - (this.#publishedAt ?? 0) * 1000 >= OLD_MS
-    if (results === undefined || !(this.redelivered || this.#republished || isOld)) return false
-    return (await results.get(envelope.id).catch(() => undefined))?.status === 'SUCCESS'
   }
 
   /**
@@ -317,7 +302,5 @@ export class Attempt {
   }
 }
 
-/** Less than any connection takes to be given up that is not closed at once. */
-const OLD_MS = 2_000
 /** Node's longest timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1

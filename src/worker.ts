@@ -13,6 +13,7 @@ import { Attempt, type Handler, type RegisteredHandler } from './attempt.js'
 import type { Broker } from './broker.js'
 import { Consumer, type Delivery } from './consumer.js'
 import { declarationsOf, type QueueDeclaration } from './declare.js'
+import { DoneBefore } from './doneBefore.js'
 import { ClosedError, OptionsError } from './errors.js'
 import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
 import { type IsolatedHandler, Isolates } from './isolates.js'
@@ -92,6 +93,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   /** Held and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #suspects: Suspects
+  readonly #doneBefore: DoneBefore
   /** A suspect runs, and nothing else. */
   #alone = false
   readonly #active = new Set<Attempt>()
@@ -134,6 +136,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     )
     const { producer, results, confirmTimeoutMs, publishing } = dependencies
     this.#suspects = new Suspects(results)
+    this.#doneBefore = new DoneBefore(results)
     this.#adapter = this.prefetch === undefined ? new PrefetchAdapter(this.concurrency, this.#active) : undefined
     this.#settler = new Settler({
       broker: publishing,
@@ -241,6 +244,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       delivery.consumer.giveBack(delivery)
       return
     }
+    this.#doneBefore.lookUp(delivery)
     if (isSuspect(delivery.message)) {
       this.#suspects.add(delivery)
       for (const consumer of this.#consumers) void consumer.pause()
@@ -286,6 +290,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const attempt = new Attempt(delivery, {
       handlers: this.#handlers,
       results,
+      doneBefore: this.#doneBefore,
       log,
       deliveryLimit: this.#deliveryLimit,
     })
