@@ -61,8 +61,8 @@ export class PrefetchEstimate {
 
 /** How often the prefetch is looked at while there is work. */
 const LOOK_MS = 200
-/** After how many attempts it is looked at for the first time, however soon that is: they end the cautious start. */
-const FIRST_LOOK = 5
+/** And after so many attempts since the last rest, however soon that is: they end the cautious start. */
+const EARLY_LOOKS: ReadonlySet<number> = new Set([2, 8, 32, 128])
 
 /** Keeps the prefetch of a worker's consumers where their estimates want it. At rest it has no timer. */
 export class PrefetchAdapter {
@@ -95,7 +95,7 @@ export class PrefetchAdapter {
 
   finished(consumer: Consumer, durationMs: number): void {
     this.#estimates.get(consumer)?.observe(durationMs)
-    if (++this.#finished === FIRST_LOOK) this.#look()
+    if (EARLY_LOOKS.has(++this.#finished)) this.#look()
   }
 
   stop(): void {
