@@ -176,8 +176,8 @@ describe('a cluster that runs', () => {
     }
     await waitFor('rabbitmq-3 given up by its peers', givenUp, { timeoutMs: 25_000 })
     await cluster.thawProcess('rabbitmq-3')
-    await waitFor('the cluster whole', whole, { timeoutMs: 60_000 })
-  }, 110_000)
+    await waitFor('the cluster whole', whole, { timeoutMs: 150_000 })
+  }, 200_000)
 
   it('shows a killed node as down, and it rejoins with its data when it is started', async () => {
     await cluster.killProcess('rabbitmq-2')
