@@ -169,7 +169,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /**
    * Brings the prefetch near to what is wanted. AMQP fixes it when a consumer begins, so more means one more consumer on
-   * the same channel, and fewer means that the last ones are cancelled; the first stays. Does nothing while not consuming or at work on an earlier change.
+   * the same channel, and fewer means that the last ones are cancelled; the first stays. Does nothing while not consuming
+   * or at work on an earlier change.
    */
   async adjust(wanted: number): Promise<void> {
     const channel = this.#channel
@@ -227,8 +228,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   async stop(): Promise<void> {
     await this.drain()
     if (this.#life.state === 'stopped') return
-    const channel = this.#channel
     await this.#acks.handedOver()
+    if (this.#life.in('stopped')) return
+    const channel = this.#channel
     this.#channel = undefined
     this.#life.to('stopped')
     if (channel !== undefined) {

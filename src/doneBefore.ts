@@ -5,8 +5,8 @@
  * for the answer.
  */
 import type { Delivery } from './consumer.js'
-import { celeryHeaders, headers } from './names.js'
-import { wasDelivered } from './redelivery.js'
+import { headers } from './names.js'
+import { idOf, wasDelivered } from './redelivery.js'
 import type { Results } from './results.js'
 
 /** Less than any connection takes to be given up that is not closed at once. */
@@ -27,9 +27,7 @@ export class DoneBefore {
 
   /** Asks the store about a delivery that has just come. */
   lookUp(delivery: Delivery): void {
-    const { properties } = delivery.message
-    if (mayHaveAnother(delivery))
-      this.#ask(delivery, String(properties.headers?.[celeryHeaders.id] ?? properties.messageId))
+    if (mayHaveAnother(delivery)) this.#ask(delivery, idOf(delivery.message))
   }
 
   /** Whether the task is done, when its attempt begins. False where that cannot be found out. */

@@ -1,5 +1,6 @@
 /** What RabbitMQ tells of earlier deliveries of a message. Pure. */
 import type { ConsumeMessage } from 'amqplib'
+import { celeryHeaders } from './names.js'
 
 /** Quorum queues count in this header how often the message was given back or lost with its consumer. */
 const DELIVERY_COUNT = 'x-delivery-count'
@@ -23,3 +24,7 @@ export function isSuspect(message: ConsumeMessage): boolean {
   const count = deliveryCount(message)
   return count === undefined ? message.fields.redelivered : count >= 2
 }
+
+/** The task id as the store knows it, of a message that is not decoded; empty for one without any. */
+export const idOf = ({ properties }: ConsumeMessage): string =>
+  String(properties.headers?.[celeryHeaders.id] ?? properties.messageId ?? '')

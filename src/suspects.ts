@@ -8,7 +8,7 @@
  * halves the innocent behind a killer each time.
  */
 import type { Delivery } from './consumer.js'
-import { celeryHeaders } from './names.js'
+import { idOf } from './redelivery.js'
 import type { Results } from './results.js'
 
 export class Suspects {
@@ -30,19 +30,19 @@ export class Suspects {
   /** Takes out the next one to run, and marks it as running. Undefined when none is left. */
   async next(): Promise<Delivery | undefined> {
     const results = this.#results?.available ? this.#results : undefined
-    const marked = new Set(await results?.marked(this.#held.map(idOf)).catch(() => undefined))
+    const marked = new Set(await results?.marked(this.#held.map(({ message }) => idOf(message))).catch(() => undefined))
     // While the store was asked, some may have been lost with their channel, so the index is of no use.
-    const innocent = this.#held.find((delivery) => !marked.has(idOf(delivery)))
+    const innocent = this.#held.find((delivery) => !marked.has(idOf(delivery.message)))
     const suspect = innocent ?? this.#held[0]
     if (suspect === undefined) return undefined
     this.#held = this.#held.filter((delivery) => delivery !== suspect)
-    await results?.mark(idOf(suspect)).catch(() => undefined)
+    await results?.mark(idOf(suspect.message)).catch(() => undefined)
     return suspect
   }
 
   /** Its attempt has ended, and the worker lives. */
   async clear(suspect: Delivery): Promise<void> {
-    if (this.#results?.available) await this.#results.unmark(idOf(suspect)).catch(() => undefined)
+    if (this.#results?.available) await this.#results.unmark(idOf(suspect.message)).catch(() => undefined)
   }
 
   /** Takes out all for which `is` holds. */
@@ -52,6 +52,3 @@ export class Suspects {
     return removed
   }
 }
-
-const idOf = ({ message }: Delivery): string =>
-  String(message.properties.headers?.[celeryHeaders.id] ?? message.properties.messageId ?? '')
