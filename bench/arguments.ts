@@ -1,0 +1,79 @@
+/** The command line of `npm run bench`. Pure. */
+import { parseArgs } from 'node:util'
+import { didYouMean } from '../src/index.js'
+import { measures } from './measures/index.js'
+import type { Measure } from './measures/measure.js'
+
+export interface BenchOptions {
+  readonly measures: readonly Measure[]
+  readonly quick: boolean
+  readonly json: boolean
+  /** Left out: as many as each measure wants. */
+  readonly rounds: number | undefined
+  readonly dir: string
+}
+
+const DEFAULT_DIR = '.warren-bench'
+
+export const HELP = `Usage: npm run bench -- [options]
+
+Measures Warren beside what one would use instead: amqplib alone, Celery, BullMQ. Starts a cluster of its own.
+
+Options:
+  --only NAME   only this measure; may be given more than once
+  --rounds N    how many rounds, in each of which every rival has its turn
+  --quick       one short round: shows that it works; leaves no file
+  --json        one JSON object for each measure, on one line
+  --dir PATH    the cluster's folder, emptied first (default ${DEFAULT_DIR})
+  --page        measures nothing: makes the chart and tables of the documentation from bench/results
+  --help        this text
+
+Measures:
+${measures.map(({ name, does }) => `  ${name.padEnd(20)} ${does}`).join('\n')}
+`
+
+/** Gives the options, or one sentence for each thing that is wrong. */
+export function parseArguments(
+  args: readonly string[],
+): BenchOptions | 'help' | 'page' | { readonly problems: readonly string[] } {
+  const problems: string[] = []
+  const values = parse(args, problems)
+  if (values.help) return 'help'
+  if (values.page) return 'page'
+  const names = measures.map(({ name }) => name)
+  for (const name of values.only ?? []) {
+    if (!names.includes(name)) problems.push(`no measure is called ${name}${didYouMean(name, names)}`)
+  }
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
+    problems.push(`expected --rounds to be a whole number from 1 to 100, got: ${values.rounds}`)
+  }
+  if (problems.length > 0) return { problems }
+  const quick = values.quick ?? false
+  return {
+    measures: values.only === undefined ? measures : measures.filter(({ name }) => values.only?.includes(name)),
+    quick,
+    json: values.json ?? false,
+    rounds: rounds ?? (quick ? 1 : undefined),
+    dir: values.dir ?? DEFAULT_DIR,
+  }
+}
+
+const FLAGS = {
+  only: { type: 'string', multiple: true },
+  rounds: { type: 'string' },
+  quick: { type: 'boolean' },
+  json: { type: 'boolean' },
+  dir: { type: 'string' },
+  page: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+function parse(args: readonly string[], problems: string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS }).values
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error))
+    return {}
+  }
+}

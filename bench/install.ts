@@ -1,0 +1,25 @@
+/**
+ * Rivals that are not there yet, installed from where a user has them: BullMQ from npm into a folder of its own, so that
+ * the library's dependencies stay what they are; Celery by `scripts/setup.mjs --tests` from the system's packages.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { repositoryRoot } from '../cluster/index.js'
+import type { Measure } from './measures/measure.js'
+import { BULLMQ_FOLDER } from './rivals/bullmq.js'
+
+export function installRivals(measures: readonly Measure[], say: (line: string) => void): void {
+  const needed = new Set(measures.flatMap(({ needs }) => needs))
+  if (needed.has('bullmq') && !existsSync(join(BULLMQ_FOLDER, 'node_modules', 'bullmq'))) {
+    say('installing BullMQ from npm')
+    run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], BULLMQ_FOLDER)
+  }
+  if (needed.has('celery')) {
+    run(process.execPath, [join(repositoryRoot(), 'scripts', 'setup.mjs'), '--tests', '--quiet'], repositoryRoot())
+  }
+}
+
+function run(command: string, args: readonly string[], cwd: string): void {
+  execFileSync(command, args, { cwd, stdio: ['ignore', 2, 2] })
+}

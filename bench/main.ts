@@ -1,0 +1,67 @@
+/**
+ * `npm run bench`: starts a cluster of its own, runs the measures one after the other, prints what they found and writes
+ * it under `bench/results/`. Exits 0 when all was measured, whether or not what was wanted is reached; 1 when something
+ * could not be measured; 2 when it was called wrongly.
+ */
+import { textOf } from '../src/index.js'
+import { type BenchOptions, HELP, parseArguments } from './arguments.js'
+import { Ground } from './ground.js'
+import { installRivals } from './install.js'
+import { environment } from './machine.js'
+import type { Measure } from './measures/measure.js'
+import { writePage } from './page.js'
+import { report } from './report.js'
+import { type Result, save } from './results.js'
+
+const startedAt = Date.now()
+const say = (line: string): void => {
+  process.stderr.write(`bench: ${((Date.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${line}\n`)
+}
+
+process.exit(await main(process.argv.slice(2)))
+
+async function main(args: readonly string[]): Promise<number> {
+  const parsed = parseArguments(args)
+  if (parsed === 'help') {
+    process.stdout.write(HELP)
+    return 0
+  }
+  if (parsed === 'page') {
+    for (const file of writePage()) process.stdout.write(`${file}\n`)
+    return 0
+  }
+  if ('problems' in parsed) {
+    process.stderr.write(`bench: ${parsed.problems.join('; ')}\n`)
+    return 2
+  }
+  installRivals(parsed.measures, say)
+  const ground = await Ground.open(parsed.dir, say)
+  const stop = () => void ground.close().finally(() => process.exit(130))
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  let failed = 0
+  try {
+    for (const measure of parsed.measures) {
+      try {
+        const result = await take(measure, ground, parsed)
+        save(result)
+        process.stdout.write(`${parsed.json ? JSON.stringify(result) : `\n${report(result)}\n`}\n`)
+      } catch (error) {
+        failed++
+        say(`${measure.name} could not be measured: ${error instanceof Error ? error.stack : textOf(error)}`)
+      }
+    }
+  } finally {
+    await ground.close()
+  }
+  return failed > 0 ? 1 : 0
+}
+
+async function take(measure: Measure, ground: Ground, { quick, rounds: asked }: BenchOptions): Promise<Result> {
+  const rounds = asked ?? measure.rounds
+  say(`${measure.name}: ${rounds} rounds`)
+  const [before, takenAt] = [await environment(ground), new Date().toISOString()]
+  const finding = await measure.run({ ground, rounds, quick, say })
+  const { name, does } = measure
+  return { measure: name, does, takenAt, rounds, quick, environment: before, ...finding }
+}

@@ -1,0 +1,93 @@
+/** What a measure is, and what it finds. All of it is written to `bench/results/` as it is. */
+import type { Ground } from '../ground.js'
+import { median } from '../statistics.js'
+
+/** The figures of one rival in one situation, one for each round. */
+export interface Series {
+  readonly rival: string
+  /** The situation: `quorum, 5 workers`. */
+  readonly variant: string
+  readonly unit: string
+  readonly configuration: string
+  readonly values: readonly number[]
+  /** What else was seen in each round, by name. */
+  readonly details: Readonly<Record<string, readonly number[]>>
+}
+
+/** Something that is to hold, and how it came out: judged by the median of its values. */
+export interface Claim {
+  readonly text: string
+  readonly values: readonly number[]
+  readonly unit: string
+  readonly atLeast?: number
+  readonly atMost?: number
+  readonly reached: boolean
+}
+
+export interface Finding {
+  readonly series: readonly Series[]
+  readonly claims: readonly Claim[]
+}
+
+/** What a measure has to work with. */
+export interface Scene {
+  readonly ground: Ground
+  readonly rounds: number
+  readonly quick: boolean
+  readonly say: (line: string) => void
+}
+
+export interface Measure {
+  readonly name: string
+  /** One sentence. */
+  readonly does: string
+  /** How many rounds where none are asked for. */
+  readonly rounds: number
+  /** The rivals that it needs to be installed, beside Warren and amqplib. */
+  readonly needs: readonly ('bullmq' | 'celery')[]
+  run(scene: Scene): Promise<Finding>
+}
+
+export function claim(
+  text: string,
+  values: readonly number[],
+  unit: string,
+  bound: { readonly atLeast?: number; readonly atMost?: number },
+): Claim {
+  const middle = median(values)
+  const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = bound
+  return { text, values, unit, ...bound, reached: middle >= atLeast && middle <= atMost }
+}
+
+/** Collects figures round by round. */
+export class Tally {
+  readonly #series = new Map<string, Series & { values: number[]; details: Record<string, number[]> }>()
+
+  add(
+    of: Omit<Series, 'values' | 'details'>,
+    value: number,
+    details: Readonly<Record<string, number | undefined>> = {},
+  ): void {
+    const key = `${of.variant} / ${of.rival} / ${of.unit}`
+    const series = this.#series.get(key) ?? { ...of, values: [], details: {} }
+    this.#series.set(key, series)
+    series.values.push(value)
+    for (const [name, detail] of Object.entries(details)) {
+      if (detail === undefined) continue
+      series.details[name] ??= []
+      series.details[name].push(detail)
+    }
+  }
+
+  /** The values of a rival in a situation, round by round. Throws when there are none. */
+  values(rival: string, variant: string): readonly number[] {
+    for (const series of this.#series.values()) {
+      if (series.rival === rival && series.variant === variant) return series.values
+    }
+    throw new Error(`nothing was measured of ${rival}, ${variant}`)
+  }
+
+  get series(): Series[] {
+    return [...this.#series.values()]
+  }
+}

@@ -1,0 +1,55 @@
+import type { QueueType } from '../../src/index.js'
+import { rivals } from '../rivals/index.js'
+import { interleaved, ratios } from '../statistics.js'
+import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { cpuDetails, sample } from './sample.js'
+
+const CONTENDERS = [
+  rivals.warren,
+  rivals.bare,
+  rivals.bareWithoutResults,
+  rivals.bullmq,
+  rivals.celery,
+  rivals.celeryReference,
+]
+
+const variantOf = (queueType: QueueType, workers: number) =>
+  `${queueType}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`
+
+/** BullMQ has queues of one kind, in the store: it stands beside both kinds of RabbitMQ's. */
+function throughput(name: string, queueType: QueueType, workerCounts: readonly number[], rounds: number): Measure {
+  return {
+    name,
+    does: `Tasks a second that do nothing, on a ${queueType} queue, from the first send until the last result is with the client.`,
+    rounds,
+    needs: ['bullmq', 'celery'],
+    async run({ ground, rounds: all, quick, say }: Scene): Promise<Finding> {
+      const tally = new Tally()
+      for (const workers of workerCounts) {
+        const variant = variantOf(queueType, workers)
+        for (const { round, contender } of interleaved(all, CONTENDERS)) {
+          const field = { queueType }
+          const taken = await sample(ground, { rival: contender, field, workers, seconds: quick ? 1.5 : 4 })
+          const { name: rival, configuration } = contender
+          tally.add({ rival, variant, unit: 'tasks/s', configuration }, taken.perSecond, cpuDetails(taken))
+          say(`${variant}, round ${round}: ${rival} ${Math.round(taken.perSecond)} tasks/s`)
+        }
+      }
+      return { series: tally.series, claims: queueType === 'quorum' && workerCounts.includes(5) ? claims(tally) : [] }
+    },
+  }
+}
+
+function claims(tally: Tally) {
+  const variant = variantOf('quorum', 5)
+  const ratioTo = (other: string) => ratios(tally.values('warren', variant), tally.values(other, variant))
+  return [
+    claim('With results, 5 workers, quorum: Warren to Celery, tuned', ratioTo('celery'), '×', { atLeast: 15 }),
+    claim('With results, 5 workers, quorum: Warren to bare amqplib', ratioTo('bare'), '×', { atLeast: 1.1 }),
+    claim('With results, 5 workers, quorum: Warren to BullMQ', ratioTo('bullmq'), '×', { atLeast: 1 }),
+  ]
+}
+
+export const quorumThroughput = throughput('throughput', 'quorum', [5], 5)
+export const fewWorkersThroughput = throughput('throughput-few', 'quorum', [1, 2], 3)
+export const classicThroughput = throughput('throughput-classic', 'classic', [1, 2, 5], 3)

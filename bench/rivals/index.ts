@@ -1,0 +1,51 @@
+/** All rivals, and how each is run. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { repositoryRoot } from '../../cluster/index.js'
+import type { Part, Rival } from './rival.js'
+
+const PROGRAM = fileURLToPath(new URL('../program.js', import.meta.url))
+
+const node = (name: string, hasResults: boolean, configuration: string): Rival => ({
+  name,
+  configuration,
+  hasResults,
+  command: (part: Part) => [process.execPath, PROGRAM, name, part],
+})
+
+const celery = (name: string, variant: string, configuration: string): Rival => ({
+  name,
+  configuration,
+  hasResults: true,
+  command: (part: Part) => [
+    '/usr/bin/python3',
+    join(repositoryRoot(), 'bench', 'rivals', 'celery', `${part}.py`),
+    variant,
+  ],
+})
+
+export const rivals = {
+  warren: node('warren', true, 'all options at their defaults'),
+  bare: node(
+    'bare',
+    true,
+    'amqplib alone: confirms pipelined in a window of 1,000; prefetch 200; one result for each message, stored with a TTL and announced, pipelined; each message acknowledged after its result',
+  ),
+  bareWithoutResults: node('bare-no-results', false, 'the same without results'),
+  bullmq: node(
+    'bullmq',
+    true,
+    'jobs added 1,000 at a time; concurrency 100 (1 where tasks take time); one copy in memory, on disk once a second',
+  ),
+  celery: celery(
+    'celery',
+    'tuned',
+    'tuned for short tasks: no confirms, acknowledged on arrival, prefetch 128, solo pool, no events',
+  ),
+  celeryReference: celery(
+    'celery-reference',
+    'reference',
+    'as in the reference: each publish waits for its confirm, acknowledged after the task, prefetch 4, one prefork child',
+  ),
+  celeryThreads: celery('celery-threads', 'threads', 'publishes with confirms from 8 threads, a connection each'),
+} as const satisfies Record<string, Rival>

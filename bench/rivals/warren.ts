@@ -1,0 +1,66 @@
+/** Warren as its guide shows it, with every option at its default. */
+import { z } from 'zod'
+import { connect, defineTask, type Task } from '../../src/index.js'
+import {
+  type BenchClient,
+  type BenchWorker,
+  type Load,
+  type NodeRival,
+  pause,
+  SERVICE,
+  type Setup,
+  textOfBytes,
+} from './rival.js'
+
+const input = z.object({ text: z.string(), ms: z.number() })
+const output = z.object({ ok: z.boolean() })
+
+const tasksOf = ({ tasks, queueType }: Setup) =>
+  tasks.map((name) => defineTask({ name, input, output, queue: { type: queueType } }))
+
+export const warren: NodeRival = {
+  async client(setup: Setup): Promise<BenchClient> {
+    const { broker, results } = setup
+    const client = await connect({ broker, results, logger: false })
+    const tasks = tasksOf(setup)
+    function* inputs({ count, bytes, ms }: Load) {
+      const text = textOfBytes(bytes)
+      for (let index = 0; index < count; index++) yield { text, ms }
+    }
+    /** Its share of the load to each of the tasks. */
+    const each = (load: Load, act: (task: (typeof tasks)[number], share: Load) => Promise<void>) =>
+      Promise.all(tasks.map((task) => act(task, { ...load, count: Math.ceil(load.count / tasks.length) })))
+    return {
+      async publish(load) {
+        await each(load, async (task, share) => void (await client.sendMany(task, inputs(share))))
+      },
+      async roundTrip(load) {
+        const waiting: Promise<unknown>[] = []
+        await each(load, async (task, share) => {
+          await client.sendMany(task, inputs(share), { onSent: (handle) => waiting.push(handle.result()) })
+        })
+        await Promise.all(waiting)
+      },
+      async call({ bytes, ms }) {
+        const handle = await client.send(tasks[0] as Task, { text: textOfBytes(bytes), ms })
+        await handle.result()
+      },
+      close: () => client.close(),
+    }
+  },
+
+  async worker(setup: Setup, began: () => void): Promise<BenchWorker> {
+    const { broker, results } = setup
+    const client = await connect({ broker, results, logger: false })
+    const worker = client.worker({ service: SERVICE })
+    for (const task of tasksOf(setup)) {
+      worker.handle(task, async ({ ms }) => {
+        began()
+        await pause(ms)
+        return { ok: true }
+      })
+    }
+    await worker.start()
+    return { close: () => client.close() }
+  },
+}
