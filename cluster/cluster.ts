@@ -13,7 +13,7 @@ import { releaseLock, takeLock } from './lock.js'
 import { ManagedProcess, type ProcessChange, type ProcessDefinition, type ProcessStatus } from './managedProcess.js'
 import { Management } from './management.js'
 import { LOOPBACK, NODE_NUMBERS, neededPorts, ports, requireFree } from './ports.js'
-import { prometheus, writeTargets } from './prometheus.js'
+import { prometheus, storeExporter, writeTargets } from './prometheus.js'
 import { nodeName, rabbitmqNode } from './rabbitmqNode.js'
 import { type Fact, waitFor } from './readiness.js'
 import { type ClusterOptions, type Settings, settle } from './settings.js'
@@ -250,7 +250,7 @@ export class Cluster extends EventEmitter<{
       ...NODE_NUMBERS.map((node) => rabbitmqNode(this.#settings, binaries, node, this.#management)),
       store(this.#settings, binaries),
       haproxy(this.#settings, binaries),
-      ...(prometheusBinary ? [prometheus(this.#settings, prometheusBinary)] : []),
+      ...(prometheusBinary ? [prometheus(this.#settings, prometheusBinary), storeExporter(this.#settings)] : []),
     ].map((definition) => this.#manage(definition))
     this.#workers = new WorkerPool(this.#settings, {
       onChange: (change) => this.#report(change),

@@ -36,6 +36,9 @@ function haproxyEnv({ ports: plan, passwords }: Settings): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     ...Object.fromEntries(perNode),
+    WARREN_MANAGEMENT_PORT_BASE: String(ports.nodeManagement(plan, 0)),
+    WARREN_MANAGEMENT_PORT_STEP: '1',
+    WARREN_HEALTH_USER: `admin:${passwords.admin}`,
     WARREN_AMQP_BIND: at(plan.amqp),
     WARREN_EDGE_BIND: at(plan.edge),
     WARREN_CONSOLE: at(ports.console(plan)),

@@ -37,6 +37,7 @@ export const ports = {
   /** Nothing of the cluster listens here: the edge passes `/` on to it, when a console is there. */
   console: ({ base }: PortPlan) => base + 42,
   grafana: ({ base }: PortPlan) => base + 43,
+  storeMetrics: ({ base }: PortPlan) => base + 44,
   worker: ({ base }: PortPlan, worker: number) => base + 50 + worker,
 } as const
 
@@ -61,7 +62,12 @@ export function neededPorts(plan: PortPlan, workers: number, withPrometheus: boo
       inner(ports.nodeMetrics(plan, node), `metrics of rabbitmq-${node}`),
     ]),
     inner(ports.store(plan), 'the result store'),
-    ...(withPrometheus ? [inner(ports.prometheus(plan), 'Prometheus')] : []),
+    ...(withPrometheus
+      ? [
+          inner(ports.prometheus(plan), 'Prometheus'),
+          inner(ports.storeMetrics(plan), "the store's figures for Prometheus"),
+        ]
+      : []),
     ...Array.from({ length: workers }, (_, index) =>
       inner(ports.worker(plan, index + 1), `HTTP of worker-${index + 1}`),
     ),

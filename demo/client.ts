@@ -12,6 +12,7 @@ import { CLIENT_HELP, type ClientOptions, parseClientArguments } from './clientA
 import { accountInput, durations, invoiceInput } from './payloads.js'
 import { Progress, type ProgressStream } from './progress.js'
 import { ResultWatch } from './resultWatch.js'
+import { withPassword } from './secrets.js'
 import { createAccount, createInvoice } from './tasks.js'
 
 /** How long no result may come before the client says that none will: twice the demo's one-minute TTL. */
@@ -347,9 +348,10 @@ function definedOf({ broker, results }: ClientOptions): Partial<ClientAddresses>
 
 /** The addresses from `WARREN_BROKER` and `WARREN_RESULTS`, as far as they are set. */
 export function addressesFrom(env: NodeJS.ProcessEnv): Partial<ClientAddresses> {
+  const address = (text: string) => withPassword(text.trim(), env)
   return {
-    ...(env.WARREN_BROKER ? { broker: env.WARREN_BROKER.split(',').map((each) => each.trim()) } : {}),
-    ...(env.WARREN_RESULTS ? { results: env.WARREN_RESULTS } : {}),
+    ...(env.WARREN_BROKER ? { broker: env.WARREN_BROKER.split(',').map(address) } : {}),
+    ...(env.WARREN_RESULTS ? { results: address(env.WARREN_RESULTS) } : {}),
   }
 }
 

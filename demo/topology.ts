@@ -1,5 +1,6 @@
 /** What the operator of the demo predefines: dead letters, retention and users. `config/rabbitmq/definitions.json` is made from it. */
 import { definitions, planOperator, type Retention, type UserPlan } from '../src/index.js'
+import { passwordFile } from './secrets.js'
 import { createAccount, createInvoice, SERVICE, tasks } from './tasks.js'
 
 /** One minute in the user queue, on purpose short enough to see messages expire; two in the payment queue. */
@@ -8,8 +9,9 @@ const retention: Readonly<Record<string, Retention>> = {
   [createInvoice.name]: { ttlMs: 120_000 },
 }
 
-/** The password of one of the demo's users: `WARREN_ADMIN_PASSWORD` and so on, or the user's own name. */
-const password = (name: string, env: NodeJS.ProcessEnv): string => env[`WARREN_${name.toUpperCase()}_PASSWORD`] || name
+/** The password of one of the demo's users: `WARREN_ADMIN_PASSWORD` and so on, else its file, else the user's own name. */
+const password = (name: string, env: NodeJS.ProcessEnv): string =>
+  env[`WARREN_${name.toUpperCase()}_PASSWORD`] || passwordFile(name, env) || name
 
 /** `admin` sees all; the others may do what their part needs and nothing else. */
 export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {

@@ -11,6 +11,7 @@ import { pino } from 'pino'
 import { connect, serveWorker, textOf, type Worker } from '../src/index.js'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
+import { withPassword } from './secrets.js'
 import { SERVICE } from './tasks.js'
 
 export interface WorkerSettings {
@@ -18,6 +19,7 @@ export interface WorkerSettings {
   readonly results: string
   readonly name: string
   readonly httpPort: number | undefined
+  readonly httpHost: string
   readonly concurrency: number | undefined
   readonly prefetch: number | undefined
   readonly gracePeriodMs: number | undefined
@@ -59,10 +61,12 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
     problems.push(`expected WARREN_LOG_LEVEL to be one of ${LOG_LEVELS.join(', ')}, got: ${logLevel}`)
   }
   const settings: WorkerSettings = {
-    broker,
-    results,
+    broker: broker.map((each) => withPassword(each, env)),
+    results: withPassword(results, env),
     name: env.WARREN_WORKER_NAME || `${hostname()}-${process.pid}`,
     httpPort: integer('WARREN_HTTP_PORT', 0, 65_535),
+    // The page has no sign-in: the loopback interface alone, unless a container says otherwise.
+    httpHost: env.WARREN_HTTP_HOST || '127.0.0.1',
     concurrency: integer('WARREN_CONCURRENCY', 1, 10_000),
     // Left out, the library adapts it to how long attempts take.
     prefetch: integer('WARREN_PREFETCH', 1, 2_000),
@@ -109,7 +113,7 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
       record(worker, ledger)
     }
     if (settings.httpPort !== undefined) {
-      const server = await serveWorker(worker, { port: settings.httpPort, host: '127.0.0.1' })
+      const server = await serveWorker(worker, { port: settings.httpPort, host: settings.httpHost })
       undo.push(() => server.close())
       log.info({ url: server.url }, 'Serving /healthz and /metrics')
     }

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Starts HAProxy in a container. The administrator's password comes as a file; HAProxy takes it from its environment, which
+# neither the process list nor the description of the container shows.
+set -eu
+WARREN_ADMIN_PASSWORD=$(cat /run/secrets/admin_password)
+WARREN_HEALTH_USER=admin:$WARREN_ADMIN_PASSWORD
+export WARREN_ADMIN_PASSWORD WARREN_HEALTH_USER
+exec haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg

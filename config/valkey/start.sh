@@ -1,0 +1,14 @@
+#!/bin/sh
+# Starts the result store in a container with one user, whose password comes as a file in /run/secrets. Neither the
+# password nor its hash is in the process list: the server reads its users from a file.
+set -eu
+umask 077
+
+hash=$(printf %s "$(cat /run/secrets/results_password)" | sha256sum | cut -d ' ' -f 1)
+# Warren's keys and channels, and nothing that reads or empties the whole store. INFO is for the metrics.
+cat >/run/warren/users.acl <<ACL
+user default off
+user results on #$hash ~celery-task-meta-* ~warren-* &celery-task-meta-* &warren-replies-* +@all -@admin -@dangerous +info
+ACL
+
+exec valkey-server /etc/valkey/valkey.conf --dir /data --aclfile /run/warren/users.acl

@@ -1,0 +1,25 @@
+/** Passwords that come as files, as Docker and Kubernetes hand them over, so that none stands in an environment. Pure but for reading. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The password of a user: the file `<user>_password` in the folder `WARREN_SECRETS_DIR`; undefined without the one or the other. */
+export function passwordFile(user: string, env: NodeJS.ProcessEnv): string | undefined {
+  if (!env.WARREN_SECRETS_DIR) return undefined
+  try {
+    return readFileSync(join(env.WARREN_SECRETS_DIR, `${user}_password`), 'utf8').trim() || undefined
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** An address that names a user and no password gets it from the user's file. What cannot be read as an address stays as it is. */
+export function withPassword(address: string, env: NodeJS.ProcessEnv): string {
+  if (!URL.canParse(address)) return address
+  const url = new URL(address)
+  if (url.username === '' || url.password !== '') return address
+  const password = passwordFile(decodeURIComponent(url.username), env)
+  if (password === undefined) return address
+  url.password = encodeURIComponent(password)
+  return url.href
+}
