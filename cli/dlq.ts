@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { onStopSignals } from '../demo/stopSignals.js'
 import {
   DEAD_LETTER_DELIVERY_LIMIT,
   DEATH_REASONS,
@@ -297,12 +298,11 @@ async function sweep(verb: 'redrive' | 'purge', options: SweepOptions, output: O
   }
   const { Progress } = await import('../demo/progress.js')
   const interrupt = new AbortController()
-  const onSignal = () => {
-    // The broker takes back what a process holds that is gone.
-    if (interrupt.signal.aborted) process.exit(1)
-    interrupt.abort()
-  }
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+  // The broker takes back what a process holds that is gone.
+  const offSignals = onStopSignals(
+    () => interrupt.abort(),
+    () => process.exit(1),
+  )
   let code = 0
   try {
     await onEach(options, async (letters) => {
@@ -331,7 +331,7 @@ async function sweep(verb: 'redrive' | 'purge', options: SweepOptions, output: O
       if (summary.kept > 0 || summary.stopped === 'aborted') code = 1
     })
   } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal)
+    offSignals()
   }
   return code
 }

@@ -5,6 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { onStopSignals } from '../demo/stopSignals.js'
 import type { Drill, DrillOutcome } from '../drills/index.js'
 import { Failure } from './failure.js'
 import type { Output, Verdict } from './program.js'
@@ -141,18 +142,15 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
   return allPassed && !interrupt.signal.aborted ? 0 : 1
 }
 
-/** The first signal ends the drills and stops what was started; a second one is the shell's business again. */
+/** The first signal ends the drills and stops what was started; a later one changes nothing. */
 function onSignals(interrupt: AbortController, say: (line: string) => void): () => void {
-  const onSignal = () => {
-    if (interrupt.signal.aborted) return
-    say('\nEnding the drill and stopping everything that was started')
-    interrupt.abort(new Failure('interrupted'))
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
+  return onStopSignals(
+    () => {
+      say('\nEnding the drill and stopping everything that was started')
+      interrupt.abort(new Failure('interrupted'))
+    },
+    () => undefined,
+  )
 }
 
 function summaryOf(outcome: DrillOutcome): Record<string, unknown> {

@@ -6,6 +6,7 @@
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Cluster } from '../cluster/index.js'
+import { exitCodeOf, onStopSignals } from '../demo/stopSignals.js'
 import { Failure, report } from './failure.js'
 import type { Output, Verdict } from './program.js'
 import { folderOf } from './running.js'
@@ -83,21 +84,15 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
 
 /** Gives what takes the handlers off again. */
 function handleSignals(interrupt: AbortController, cluster: Cluster, show: (line: string) => void): () => void {
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (interrupt.signal.aborted) {
-      void killAll(cluster).finally(() => process.exit(signal === 'SIGTERM' ? 143 : 130))
-      return
-    }
-    show('\nStopping everything; press Ctrl-C again to kill it at once')
-    interrupt.abort()
-    // Also ends a start that is still going on.
-    void cluster.stop()
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
+  return onStopSignals(
+    () => {
+      show('\nStopping everything; press Ctrl-C again to kill it at once')
+      interrupt.abort()
+      // Also ends a start that is still going on.
+      void cluster.stop()
+    },
+    (signal) => void killAll(cluster).finally(() => process.exit(exitCodeOf(signal))),
+  )
 }
 
 async function killAll(cluster: Cluster): Promise<void> {

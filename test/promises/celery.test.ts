@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, TaskFailedError, type Warren } from '../../src/index.js'
-import { clusterUrls } from '../support/cluster.js'
+import { clusterUrls, consuming } from '../support/cluster.js'
 
 /** Debian's own: another Python on the PATH would not see Debian's python3-celery. */
 const PYTHON = '/usr/bin/python3'
@@ -82,7 +82,7 @@ describe('A Python Celery client', () => {
       if (customer === 'second time' && attempt.number === 1) throw new Error('not yet')
       return { invoiceId: `${customer}-${amountCents}`, attempts: attempt.number }
     })
-    await worker.start()
+    await consuming(worker)
     return () => worker.stop()
   })
 

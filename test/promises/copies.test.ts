@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { TcpProxy } from '../../drills/tcpProxy.js'
 import { commandsExchange, connect, taskQueue, type Warren } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, manage, until, virtualHost, waiting } from '../support/cluster.js'
+import { type ClusterUrls, consuming, manage, until, virtualHost, waiting } from '../support/cluster.js'
 
 const SERVICE = 'copies'
 const task = behaveTask('payment.copies.task')
@@ -17,7 +17,7 @@ const seen: Seen[] = []
 
 const declare = async (): Promise<void> => {
   await using declaring = await connect({ broker: urls.broker, logger: false })
-  await declaring.worker({ service: SERVICE }).handle(task, behave(seen)).start()
+  await consuming(declaring.worker({ service: SERVICE }).handle(task, behave(seen)))
 }
 
 beforeAll(async () => {
@@ -62,7 +62,7 @@ it('it is confirmed all the same when its queue is back in time', async () => {
 
 it('a copy that was stuck somewhere while the task was done is not run', async () => {
   const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
-  await worker.start()
+  await consuming(worker)
   const handle = await warren.send(task, { does: ['return'] })
   await handle.result({ timeoutMs: 20_000 })
   const model = await amqpConnect(urls.broker)

@@ -17,7 +17,7 @@ import {
   type Worker,
 } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, until, virtualHost } from '../support/cluster.js'
+import { type ClusterUrls, consuming, until, virtualHost } from '../support/cluster.js'
 
 const SERVICE = 'graves'
 const RESULT = { timeoutMs: 20_000 }
@@ -43,7 +43,7 @@ beforeAll(async () => {
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   worker = warren.worker({ service: SERVICE })
   worker.handle(worked, behave(seen))
-  await worker.start()
+  await consuming(worker)
   raw = await amqpConnect(urls.broker)
   channel = await raw.createConfirmChannel()
   for (const task of [expiring, left]) {

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { encode } from '../../src/envelope.js'
 import { connect, defineTask, headers, taskQueue, type Warren, type Worker } from '../../src/index.js'
 import { type BehaveTask, behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, deadLetters, until, virtualHost, waiting } from '../support/cluster.js'
+import { type ClusterUrls, consuming, deadLetters, until, virtualHost, waiting } from '../support/cluster.js'
 
 const SERVICE = 'endings'
 const RESULT = { timeoutMs: 20_000 }
@@ -30,7 +30,7 @@ beforeAll(async () => {
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   worker = warren.worker({ service: SERVICE, concurrency: 4 })
   for (const task of all) worker.handle(task, behave(seen))
-  await worker.start()
+  await consuming(worker)
 })
 
 afterAll(async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, taskQueue, type Warren } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, deadLetters, until, virtualHost } from '../support/cluster.js'
+import { type ClusterUrls, consuming, deadLetters, until, virtualHost } from '../support/cluster.js'
 
 const SERVICE = 'expiry'
 /** The demo's one and two minutes, shortened by the same policies. */
@@ -23,7 +23,7 @@ beforeAll(async () => {
   // Declares the queues, and then leaves them without a consumer.
   const worker = warren.worker({ service: SERVICE })
   worker.handle(classic, behave(seen)).handle(quorum, behave(seen))
-  await worker.start()
+  await consuming(worker)
   await worker.stop()
 })
 afterAll(() => warren?.close())
@@ -52,7 +52,7 @@ describe.each([
     expect(seen.filter(({ id }) => ids.includes(id))).toEqual([])
 
     const worker = warren.worker({ service: SERVICE }).handle(task, behave(seen))
-    await worker.start()
+    await consuming(worker)
     const handle = await warren.send(task, { does: ['return'] })
     expect(await handle.result({ timeoutMs: 10_000 })).toEqual({ number: 1 })
     await worker.stop()

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readLedger, sumRuns } from '../../demo/ledger.js'
 import { createAccount, createInvoice, SERVICE } from '../../demo/tasks.js'
 import { connect, type Handle, taskQueue, type Warren, type Worker } from '../../src/index.js'
-import { clusterUrls, fault, manage, scale, status, testCluster, until } from '../support/cluster.js'
+import { clusterUrls, consuming, fault, manage, scale, status, testCluster, until } from '../support/cluster.js'
 
 const ACCOUNTS = taskQueue(createAccount.name, SERVICE)
 const INVOICES = taskQueue(createInvoice.name, SERVICE)
@@ -79,7 +79,7 @@ describe('While the node that holds the classic queue is down', () => {
     worker = service.worker({ service: SERVICE })
     worker.handle(createAccount, () => ({ accountId: 'a', worker: 'test' }))
     worker.handle(createInvoice, () => ({ invoiceId: 'i', worker: 'test' }))
-    await worker.start()
+    await consuming(worker)
     host = nodeOf((await queueInfo(ACCOUNTS)).node ?? '')
     await fault.kill(host)
     return async () => {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask } from '../../src/index.js'
-import { manage, virtualHost } from '../support/cluster.js'
+import { consuming, manage, virtualHost } from '../support/cluster.js'
 
 const COUNT = 100_000
 const MAX_GROWTH = 64 * 1024 * 1024
@@ -17,7 +17,7 @@ it('sendMany keeps its heap within 64 MB of its level at 10,000', async () => {
   await using warren = await connect({ broker, logger: false })
   const worker = warren.worker({ service: 'many' })
   worker.handle(task, () => null)
-  await worker.start()
+  await consuming(worker)
   await worker.stop()
   // The queue keeps the newest only: this is about the sender.
   await manage('PUT', `/policies/${vhost}/short`, {

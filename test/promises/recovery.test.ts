@@ -3,7 +3,7 @@ import { connect as amqpConnect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, taskQueue, type Warren } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, fault, manage, until, virtualHost, waiting } from '../support/cluster.js'
+import { type ClusterUrls, consuming, fault, manage, until, virtualHost, waiting } from '../support/cluster.js'
 import { cuttableProxy } from '../support/proxy.js'
 
 const SERVICE = 'recovery'
@@ -21,7 +21,7 @@ beforeAll(async () => {
   warren = await connect({ broker: urls.nodes, results: urls.results, logger: false, name: SERVICE })
   // Declared now, long before its nodes are killed: RabbitMQ 3.10 forgets a quorum queue that is a second old.
   const declaring = warren.worker({ service: SERVICE }).handle(steady, behave(seen))
-  await declaring.start()
+  await consuming(declaring)
   await declaring.stop()
 })
 afterAll(() => warren?.close())

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, taskQueue, type Warren } from '../../src/index.js'
 import { type BehaveTask, behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, clusterUrls, until, virtualHost, waiting } from '../support/cluster.js'
+import { type ClusterUrls, clusterUrls, consuming, until, virtualHost, waiting } from '../support/cluster.js'
 import { cuttableProxy } from '../support/proxy.js'
 
 const SERVICE = 'sending'
@@ -22,7 +22,7 @@ beforeAll(async () => {
   worker.handle(task, behave(seen))
   worker.handle(big, ({ text }) => text.length)
   worker.handle(loose, () => null)
-  await worker.start()
+  await consuming(worker)
 })
 afterAll(() => warren?.close())
 

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { connect as amqpConnect } from 'amqplib'
 import { afterAll, inject } from 'vitest'
 import { actOnProcess, readStatus, scaleWorkers, waitFor } from '../../cluster/index.js'
-import { definitions, planOperator, type QueueType, type Retention } from '../../src/index.js'
+import { definitions, planOperator, type QueueType, type Retention, type Worker } from '../../src/index.js'
 
 export interface TestCluster {
   readonly dir: string
@@ -117,3 +117,21 @@ export const status = () => readStatus(testCluster().dir)
 /** Waits until `fact` is true; a fact that never comes fails the test with its name. */
 export const until = (what: string, fact: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> =>
   waitFor(what, async () => ((await fact()) ? undefined : 'not yet'), { timeoutMs })
+
+/**
+ * Starts a worker and waits until it consumes every queue. `worker.start()` alone resolves as well when the broker
+ * refused a queue for the moment, and then no queue may be declared yet.
+ */
+export async function consuming(worker: Worker): Promise<void> {
+  await worker.start()
+  await waitFor(
+    'consuming every queue',
+    async () => {
+      const away = worker.health().queues.filter(({ state }) => state !== 'consuming')
+      return away.length === 0
+        ? undefined
+        : away.map((each) => `${each.queue} ${each.state}: ${each.reason}`).join('; ')
+    },
+    { timeoutMs: 30_000 },
+  )
+}
