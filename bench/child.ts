@@ -30,8 +30,8 @@ export class Child {
   #onBegan: ((count: number) => void) | undefined
   /** How many tasks it has said to have begun. */
   began = 0
-  /** From its start until its first task began, in milliseconds. */
-  firstTaskMs: number | undefined
+  readonly #firstTask: Promise<number>
+  #onFirst: ((ms: number) => void) | undefined
 
   /** Resolves once it is ready: connected, and a worker takes tasks. */
   static async start(rival: Rival, part: Part, setup: Setup, logFile: string): Promise<Child> {
@@ -50,6 +50,9 @@ export class Child {
     })
     // It may end before all was written to it.
     this.#process.stdin?.on('error', () => {})
+    this.#firstTask = new Promise((resolve) => {
+      this.#onFirst = resolve
+    })
     this.#exited = new Promise((resolve) => {
       const end = (why: string) => {
         this.#fail?.(new Error(`${this.#name} ended: ${why}`))
@@ -74,6 +77,11 @@ export class Child {
 
   get rssBytes(): number {
     return rssBytesOf(this.pid)
+  }
+
+  /** Resolves when its first task has begun, with how long that took from its start, in milliseconds. */
+  firstTask(): Promise<number> {
+    return this.#firstTask
   }
 
   set onBegan(listener: (count: number) => void) {
@@ -125,7 +133,7 @@ export class Child {
 
   #hear(line: Line & Answer): void {
     if (line.ready) this.#onReady?.()
-    else if (line.first) this.firstTaskMs = performance.now() - this.#spawnedAt
+    else if (line.first) this.#onFirst?.(performance.now() - this.#spawnedAt)
     else if (line.began !== undefined) {
       this.began = line.began
       this.#onBegan?.(line.began)

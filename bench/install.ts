@@ -2,7 +2,7 @@
  * Rivals that are not there yet, installed from where a user has them: BullMQ from npm into a folder of its own, so that
  * the library's dependencies stay what they are; Celery by `scripts/setup.mjs --tests` from the system's packages.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryRoot } from '../cluster/index.js'
@@ -15,9 +15,13 @@ export function installRivals(measures: readonly Measure[], say: (line: string) 
     say('installing BullMQ from npm')
     run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], BULLMQ_FOLDER)
   }
-  if (needed.has('celery')) {
+  if (needed.has('celery') && !celeryIsThere()) {
     run(process.execPath, [join(repositoryRoot(), 'scripts', 'setup.mjs'), '--tests', '--quiet'], repositoryRoot())
   }
+}
+
+function celeryIsThere(): boolean {
+  return spawnSync('/usr/bin/python3', ['-c', 'import celery, redis'], { stdio: 'ignore' }).status === 0
 }
 
 function run(command: string, args: readonly string[], cwd: string): void {

@@ -1,6 +1,23 @@
 /** All measures, in the order in which they are run. */
+import { backlog } from './backlog.js'
+import { payloadGrowth, queueGrowth, workerGrowth } from './growth.js'
+import { latency } from './latency.js'
 import type { Measure } from './measure.js'
 import { publish } from './publish.js'
+import { thousand } from './thousand.js'
 import { classicThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
+import { workerCost } from './workerCost.js'
 
-export const measures: readonly Measure[] = [publish, quorumThroughput, fewWorkersThroughput, classicThroughput]
+export const measures: readonly Measure[] = [
+  publish,
+  quorumThroughput,
+  fewWorkersThroughput,
+  classicThroughput,
+  thousand,
+  workerCost,
+  latency,
+  backlog,
+  payloadGrowth,
+  workerGrowth,
+  queueGrowth,
+]

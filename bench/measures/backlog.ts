@@ -1,0 +1,123 @@
+import type { Child } from '../child.js'
+import type { Ground } from '../ground.js'
+import { rivals } from '../rivals/index.js'
+import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { DEFAULT_BYTES } from './sample.js'
+
+const MESSAGES = 1_000_000
+const WORKERS = 2
+/** The workers' count comes so often: the ends of the first and the last tenth are found between two of them. */
+const REPORT_MS = 50
+const SAMPLE_MS = 1_000
+const MIB = 2 ** 20
+/** What a JavaScript heap may differ from one look to the next, by when it last collected its garbage. */
+const FLAT = 1.25
+
+interface Memory {
+  readonly half: number
+  readonly end: number
+}
+
+export const backlog: Measure = {
+  name: 'backlog',
+  does: `1,000,000 messages put in a quorum queue while nobody works, then drained by ${WORKERS} workers that store a result for each: the rate of the first and of the last tenth, and the memory of producer and workers at the half and at the end.`,
+  rounds: 1,
+  needs: [],
+  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+    const count = quick ? MESSAGES / 20 : MESSAGES
+    const tally = new Tally()
+    const rateRatios: number[] = []
+    const producerRatios: number[] = []
+    const workerRatios: number[] = []
+    const { name: rival, configuration } = rivals.warren
+    for (let round = 1; round <= rounds; round++) {
+      const { publishSeconds, producer, worker, first, last, seconds } = await drain(ground, count, say)
+      const add = (variant: string, unit: string, value: number) =>
+        tally.add({ rival, variant, unit, configuration }, value)
+      add('publishing', 'messages/s', count / publishSeconds)
+      add('draining, all', 'tasks/s', count / seconds)
+      add('draining, first tenth', 'tasks/s', first)
+      add('draining, last tenth', 'tasks/s', last)
+      add('memory of the producer at the half', 'MiB', producer.half)
+      add('memory of the producer at the end', 'MiB', producer.end)
+      add('memory of a worker at the half', 'MiB', worker.half)
+      add('memory of a worker at the end', 'MiB', worker.end)
+      rateRatios.push(last / first)
+      producerRatios.push(producer.end / producer.half)
+      workerRatios.push(worker.end / worker.half)
+    }
+    const messages = count.toLocaleString('en-US')
+    return {
+      series: tally.series,
+      claims: [
+        claim(`Draining ${messages}: rate of the last tenth to the first`, rateRatios, '×', { atLeast: 0.9 }),
+        claim(`Draining ${messages}: producer's memory, end to half`, producerRatios, '×', { atMost: FLAT }),
+        claim(`Draining ${messages}: a worker's memory, end to half`, workerRatios, '×', { atMost: FLAT }),
+      ],
+    }
+  },
+}
+
+async function drain(ground: Ground, count: number, say: Scene['say']) {
+  return ground.withField({ reportEveryMs: REPORT_MS }, async (setup) => {
+    const client = await ground.child(rivals.warren, 'client', setup)
+    const workers: Child[] = []
+    try {
+      const half = memoryAtHalf(() => client.rssBytes)
+      const { seconds: publishSeconds } = await client.ask({ do: 'publish', count, bytes: DEFAULT_BYTES, ms: 0 })
+      const producer = { half: half(), end: client.rssBytes / MIB }
+      say(`published ${count} in ${publishSeconds.toFixed(0)} s, the producer has ${producer.end.toFixed(0)} MiB`)
+      const started = await Promise.all(
+        Array.from({ length: WORKERS }, () => ground.child(rivals.warren, 'worker', setup)),
+      )
+      workers.push(...started)
+      return { publishSeconds, producer, ...(await watch(workers, count, say)) }
+    } finally {
+      await Promise.all([client, ...workers].map((child) => child.stop()))
+    }
+  })
+}
+
+/** Follows the workers until all is begun. */
+async function watch(workers: readonly Child[], count: number, say: Scene['say']) {
+  const from = performance.now()
+  const seconds = () => (performance.now() - from) / 1000
+  const total = () => workers.reduce((sum, { began }) => sum + began, 0)
+  const rss = () => workers.reduce((sum, { rssBytes }) => sum + rssBytes, 0) / workers.length
+  const tenth = count / 10
+  const marks: { at: number; total: number }[] = [{ at: 0, total: 0 }]
+  let half: number | undefined
+  const sampler = setInterval(() => {
+    if (half === undefined && total() >= count / 2) half = rss() / MIB
+    if (Math.floor(seconds()) % 20 === 0) say(`drained ${total()}, a worker has ${(rss() / MIB).toFixed(0)} MiB`)
+  }, SAMPLE_MS)
+  await new Promise<void>((resolve) => {
+    for (const worker of workers) {
+      worker.onBegan = () => {
+        marks.push({ at: seconds(), total: total() })
+        if (total() >= count) resolve()
+      }
+    }
+  })
+  clearInterval(sampler)
+  const at = (wanted: number) => marks.find((mark) => mark.total >= wanted) ?? { at: seconds(), total: total() }
+  const rate = (low: number, high: number) => (at(high).total - at(low).total) / (at(high).at - at(low).at)
+  const end: Memory['end'] = rss() / MIB
+  return {
+    // What the first seconds bring is not the first tenth of the work: the workers are only warming up.
+    first: rate(tenth / 10, tenth),
+    last: rate(count - tenth, count),
+    seconds: at(count).at,
+    worker: { half: half ?? end, end },
+  }
+}
+
+/** Looks at a process's memory each second; gives what it was at the half of the time, in MiB. */
+function memoryAtHalf(rss: () => number): () => number {
+  const seen: number[] = []
+  const timer = setInterval(() => seen.push(rss()), SAMPLE_MS)
+  return () => {
+    clearInterval(timer)
+    return (seen[Math.floor(seen.length / 2)] ?? rss()) / MIB
+  }
+}
