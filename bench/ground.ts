@@ -1,7 +1,7 @@
 /**
  * Where everything is measured: one cluster of its own for the whole run, with three RabbitMQ nodes, HAProxy and the
- * store, as `npm start` has it and with the same configuration. Each round gets fresh queues and an empty store, so that
- * none pays for what another left, and all clients and workers connect through HAProxy.
+ * store, as `npm start` has it and with the same configuration. Each rival gets fresh queues, so that none pays for
+ * what another left, and all clients and workers connect through HAProxy.
  */
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -55,7 +55,7 @@ export class Ground {
     this.processes = processes
   }
 
-  /** Fresh queues, an empty store, and what clients and workers are told about them. Gone when `use` is done. */
+  /** Fresh queues, and what clients and workers are told about them. Gone when `use` is done. */
   async withField<Result>(field: Field, use: (setup: Setup) => Promise<Result>): Promise<Result> {
     const { queueType = 'quorum', queues = 1, tasksAre = 'short', reportEveryMs } = field
     const run = ++this.#fields
@@ -118,6 +118,17 @@ export class Ground {
     await this.#onChannel(async (channel) => {
       for (const task of tasks) await channel.deleteQueue(taskQueue(task, SERVICE))
     })
+  }
+
+  /** Takes away what nobody consumes. */
+  async purge({ tasks }: Setup): Promise<void> {
+    await this.#onChannel(async (channel) => {
+      for (const task of tasks) await channel.purgeQueue(taskQueue(task, SERVICE))
+    })
+  }
+
+  /** Between rivals, when none of them runs. */
+  async emptyStore(): Promise<void> {
     const store = new Redis(this.cluster.addresses.results)
     await store.flushdb()
     store.disconnect()

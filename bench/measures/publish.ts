@@ -1,7 +1,7 @@
 import { rivals } from '../rivals/index.js'
-import { interleaved, ratios } from '../statistics.js'
+import { ratios } from '../statistics.js'
 import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
-import { cpuDetails, DEFAULT_BYTES, sample } from './sample.js'
+import { cpuDetails, DEFAULT_BYTES, inTurn } from './sample.js'
 
 const VARIANT = `quorum, ${DEFAULT_BYTES} bytes`
 const CONTENDERS = [rivals.warren, rivals.bare, rivals.celeryReference, rivals.celeryThreads]
@@ -9,16 +9,20 @@ const CONTENDERS = [rivals.warren, rivals.bare, rivals.celeryReference, rivals.c
 export const publish: Measure = {
   name: 'publish',
   does: 'Publishes a second to a quorum queue, each confirmed by the broker, from one client; nothing consumes.',
-  rounds: 5,
+  rounds: 10,
   needs: ['celery'],
   async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
     const tally = new Tally()
-    for (const { round, contender } of interleaved(rounds, CONTENDERS)) {
-      const taken = await sample(ground, { rival: contender, workers: 0, seconds: quick ? 1 : 3 })
-      const { name: rival, configuration } = contender
-      tally.add({ rival, variant: VARIANT, unit: 'messages/s', configuration }, taken.perSecond, cpuDetails(taken))
-      say(`round ${round}: ${rival} ${Math.round(taken.perSecond)} confirmed publishes/s`)
-    }
+    const casts = CONTENDERS.map((rival) => ({ rival, workers: 0 }))
+    await inTurn(
+      ground,
+      { casts, rounds, seconds: quick ? 1 : 2 },
+      ({ rival: { name, configuration } }, taken, round) => {
+        const of = { rival: name, variant: VARIANT, unit: 'messages/s', configuration }
+        tally.add(of, taken.perSecond, cpuDetails(taken))
+        say(`round ${round}: ${name} ${Math.round(taken.perSecond)} confirmed publishes/s`)
+      },
+    )
     const ratioTo = (other: string) => ratios(tally.values('warren', VARIANT), tally.values(other, VARIANT))
     const celery = ratioTo(rivals.celeryReference.name)
     const threads = ratioTo(rivals.celeryThreads.name)

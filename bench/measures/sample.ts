@@ -1,7 +1,8 @@
-/** One measurement of one rival: start it, warm it up, measure, end it. */
+/** One rival at work: started once, warmed up, measured as often as there are rounds, ended. */
 import type { Child } from '../child.js'
 import { type Cpu, cpuBetween, type Field, type Ground } from '../ground.js'
 import type { Rival, Setup } from '../rivals/rival.js'
+import { interleaved } from '../statistics.js'
 
 export interface Sample {
   readonly perSecond: number
@@ -10,14 +11,12 @@ export interface Sample {
   readonly cpu: Cpu
 }
 
-export interface SampleOptions {
+export interface Cast {
   readonly rival: Rival
   readonly field?: Field
   /** None: nothing but publishing is measured. */
   readonly workers: number
   readonly bytes?: number
-  /** How long the measured part is to last, about. The count that takes so long is found while warming up. */
-  readonly seconds: number
   readonly maxCount?: number
 }
 
@@ -25,8 +24,11 @@ export interface SampleOptions {
 export const DEFAULT_BYTES = 100
 const MIN_COUNT = 100
 const MAX_COUNT = 100_000
-/** So much of a second is spent with the first and with the second of the two rounds that warm up. */
-const WARM_UP_SECONDS = 1
+/** The first time, code is compiled and queues get their shape; later, a rest is over. */
+const FIRST_WARM_UP_SECONDS = 1
+const WARM_UP_SECONDS = 0.5
+/** So many rounds with the same processes; then new ones, since chance decides which node leads a queue and which serves a client. */
+const ROUNDS_TOGETHER = 5
 
 /** Starts a client and workers, and stops them when `use` is done. */
 export async function withParts<Result>(
@@ -49,39 +51,105 @@ export async function withParts<Result>(
   }
 }
 
-export async function sample(ground: Ground, options: SampleOptions): Promise<Sample> {
-  const { rival, workers: count, bytes = DEFAULT_BYTES, seconds, maxCount = MAX_COUNT } = options
-  // Without results, the workers' own count says when all is done.
-  const counted = count > 0 && !rival.hasResults
-  const field = { ...options.field, ...(counted ? { reportEveryMs: 5 } : {}) }
-  return ground.withField(field, (setup) =>
-    withParts(ground, { rival, setup, workers: count }, async (client, workers) => {
-      const go = async (tasks: number) => {
-        if (!counted) {
-          return (await client.ask({ do: count > 0 ? 'roundTrip' : 'publish', count: tasks, bytes, ms: 0 })).seconds
-        }
-        const from = performance.now()
-        const done = untilBegun(workers, tasks)
-        await client.ask({ do: 'publish', count: tasks, bytes, ms: 0 })
-        await done
-        return (performance.now() - from) / 1000
+/**
+ * Measures all of them in turn, A B A B, for so many rounds. Those whose turn it is not are at rest, with their
+ * connections open.
+ */
+export async function inTurn<C extends Cast>(
+  ground: Ground,
+  options: { readonly casts: readonly C[]; readonly rounds: number; readonly seconds: number },
+  found: (cast: C, sample: Sample, round: number) => void,
+): Promise<void> {
+  for (let done = 0; done < options.rounds; done += ROUNDS_TOGETHER) {
+    const rounds = Math.min(ROUNDS_TOGETHER, options.rounds - done)
+    await withAll(ground, options.casts, [], async (troupes) => {
+      for (const { round, contender } of interleaved(rounds, troupes)) {
+        found(contender.cast, await contender.measure(options.seconds), done + round)
       }
-      const countFor = (perSecond: number, wanted: number) =>
-        Math.round(Math.min(Math.max(perSecond * wanted, MIN_COUNT), maxCount))
-      const first = MIN_COUNT / (await go(MIN_COUNT))
-      const warm = countFor(first, WARM_UP_SECONDS)
-      const second = warm / (await go(warm))
-      const tasks = countFor(second, seconds)
-      const before = ground.cpu(client, workers)
-      const took = await go(tasks)
-      const cpu = cpuBetween(before, ground.cpu(client, workers))
-      return { perSecond: tasks / took, count: tasks, seconds: took, cpu }
-    }),
+    })
+    await ground.emptyStore()
+  }
+}
+
+/** Starts one after the other, each with queues of its own. */
+async function withAll<C extends Cast>(
+  ground: Ground,
+  casts: readonly C[],
+  started: readonly Troupe<C>[],
+  use: (troupes: readonly Troupe<C>[]) => Promise<void>,
+): Promise<void> {
+  const [cast, ...rest] = casts
+  if (cast === undefined) return use(started)
+  const { rival, workers } = cast
+  // Without results, the workers' own count says when all is done.
+  const field = { ...cast.field, ...(isCounted(cast) ? { reportEveryMs: 5 } : {}) }
+  await ground.withField(field, (setup) =>
+    withParts(ground, { rival, setup, workers }, (client, all) =>
+      withAll(ground, rest, [...started, new Troupe(ground, cast, setup, client, all)], use),
+    ),
   )
 }
 
+const isCounted = ({ rival, workers }: Cast): boolean => workers > 0 && !rival.hasResults
+
+/** The processes of one rival. */
+class Troupe<C extends Cast> {
+  readonly cast: C
+  readonly #ground: Ground
+  readonly #setup: Setup
+  readonly #client: Child
+  readonly #workers: readonly Child[]
+  /** As measured last. */
+  #perSecond: number | undefined
+
+  constructor(ground: Ground, cast: C, setup: Setup, client: Child, workers: readonly Child[]) {
+    this.#ground = ground
+    this.cast = cast
+    this.#setup = setup
+    this.#client = client
+    this.#workers = workers
+  }
+
+  /** Warms up, then lasts for about so many seconds: the count of tasks follows from the rate seen before. */
+  async measure(seconds: number): Promise<Sample> {
+    if (this.#perSecond === undefined) {
+      const first = MIN_COUNT / (await this.#go(MIN_COUNT))
+      const count = this.#count(first, FIRST_WARM_UP_SECONDS)
+      this.#perSecond = count / (await this.#go(count))
+    } else {
+      await this.#go(this.#count(this.#perSecond, WARM_UP_SECONDS))
+    }
+    const count = this.#count(this.#perSecond, seconds)
+    const before = this.#ground.cpu(this.#client, this.#workers)
+    const took = await this.#go(count)
+    const cpu = cpuBetween(before, this.#ground.cpu(this.#client, this.#workers))
+    this.#perSecond = count / took
+    if (this.#workers.length === 0) await this.#ground.purge(this.#setup)
+    return { perSecond: count / took, count, seconds: took, cpu }
+  }
+
+  #count(perSecond: number, seconds: number): number {
+    const { maxCount = MAX_COUNT } = this.cast
+    return Math.round(Math.min(Math.max(perSecond * seconds, MIN_COUNT), maxCount))
+  }
+
+  /** Gives how many seconds it took. */
+  async #go(count: number): Promise<number> {
+    const { bytes = DEFAULT_BYTES } = this.cast
+    const load = { count, bytes, ms: 0 }
+    if (!isCounted(this.cast)) {
+      return (await this.#client.ask({ do: this.#workers.length > 0 ? 'roundTrip' : 'publish', ...load })).seconds
+    }
+    const from = performance.now()
+    const done = untilBegun(this.#workers, count)
+    await this.#client.ask({ do: 'publish', ...load })
+    await done
+    return (performance.now() - from) / 1000
+  }
+}
+
 /** Resolves once the workers have begun so many more tasks together. */
-export function untilBegun(workers: readonly Child[], count: number): Promise<void> {
+function untilBegun(workers: readonly Child[], count: number): Promise<void> {
   const total = () => workers.reduce((sum, { began }) => sum + began, 0)
   const wanted = total() + count
   return new Promise((resolve) => {

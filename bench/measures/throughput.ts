@@ -1,8 +1,8 @@
 import type { QueueType } from '../../src/index.js'
 import { rivals } from '../rivals/index.js'
-import { interleaved, ratios } from '../statistics.js'
+import { ratios } from '../statistics.js'
 import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
-import { cpuDetails, sample } from './sample.js'
+import { cpuDetails, inTurn } from './sample.js'
 
 const CONTENDERS = [
   rivals.warren,
@@ -27,13 +27,12 @@ function throughput(name: string, queueType: QueueType, workerCounts: readonly n
       const tally = new Tally()
       for (const workers of workerCounts) {
         const variant = variantOf(queueType, workers)
-        for (const { round, contender } of interleaved(all, CONTENDERS)) {
-          const field = { queueType }
-          const taken = await sample(ground, { rival: contender, field, workers, seconds: quick ? 1.5 : 4 })
-          const { name: rival, configuration } = contender
-          tally.add({ rival, variant, unit: 'tasks/s', configuration }, taken.perSecond, cpuDetails(taken))
-          say(`${variant}, round ${round}: ${rival} ${Math.round(taken.perSecond)} tasks/s`)
-        }
+        const casts = CONTENDERS.map((rival) => ({ rival, field: { queueType }, workers }))
+        await inTurn(ground, { casts, rounds: all, seconds: quick ? 1 : 2 }, ({ rival }, taken, round) => {
+          const of = { rival: rival.name, variant, unit: 'tasks/s', configuration: rival.configuration }
+          tally.add(of, taken.perSecond, cpuDetails(taken))
+          say(`${variant}, round ${round}: ${rival.name} ${Math.round(taken.perSecond)} tasks/s`)
+        })
       }
       return { series: tally.series, claims: queueType === 'quorum' && workerCounts.includes(5) ? claims(tally) : [] }
     },
@@ -50,6 +49,6 @@ function claims(tally: Tally) {
   ]
 }
 
-export const quorumThroughput = throughput('throughput', 'quorum', [5], 5)
-export const fewWorkersThroughput = throughput('throughput-few', 'quorum', [1, 2], 3)
-export const classicThroughput = throughput('throughput-classic', 'classic', [1, 2, 5], 3)
+export const quorumThroughput = throughput('throughput', 'quorum', [5], 10)
+export const fewWorkersThroughput = throughput('throughput-few', 'quorum', [1, 2], 5)
+export const classicThroughput = throughput('throughput-classic', 'classic', [1, 2, 5], 5)
