@@ -6,8 +6,8 @@ import { drills, runDrills } from '../../drills/index.js'
 const DIR = '.warren-drill-test'
 afterAll(() => rmSync(DIR, { recursive: true, force: true }))
 
-it('drills kill a worker and restart the store, pass, and leave no process', async () => {
-  const names = ['kill-worker', 'restart-store']
+it('drills kill a worker, restart the store and block publishers, pass, and leave no process', async () => {
+  const names = ['kill-worker', 'restart-store', 'memory-alarm']
   const said: string[] = []
   const outcomes = await runDrills({
     drills: drills.filter(({ name }) => names.includes(name)),
@@ -24,4 +24,4 @@ it('drills kill a worker and restart the store, pass, and leave no process', asy
     expect(counts).toMatchObject({ stored: counts?.confirmed, lost: 0, unexpected: 0, afterStored: 0 })
   }
   expect(said.join('\n')).toContain('Killed worker-2')
-}, 180_000)
+}, 240_000)
