@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { didYouMean } from '../src/index.js'
 import { measures } from './measures/index.js'
 import type { Measure } from './measures/measure.js'
+import { rivals } from './rivals/index.js'
 
 export interface BenchOptions {
   readonly measures: readonly Measure[]
@@ -11,8 +12,14 @@ export interface BenchOptions {
   /** Left out: as many as each measure wants. */
   readonly rounds: number | undefined
   readonly dir: string
+  /** Names of those that take part; left out, all. */
+  readonly rivals: readonly string[] | undefined
+  /** Another clone of Warren, built, that takes part. */
+  readonly beside: string | undefined
+  readonly profile: boolean
 }
 
+const rivalNames = Object.values(rivals).map(({ name }) => name)
 const DEFAULT_DIR = '.warren-bench'
 
 export const HELP = `Usage: npm run bench -- [options]
@@ -22,6 +29,10 @@ Measures Warren beside what one would use instead: amqplib alone, Celery, BullMQ
 Options:
   --only NAME   only this measure; may be given more than once
   --rounds N    how many rounds, in each of which every rival has its turn
+  --rival NAME  only this one of ${rivalNames.join(', ')};
+                may be given more than once; leaves no file
+  --beside PATH another clone of Warren, built, takes part as warren-beside; leaves no file
+  --profile     takes CPU profiles of clients and workers, and says where their time went; leaves no file
   --quick       one short round: shows that it works; leaves no file
   --json        one JSON object for each measure, on one line
   --dir PATH    the cluster's folder, emptied first (default ${DEFAULT_DIR})
@@ -44,6 +55,9 @@ export function parseArguments(
   for (const name of values.only ?? []) {
     if (!names.includes(name)) problems.push(`no measure is called ${name}${didYouMean(name, names)}`)
   }
+  for (const name of values.rival ?? []) {
+    if (!rivalNames.includes(name)) problems.push(`no rival is called ${name}${didYouMean(name, rivalNames)}`)
+  }
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
     problems.push(`expected --rounds to be a whole number from 1 to 100, got: ${values.rounds}`)
@@ -56,11 +70,17 @@ export function parseArguments(
     json: values.json ?? false,
     rounds: rounds ?? (quick ? 1 : undefined),
     dir: values.dir ?? DEFAULT_DIR,
+    rivals: values.rival,
+    beside: values.beside,
+    profile: values.profile ?? false,
   }
 }
 
 const FLAGS = {
   only: { type: 'string', multiple: true },
+  rival: { type: 'string', multiple: true },
+  beside: { type: 'string' },
+  profile: { type: 'boolean' },
   rounds: { type: 'string' },
   quick: { type: 'boolean' },
   json: { type: 'boolean' },

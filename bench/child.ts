@@ -19,6 +19,12 @@ interface Line {
   readonly began?: number
 }
 
+export interface ChildFiles {
+  readonly logFile: string
+  /** A folder for CPU profiles. */
+  readonly profiles?: string | undefined
+}
+
 export class Child {
   readonly #process: ChildProcess
   readonly #name: string
@@ -34,14 +40,14 @@ export class Child {
   #onFirst: ((ms: number) => void) | undefined
 
   /** Resolves once it is ready: connected, and a worker takes tasks. */
-  static async start(rival: Rival, part: Part, setup: Setup, logFile: string): Promise<Child> {
-    const child = new Child(rival, part, setup, logFile)
+  static async start(rival: Rival, part: Part, setup: Setup, files: ChildFiles): Promise<Child> {
+    const child = new Child(rival, part, setup, files)
     await child.#ready()
     return child
   }
 
-  private constructor(rival: Rival, part: Part, setup: Setup, logFile: string) {
-    const [command = '', ...args] = rival.command(part)
+  private constructor(rival: Rival, part: Part, setup: Setup, { logFile, profiles }: ChildFiles) {
+    const [command = '', ...args] = rival.command(part, profiles)
     this.#name = `${rival.name}'s ${part} (its log is ${logFile})`
     this.#process = spawn(command, args, {
       stdio: ['pipe', 'pipe', openSync(logFile, 'a')],

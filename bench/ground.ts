@@ -35,9 +35,11 @@ export class Ground {
   readonly cluster: Cluster
   /** Of the cluster. Nothing is restarted while it is measured. */
   readonly processes: readonly { readonly kind: string; readonly pid: number }[]
+  /** Where CPU profiles go, if they are wanted. */
+  readonly profiles: string | undefined
   #fields = 0
 
-  static async open(dir: string, say: (line: string) => void): Promise<Ground> {
+  static async open(dir: string, profiled: boolean, say: (line: string) => void): Promise<Ground> {
     const { base, amqp, edge } = await freePortBlock()
     rmSync(resolve(dir), { recursive: true, force: true })
     const cluster = new Cluster({ dir, workers: 0, portBase: base, amqpPort: amqp, edgePort: edge, prometheus: false })
@@ -47,11 +49,13 @@ export class Ground {
     return new Ground(
       cluster,
       processes.map(({ kind, pid = 0 }) => ({ kind, pid })),
+      profiled ? join(cluster.dir, 'profiles') : undefined,
     )
   }
 
-  private constructor(cluster: Cluster, processes: Ground['processes']) {
+  private constructor(cluster: Cluster, processes: Ground['processes'], profiles: string | undefined) {
     this.cluster = cluster
+    this.profiles = profiles
     this.processes = processes
   }
 
@@ -77,7 +81,8 @@ export class Ground {
   }
 
   child(rival: Rival, part: Part, setup: Setup): Promise<Child> {
-    return Child.start(rival, part, setup, join(this.cluster.dir, `${rival.name}-${part}.log`))
+    const logFile = join(this.cluster.dir, `${rival.name}-${part}.log`)
+    return Child.start(rival, part, setup, { logFile, profiles: this.profiles })
   }
 
   /** Differences between two of these are what was used meanwhile. */

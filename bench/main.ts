@@ -10,8 +10,12 @@ import { installRivals } from './install.js'
 import { environment } from './machine.js'
 import type { Measure } from './measures/measure.js'
 import { writePage } from './page.js'
+import { profileReport } from './profile.js'
 import { report } from './report.js'
+
 import { type Result, save } from './results.js'
+import { besideAt } from './rivals/index.js'
+import type { Rival } from './rivals/rival.js'
 
 const startedAt = Date.now()
 const say = (line: string): void => {
@@ -35,7 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2
   }
   installRivals(parsed.measures, say)
-  const ground = await Ground.open(parsed.dir, say)
+  const ground = await Ground.open(parsed.dir, parsed.profile, say)
   const stop = () => void ground.close().finally(() => process.exit(130))
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
@@ -44,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     for (const measure of parsed.measures) {
       try {
         const result = await take(measure, ground, parsed)
-        save(result)
+        if (isWhole(parsed)) save(result)
         process.stdout.write(`${parsed.json ? JSON.stringify(result) : `\n${report(result)}\n`}\n`)
       } catch (error) {
         failed++
@@ -54,14 +58,24 @@ async function main(args: readonly string[]): Promise<number> {
   } finally {
     await ground.close()
   }
+  if (ground.profiles !== undefined) process.stdout.write(`${profileReport(ground.profiles)}\n`)
   return failed > 0 ? 1 : 0
 }
 
-async function take(measure: Measure, ground: Ground, { quick, rounds: asked }: BenchOptions): Promise<Result> {
-  const rounds = asked ?? measure.rounds
-  say(`${measure.name}: ${rounds} rounds`)
+/** Whether its figures may be quoted, and replace those that were kept before. */
+const isWhole = ({ quick, rivals, beside, profile }: BenchOptions): boolean =>
+  !quick && rivals === undefined && beside === undefined && !profile
+
+async function take(measure: Measure, ground: Ground, options: BenchOptions): Promise<Result> {
+  const { quick, rivals, beside } = options
+  const rounds = options.rounds ?? measure.rounds
+  say(`${measure.name}: ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`)
   const [before, takenAt] = [await environment(ground), new Date().toISOString()]
-  const finding = await measure.run({ ground, rounds, quick, say })
+  const cast = (all: readonly Rival[]) => [
+    ...all.filter(({ name }) => rivals === undefined || rivals.includes(name)),
+    ...(beside === undefined ? [] : [besideAt(beside)]),
+  ]
+  const finding = await measure.run({ ground, rounds, quick, say, cast })
   const { name, does } = measure
   return { measure: name, does, takenAt, rounds, quick, environment: before, ...finding }
 }

@@ -9,7 +9,7 @@ const WORKERS = 2
 /** The workers' count comes so often: the ends of the first and the last tenth are found between two of them. */
 const REPORT_MS = 50
 const SAMPLE_MS = 1_000
-const MIB = 2 ** 20
+const MB = 1e6
 /** What a JavaScript heap may differ from one look to the next, by when it last collected its garbage. */
 const FLAT = 1.25
 
@@ -38,10 +38,10 @@ export const backlog: Measure = {
       add('draining, all', 'tasks/s', count / seconds)
       add('draining, first tenth', 'tasks/s', first)
       add('draining, last tenth', 'tasks/s', last)
-      add('memory of the producer at the half', 'MiB', producer.half)
-      add('memory of the producer at the end', 'MiB', producer.end)
-      add('memory of a worker at the half', 'MiB', worker.half)
-      add('memory of a worker at the end', 'MiB', worker.end)
+      add('memory of the producer at the half', 'MB', producer.half)
+      add('memory of the producer at the end', 'MB', producer.end)
+      add('memory of a worker at the half', 'MB', worker.half)
+      add('memory of a worker at the end', 'MB', worker.end)
       rateRatios.push(last / first)
       producerRatios.push(producer.end / producer.half)
       workerRatios.push(worker.end / worker.half)
@@ -65,8 +65,8 @@ async function drain(ground: Ground, count: number, say: Scene['say']) {
     try {
       const half = memoryAtHalf(() => client.rssBytes)
       const { seconds: publishSeconds } = await client.ask({ do: 'publish', count, bytes: DEFAULT_BYTES, ms: 0 })
-      const producer = { half: half(), end: client.rssBytes / MIB }
-      say(`published ${count} in ${publishSeconds.toFixed(0)} s, the producer has ${producer.end.toFixed(0)} MiB`)
+      const producer = { half: half(), end: client.rssBytes / MB }
+      say(`published ${count} in ${publishSeconds.toFixed(0)} s, the producer has ${producer.end.toFixed(0)} MB`)
       const started = await Promise.all(
         Array.from({ length: WORKERS }, () => ground.child(rivals.warren, 'worker', setup)),
       )
@@ -88,8 +88,8 @@ async function watch(workers: readonly Child[], count: number, say: Scene['say']
   const marks: { at: number; total: number }[] = [{ at: 0, total: 0 }]
   let half: number | undefined
   const sampler = setInterval(() => {
-    if (half === undefined && total() >= count / 2) half = rss() / MIB
-    if (Math.floor(seconds()) % 20 === 0) say(`drained ${total()}, a worker has ${(rss() / MIB).toFixed(0)} MiB`)
+    if (half === undefined && total() >= count / 2) half = rss() / MB
+    if (Math.floor(seconds()) % 20 === 0) say(`drained ${total()}, a worker has ${(rss() / MB).toFixed(0)} MB`)
   }, SAMPLE_MS)
   await new Promise<void>((resolve) => {
     for (const worker of workers) {
@@ -102,7 +102,7 @@ async function watch(workers: readonly Child[], count: number, say: Scene['say']
   clearInterval(sampler)
   const at = (wanted: number) => marks.find((mark) => mark.total >= wanted) ?? { at: seconds(), total: total() }
   const rate = (low: number, high: number) => (at(high).total - at(low).total) / (at(high).at - at(low).at)
-  const end: Memory['end'] = rss() / MIB
+  const end: Memory['end'] = rss() / MB
   return {
     // What the first seconds bring is not the first tenth of the work: the workers are only warming up.
     first: rate(tenth / 10, tenth),
@@ -112,12 +112,12 @@ async function watch(workers: readonly Child[], count: number, say: Scene['say']
   }
 }
 
-/** Looks at a process's memory each second; gives what it was at the half of the time, in MiB. */
+/** Looks at a process's memory each second; gives what it was at the half of the time, in MB. */
 function memoryAtHalf(rss: () => number): () => number {
   const seen: number[] = []
   const timer = setInterval(() => seen.push(rss()), SAMPLE_MS)
   return () => {
     clearInterval(timer)
-    return (seen[Math.floor(seen.length / 2)] ?? rss()) / MIB
+    return (seen[Math.floor(seen.length / 2)] ?? rss()) / MB
   }
 }

@@ -32,10 +32,10 @@ const growth = (name: string, what: string, points: readonly Point[]): Measure =
   does: `How tasks a second, with results on quorum queues, change with ${what}.`,
   rounds: 3,
   needs: [],
-  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+  async run({ ground, rounds, quick, say, cast: chosen }: Scene): Promise<Finding> {
     const tally = new Tally()
     for (const { variant, cast } of points) {
-      const casts = CONTENDERS.map((rival) => ({ rival, ...cast }))
+      const casts = chosen(CONTENDERS).map((rival) => ({ rival, ...cast }))
       await inTurn(
         ground,
         { casts, rounds, seconds: quick ? 1 : 2 },

@@ -13,10 +13,10 @@ export const latency: Measure = {
   does: `From the instant at which a task is due to be sent until its result is with the client; quorum queue, ${WORKERS} workers, at a steady rate of a quarter and of half of what the rival itself carries.`,
   rounds: 3,
   needs: ['bullmq', 'celery'],
-  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+  async run({ ground, rounds, quick, say, cast }: Scene): Promise<Finding> {
     const tally = new Tally()
     const seconds = quick ? 2 : 6
-    for (const { round, contender } of interleaved(rounds, CONTENDERS)) {
+    for (const { round, contender } of interleaved(rounds, cast(CONTENDERS))) {
       const { name: rival, configuration } = contender
       await ground.withField({}, (setup) =>
         withParts(ground, { rival: contender, setup, workers: WORKERS }, async (client) => {

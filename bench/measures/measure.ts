@@ -1,6 +1,7 @@
 /** What a measure is, and what it finds. All of it is written to `bench/results/` as it is. */
 import type { Ground } from '../ground.js'
-import { median } from '../statistics.js'
+import type { Rival } from '../rivals/rival.js'
+import { median, ratios } from '../statistics.js'
 
 /** The figures of one rival in one situation, one for each round. */
 export interface Series {
@@ -35,6 +36,8 @@ export interface Scene {
   readonly rounds: number
   readonly quick: boolean
   readonly say: (line: string) => void
+  /** Those of the rivals that take part, and what else is to be measured beside them. */
+  cast(rivals: readonly Rival[]): readonly Rival[]
 }
 
 export interface Measure {
@@ -48,12 +51,12 @@ export interface Measure {
   run(scene: Scene): Promise<Finding>
 }
 
-export function claim(
-  text: string,
-  values: readonly number[],
-  unit: string,
-  bound: { readonly atLeast?: number; readonly atMost?: number },
-): Claim {
+export interface Bound {
+  readonly atLeast?: number
+  readonly atMost?: number
+}
+
+export function claim(text: string, values: readonly number[], unit: string, bound: Bound): Claim {
   const middle = median(values)
   const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = bound
   return { text, values, unit, ...bound, reached: middle >= atLeast && middle <= atMost }
@@ -79,12 +82,24 @@ export class Tally {
     }
   }
 
-  /** The values of a rival in a situation, round by round. Throws when there are none. */
+  /** The values of a rival in a situation, round by round: none when it did not take part. */
   values(rival: string, variant: string): readonly number[] {
     for (const series of this.#series.values()) {
       if (series.rival === rival && series.variant === variant) return series.values
     }
-    throw new Error(`nothing was measured of ${rival}, ${variant}`)
+    return []
+  }
+
+  /** What is claimed of Warren's own figures in a situation: nothing when it did not take part. */
+  claim(variant: string, text: string, unit: string, bound: Bound): Claim[] {
+    const values = this.values('warren', variant)
+    return values.length === 0 ? [] : [claim(text, values, unit, bound)]
+  }
+
+  /** What is claimed of Warren beside another, round by round: nothing when one of the two did not take part. */
+  compare(variant: string, other: string, text: string, bound: Bound): Claim[] {
+    const values = ratios(this.values('warren', variant), this.values(other, variant))
+    return values.length === 0 ? [] : [claim(text, values, '×', bound)]
   }
 
   get series(): Series[] {

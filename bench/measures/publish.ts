@@ -1,6 +1,5 @@
 import { rivals } from '../rivals/index.js'
-import { ratios } from '../statistics.js'
-import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { cpuDetails, DEFAULT_BYTES, inTurn } from './sample.js'
 
 const VARIANT = `quorum, ${DEFAULT_BYTES} bytes`
@@ -11,9 +10,9 @@ export const publish: Measure = {
   does: 'Publishes a second to a quorum queue, each confirmed by the broker, from one client; nothing consumes.',
   rounds: 10,
   needs: ['celery'],
-  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+  async run({ ground, rounds, quick, say, cast }: Scene): Promise<Finding> {
     const tally = new Tally()
-    const casts = CONTENDERS.map((rival) => ({ rival, workers: 0 }))
+    const casts = cast(CONTENDERS).map((rival) => ({ rival, workers: 0 }))
     await inTurn(
       ground,
       { casts, rounds, seconds: quick ? 1 : 2 },
@@ -23,15 +22,19 @@ export const publish: Measure = {
         say(`round ${round}: ${name} ${Math.round(taken.perSecond)} confirmed publishes/s`)
       },
     )
-    const ratioTo = (other: string) => ratios(tally.values('warren', VARIANT), tally.values(other, VARIANT))
-    const celery = ratioTo(rivals.celeryReference.name)
-    const threads = ratioTo(rivals.celeryThreads.name)
+    const { bare, celeryReference, celeryThreads } = rivals
     return {
       series: tally.series,
       claims: [
-        claim('Confirmed publishes: Warren to bare amqplib, pipelined', ratioTo('bare'), '×', { atLeast: 0.9 }),
-        claim('Confirmed publishes: Warren to Celery, which waits for each', celery, '×', { atLeast: 25 }),
-        claim('Confirmed publishes: Warren to Celery from 8 threads', threads, '×', { atLeast: 25 }),
+        ...tally.compare(VARIANT, bare.name, 'Confirmed publishes: Warren to bare amqplib, pipelined', {
+          atLeast: 0.9,
+        }),
+        ...tally.compare(VARIANT, celeryReference.name, 'Confirmed publishes: Warren to Celery, which waits for each', {
+          atLeast: 25,
+        }),
+        ...tally.compare(VARIANT, celeryThreads.name, 'Confirmed publishes: Warren to Celery from 8 threads', {
+          atLeast: 25,
+        }),
       ],
     }
   },

@@ -1,6 +1,6 @@
 import { rivals } from '../rivals/index.js'
 import { interleaved } from '../statistics.js'
-import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { DEFAULT_BYTES, withParts } from './sample.js'
 
 const TASKS = 1_000
@@ -19,12 +19,12 @@ export const thousand: Measure = {
   does: '1,000 tasks of 0.1 s on a quorum queue, one at a time in each worker, from the first send until the last result: against the time that the tasks alone take.',
   rounds: 3,
   needs: ['bullmq', 'celery'],
-  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+  async run({ ground, rounds, quick, say, cast }: Scene): Promise<Finding> {
     const count = quick ? TASKS / 10 : TASKS
     const tally = new Tally()
     for (const workers of BOUNDS.keys()) {
       const idealSeconds = (count * TASK_MS) / 1000 / workers
-      for (const { round, contender } of interleaved(rounds, CONTENDERS)) {
+      for (const { round, contender } of interleaved(rounds, cast(CONTENDERS))) {
         const { name: rival, configuration } = contender
         const took = await ground.withField({ tasksAre: 'long' }, (setup) =>
           withParts(ground, { rival: contender, setup, workers }, async (client) => {
@@ -45,10 +45,8 @@ export const thousand: Measure = {
     }
     return {
       series: tally.series,
-      claims: [...BOUNDS].map(([workers, atMost]) =>
-        claim(`1,000 × 0.1 s, ${workers} workers`, tally.values('warren', variantOf(workers)), '× the ideal', {
-          atMost,
-        }),
+      claims: [...BOUNDS].flatMap(([workers, atMost]) =>
+        tally.claim(variantOf(workers), `1,000 × 0.1 s, ${workers} workers`, '× the ideal', { atMost }),
       ),
     }
   },

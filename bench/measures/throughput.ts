@@ -1,7 +1,6 @@
 import type { QueueType } from '../../src/index.js'
 import { rivals } from '../rivals/index.js'
-import { ratios } from '../statistics.js'
-import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { type Claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { cpuDetails, inTurn } from './sample.js'
 
 const CONTENDERS = [
@@ -23,11 +22,11 @@ function throughput(name: string, queueType: QueueType, workerCounts: readonly n
     does: `Tasks a second that do nothing, on a ${queueType} queue, from the first send until the last result is with the client.`,
     rounds,
     needs: ['bullmq', 'celery'],
-    async run({ ground, rounds: all, quick, say }: Scene): Promise<Finding> {
+    async run({ ground, rounds: all, quick, say, cast }: Scene): Promise<Finding> {
       const tally = new Tally()
       for (const workers of workerCounts) {
         const variant = variantOf(queueType, workers)
-        const casts = CONTENDERS.map((rival) => ({ rival, field: { queueType }, workers }))
+        const casts = cast(CONTENDERS).map((rival) => ({ rival, field: { queueType }, workers }))
         await inTurn(ground, { casts, rounds: all, seconds: quick ? 1 : 2 }, ({ rival }, taken, round) => {
           const of = { rival: rival.name, variant, unit: 'tasks/s', configuration: rival.configuration }
           tally.add(of, taken.perSecond, cpuDetails(taken))
@@ -39,13 +38,14 @@ function throughput(name: string, queueType: QueueType, workerCounts: readonly n
   }
 }
 
-function claims(tally: Tally) {
+function claims(tally: Tally): Claim[] {
   const variant = variantOf('quorum', 5)
-  const ratioTo = (other: string) => ratios(tally.values('warren', variant), tally.values(other, variant))
+  const what = 'With results, 5 workers, quorum: Warren to'
+  const { celery, bare, bullmq } = rivals
   return [
-    claim('With results, 5 workers, quorum: Warren to Celery, tuned', ratioTo('celery'), '×', { atLeast: 15 }),
-    claim('With results, 5 workers, quorum: Warren to bare amqplib', ratioTo('bare'), '×', { atLeast: 1.1 }),
-    claim('With results, 5 workers, quorum: Warren to BullMQ', ratioTo('bullmq'), '×', { atLeast: 1 }),
+    ...tally.compare(variant, celery.name, `${what} Celery, tuned`, { atLeast: 15 }),
+    ...tally.compare(variant, bare.name, `${what} bare amqplib`, { atLeast: 1.1 }),
+    ...tally.compare(variant, bullmq.name, `${what} BullMQ`, { atLeast: 1 }),
   ]
 }
 

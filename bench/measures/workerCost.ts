@@ -2,14 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Child } from '../child.js'
 import { rivals } from '../rivals/index.js'
 import { interleaved } from '../statistics.js'
-import { claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
+import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { DEFAULT_BYTES } from './sample.js'
 
 const CONTENDERS = [rivals.warren, rivals.bare, rivals.bullmq, rivals.celery]
 /** After its first task a worker is left alone for so long before it counts as at rest. */
 const SETTLE_MS = 8_000
 const REST_MS = 20_000
-const MIB = 2 ** 20
+const MB = 1e6
 /** One percent of a core is a hundredth of a second each second: below that, Linux's own clock cannot tell. */
 const MEASURABLE_PERCENT = 0.5
 
@@ -18,10 +18,10 @@ export const workerCost: Measure = {
   does: 'One worker: from starting its process until its first task begins, with the task waiting; then its memory and CPU at rest, with nothing to do.',
   rounds: 3,
   needs: ['bullmq', 'celery'],
-  async run({ ground, rounds, quick, say }: Scene): Promise<Finding> {
+  async run({ ground, rounds, quick, say, cast }: Scene): Promise<Finding> {
     const tally = new Tally()
     const [settleMs, restMs] = quick ? [1_000, 2_000] : [SETTLE_MS, REST_MS]
-    for (const { round, contender } of interleaved(rounds, CONTENDERS)) {
+    for (const { round, contender } of interleaved(rounds, cast(CONTENDERS))) {
       const { name: rival, configuration } = contender
       const cost = await ground.withField({}, async (setup) => {
         const client = await ground.child(contender, 'client', setup)
@@ -34,26 +34,25 @@ export const workerCost: Measure = {
           const before = worker.cpuSeconds
           await delay(restMs)
           const cpuPercent = ((worker.cpuSeconds - before) / restMs) * 1000 * 100
-          return { startMs, cpuPercent, memoryMiB: worker.rssBytes / MIB }
+          return { startMs, cpuPercent, memoryMB: worker.rssBytes / MB }
         } finally {
           await Promise.all([client.stop(), worker?.stop()])
         }
       })
       tally.add({ rival, variant: 'start to first task', unit: 'ms', configuration }, cost.startMs)
-      tally.add({ rival, variant: 'memory at rest', unit: 'MiB', configuration }, cost.memoryMiB)
+      tally.add({ rival, variant: 'memory at rest', unit: 'MB', configuration }, cost.memoryMB)
       tally.add({ rival, variant: 'CPU at rest', unit: '% of a core', configuration }, cost.cpuPercent)
       say(
         `round ${round}: ${rival} first task after ${cost.startMs.toFixed(0)} ms, ` +
-          `${cost.memoryMiB.toFixed(1)} MiB and ${cost.cpuPercent.toFixed(2)} % of a core at rest`,
+          `${cost.memoryMB.toFixed(1)} MB and ${cost.cpuPercent.toFixed(2)} % of a core at rest`,
       )
     }
-    const of = (variant: string) => tally.values('warren', variant)
     return {
       series: tally.series,
       claims: [
-        claim('Worker: start to first task', of('start to first task'), 'ms', { atMost: 600 }),
-        claim('Worker: memory at rest', of('memory at rest'), 'MiB', { atMost: (70 * 1e6) / MIB }),
-        claim('Worker: CPU at rest', of('CPU at rest'), '% of a core', { atMost: MEASURABLE_PERCENT }),
+        ...tally.claim('start to first task', 'Worker: start to first task', 'ms', { atMost: 600 }),
+        ...tally.claim('memory at rest', 'Worker: memory at rest', 'MB', { atMost: 70 }),
+        ...tally.claim('CPU at rest', 'Worker: CPU at rest', '% of a core', { atMost: MEASURABLE_PERCENT }),
       ],
     }
   },
