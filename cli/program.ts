@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { addClient } from './client.js'
+import { addConsole } from './console.js'
 import { addDefinitions } from './definitions.js'
 import { addDlq } from './dlq.js'
 import { addDrill } from './drill.js'
@@ -59,6 +60,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addScale,
     addProcessVerbs,
     addDlq,
+    addConsole,
     addDefinitions,
     addDrill,
   ]) {

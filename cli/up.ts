@@ -52,6 +52,7 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
   const { Cluster, ClusterError } = await import('../cluster/index.js')
   const cluster = new Cluster({
     dir: folderOf(options.dir),
+    console: true,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
   })
   const show = (line: string) => out(`${line.trimEnd()}\n`)
@@ -138,8 +139,8 @@ function welcome(cluster: Cluster): string {
   return [
     '',
     'Warren is running.',
-    `  edge      ${edge}/`,
-    `  RabbitMQ  ${edge}/rabbitmq/   (sign in: ${signIn})`,
+    `  console   ${edge}/   (sign in: ${signIn})`,
+    `  RabbitMQ  ${edge}/rabbitmq/   (the same sign-in)`,
     `  HAProxy   ${edge}/haproxy`,
     ...(prometheus === undefined ? [] : [`  metrics   ${prometheus}`]),
     `  broker    ${amqp.join(' ')}`,

@@ -3,6 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { didYouMean, textOf } from '../src/index.js'
 import { type Binaries, findBinaries } from './binaries.js'
+import { consoleProcess } from './console.js'
 import { serveControl } from './control.js'
 import { epmd } from './epmd.js'
 import { runTool } from './erlang.js'
@@ -241,7 +242,8 @@ export class Cluster extends EventEmitter<{
     this.#locked = true
     await endLeftovers(folder, say)
     const prometheusBinary = this.#settings.prometheus ? binaries.prometheus : undefined
-    await requireFree(neededPorts(plan, workers, prometheusBinary !== undefined))
+    const parts = { prometheus: prometheusBinary !== undefined, console: this.#settings.console }
+    await requireFree(neededPorts(plan, workers, parts))
     this.#dropUnformedData()
     signal.throwIfAborted()
 
@@ -251,6 +253,7 @@ export class Cluster extends EventEmitter<{
       store(this.#settings, binaries),
       haproxy(this.#settings, binaries),
       ...(prometheusBinary ? [prometheus(this.#settings, prometheusBinary), storeExporter(this.#settings)] : []),
+      ...(this.#settings.console ? [consoleProcess(this.#settings)] : []),
     ].map((definition) => this.#manage(definition))
     this.#workers = new WorkerPool(this.#settings, {
       onChange: (change) => this.#report(change),
@@ -377,9 +380,9 @@ export class Cluster extends EventEmitter<{
 
   /** In the reverse order of their start, and safe to call twice. */
   async #endWorkersAndServers(): Promise<void> {
-    await this.#workers?.stop()
     const ofKind = (...kinds: string[]) => this.#processes.filter((each) => kinds.includes(each.status().kind))
     const end = (list: ManagedProcess[]) => Promise.all(list.map((each) => each.stop()))
+    await Promise.all([this.#workers?.stop(), end(ofKind('console'))])
     await end(ofKind('prometheus', 'haproxy'))
     await end(ofKind('store', 'rabbitmq'))
     await end(ofKind('epmd'))

@@ -2,13 +2,15 @@
  * The running cluster's control: HTTP and JSON over a unix socket that only its owner may open. It is how a second
  * terminal reaches the launcher.
  *
- * `GET /status` · `POST /scale {"workers": N}` · `POST /process/<name>/<action>`, each answered once it is done.
+ * `GET /status` · `POST /scale {"workers": N}` · `POST /process/<name>/<action>`, each answered once it is done;
+ * `GET /events`, which does not end: a line of JSON for each change of a process.
  */
 import { rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { textOf } from '../src/index.js'
 import type { Cluster } from './cluster.js'
 import { ClusterError, type ClusterErrorCode } from './errors.js'
+import type { ProcessChange } from './managedProcess.js'
 
 export const processActions = ['start', 'stop', 'kill', 'freeze', 'thaw', 'restart'] as const
 export type ProcessAction = (typeof processActions)[number]
@@ -19,8 +21,15 @@ export interface ControlProblem {
   readonly error: string
 }
 
+/** How many bytes a reader of events may be behind. */
+const MAX_UNREAD = 1024 * 1024
+
 export async function serveControl(cluster: Cluster, socketPath: string): Promise<Server> {
   const server = createServer((request, response) => {
+    if (request.method === 'GET' && request.url === '/events') {
+      follow(cluster, response)
+      return
+    }
     answer(cluster, request)
       .then((body) => ({ status: 200, body }))
       .catch((problem: unknown) => {
@@ -47,6 +56,17 @@ export async function serveControl(cluster: Cluster, socketPath: string): Promis
     process.umask(mask)
   }
   return server
+}
+
+/** A reader that is too slow for what happens is cut off: it asks for the status and begins anew. */
+function follow(cluster: Cluster, response: ServerResponse): void {
+  const tell = (change: ProcessChange) => {
+    response.write(`${JSON.stringify({ at: Date.now(), ...change })}\n`)
+    if (response.writableLength > MAX_UNREAD) response.destroy()
+  }
+  cluster.on('process', tell)
+  response.once('close', () => cluster.off('process', tell))
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
 }
 
 async function answer(cluster: Cluster, request: IncomingMessage): Promise<unknown> {

@@ -2,7 +2,7 @@ export { Cluster, type ClusterAddresses, type ClusterState, type ClusterStatus }
 export { type ProcessAction, processActions } from './control.js'
 export { actOnProcess, readStatus, scaleWorkers } from './controlClient.js'
 export { ClusterError, type ClusterErrorCode } from './errors.js'
-export { repositoryRoot } from './folder.js'
+export { Folder, repositoryRoot } from './folder.js'
 export type { ProcessChange, ProcessKind, ProcessState, ProcessStatus } from './managedProcess.js'
 export { freePortBlock, isFree, MAX_WORKERS, NODE_NUMBERS, type PortPlan, ports } from './ports.js'
 export { type Fact, waitFor } from './readiness.js'

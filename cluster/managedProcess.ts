@@ -18,7 +18,7 @@ import { type Fact, waitFor } from './readiness.js'
  */
 export type ProcessState = 'stopped' | 'starting' | 'running' | 'frozen' | 'stopping' | 'exited' | 'restarting'
 
-export type ProcessKind = 'epmd' | 'rabbitmq' | 'haproxy' | 'store' | 'prometheus' | 'worker'
+export type ProcessKind = 'epmd' | 'rabbitmq' | 'haproxy' | 'store' | 'prometheus' | 'console' | 'worker'
 
 export interface Launch {
   readonly command: string

@@ -34,7 +34,7 @@ export const ports = {
   nodeMetrics: ({ base }: PortPlan, node: number) => base + 30 + node,
   store: ({ base }: PortPlan) => base + 40,
   prometheus: ({ base }: PortPlan) => base + 41,
-  /** Nothing of the cluster listens here: the edge passes `/` on to it, when a console is there. */
+  /** The edge passes `/` on to it. */
   console: ({ base }: PortPlan) => base + 42,
   grafana: ({ base }: PortPlan) => base + 43,
   storeMetrics: ({ base }: PortPlan) => base + 44,
@@ -48,8 +48,12 @@ export interface NeededPort {
   readonly setting: string
 }
 
-/** Every port that a cluster with `workers` workers listens on. */
-export function neededPorts(plan: PortPlan, workers: number, withPrometheus: boolean): NeededPort[] {
+/** Every port that a cluster with `workers` workers and these parts listens on. */
+export function neededPorts(
+  plan: PortPlan,
+  workers: number,
+  parts: { readonly prometheus: boolean; readonly console: boolean },
+): NeededPort[] {
   const inner = (port: number, purpose: string): NeededPort => ({ port, purpose, setting: 'WARREN_PORT_BASE' })
   return [
     { port: plan.amqp, purpose: "HAProxy's AMQP front", setting: 'WARREN_AMQP_PORT' },
@@ -62,7 +66,8 @@ export function neededPorts(plan: PortPlan, workers: number, withPrometheus: boo
       inner(ports.nodeMetrics(plan, node), `metrics of rabbitmq-${node}`),
     ]),
     inner(ports.store(plan), 'the result store'),
-    ...(withPrometheus
+    ...(parts.console ? [inner(ports.console(plan), 'the console')] : []),
+    ...(parts.prometheus
       ? [
           inner(ports.prometheus(plan), 'Prometheus'),
           inner(ports.storeMetrics(plan), "the store's figures for Prometheus"),
@@ -105,7 +110,9 @@ export async function freePortBlock(): Promise<PortPlan> {
   for (let step = 0; step < blocks; step++) {
     const base = first + ((process.pid + step) % blocks) * BLOCK * 1.25
     const plan = { base, amqp: base + BLOCK, edge: base + BLOCK + 1 }
-    const free = await Promise.all(neededPorts(plan, 20, true).map(({ port }) => isFree(port)))
+    const free = await Promise.all(
+      neededPorts(plan, 20, { prometheus: true, console: true }).map(({ port }) => isFree(port)),
+    )
     if (!free.includes(false)) return plan
   }
   throw new ClusterError('PORT_TAKEN', `No free block of ports between ${first} and ${first + blocks * BLOCK * 1.25}`)

@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Whether to run Prometheus where it is installed. Default: true. */
   readonly prometheus?: boolean
+  /** Whether to run the console behind the edge. Default: false. */
+  readonly console?: boolean
   /** What a worker runs. Default: the demo's worker, `node dist/demo/worker.js`. */
   readonly workerCommand?: readonly string[]
 }
@@ -34,12 +36,13 @@ export interface Settings {
   readonly ports: PortPlan
   readonly env: NodeJS.ProcessEnv
   readonly prometheus: boolean
+  readonly console: boolean
   readonly workerCommand: readonly string[]
   /** By user name: admin, operator, service, client. */
   readonly passwords: Readonly<Record<string, string>>
 }
 
-const KNOWN = ['dir', 'workers', 'portBase', 'amqpPort', 'edgePort', 'env', 'prometheus', 'workerCommand']
+const KNOWN = ['dir', 'workers', 'portBase', 'amqpPort', 'edgePort', 'env', 'prometheus', 'console', 'workerCommand']
 
 export function settle(options: ClusterOptions): Settings {
   const env = options.env ?? process.env
@@ -69,6 +72,7 @@ export function settle(options: ClusterOptions): Settings {
     },
     env,
     prometheus: options.prometheus ?? true,
+    console: options.console ?? false,
     workerCommand: options.workerCommand ?? [process.execPath, join(repositoryRoot(), 'dist', 'demo', 'worker.js')],
     passwords: Object.fromEntries(users(env).map(({ name, password }) => [name, password])),
   }

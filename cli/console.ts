@@ -1,0 +1,134 @@
+/** `warren console`: one live page of a cluster, the running one or another. What `npm start` serves under `/` is this. */
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Account } from '../console/index.js'
+import { Failure } from './failure.js'
+import type { Output, Verdict } from './program.js'
+import { dirOption, folderOf } from './running.js'
+
+interface ConsoleCommandOptions {
+  readonly broker?: string
+  readonly results?: string
+  readonly management?: string
+  readonly host?: string
+  readonly port?: number
+  readonly readOnly?: boolean
+  readonly origin?: string
+  readonly dir?: string
+  readonly control?: string
+  readonly state?: string
+}
+
+export function addConsole(program: Command, { out }: Output, _verdict: Verdict): void {
+  program
+    .command('console')
+    .description('serve one live page of a cluster: see it work, break it, watch it heal')
+    .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
+    .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
+    .option(
+      '--management <url>',
+      "RabbitMQ's management API, several separated by commas (default: WARREN_MANAGEMENT, or port 15672 of the broker)",
+    )
+    .option('--host <host>', 'where to listen (default: 127.0.0.1)')
+    .option('--port <port>', 'which port to listen on; 0 takes a free one (default: 8080)', portNumber)
+    .option('--read-only', 'show, and change nothing (the default where --host is not loopback)')
+    .option('--no-read-only', 'let operators act where --host is not loopback, too')
+    .option('--origin <url>', "the page's own address, where a proxy changes it, such as https://console.example.com")
+    .option('--control <socket>', "the local cluster's control socket, to stop and start processes")
+    .option('--state <dir>', 'folder that keeps the key of sign-ins, so that they outlive a restart')
+    .addOption(dirOption())
+    .addHelpText(
+      'after',
+      `
+Sign in as admin, who may act (WARREN_ADMIN_PASSWORD, on loopback "admin" by default), or as viewer, who may look
+(WARREN_VIEWER_PASSWORD, on loopback "viewer" by default). Other hosts than loopback need WARREN_ADMIN_PASSWORD.
+
+Examples:
+  warren console                                                the running cluster, on http://127.0.0.1:8080/
+  warren console --broker amqp://user:password@host --results redis://host --management https://host:15671`,
+    )
+    .action(async (options: ConsoleCommandOptions) => serve(options, out))
+}
+
+function portNumber(word: string): number {
+  const port = /^\d{1,5}$/.test(word) ? Number(word) : Number.NaN
+  if (port <= 65_535) return port
+  throw new InvalidArgumentError(`expected a port from 0 to 65535, got: ${word}`)
+}
+
+async function serve(options: ConsoleCommandOptions, out: Output['out']): Promise<void> {
+  const { DEFAULT_HOST, isLoopback, startConsole } = await import('../console/index.js')
+  const { onStopSignals } = await import('../demo/stopSignals.js')
+  const { host = DEFAULT_HOST, port, readOnly, origin, state } = options
+  const { repositoryRoot } = await import('../cluster/index.js')
+  const served = await startConsole({
+    ...(await addressesOf(options)),
+    ...{ host, accounts: await accounts(isLoopback(host)) },
+    ...(port === undefined ? {} : { port }),
+    ...(readOnly === undefined ? {} : { readOnly }),
+    ...(origin === undefined ? {} : { origin }),
+    ...(state === undefined ? {} : { stateFolder: state }),
+    drillCommand: [process.execPath, `${repositoryRoot()}/dist/cli/main.js`],
+  })
+  out(`Console: ${served.url}${served.readOnly ? ' (read-only)' : ''}\n`)
+  await new Promise<void>((resolve) => {
+    onStopSignals(
+      () => resolve(),
+      () => process.exit(1),
+    )
+  })
+  await served.close()
+}
+
+type Addresses = Pick<Parameters<typeof import('../console/index.js').startConsole>[0], 'broker'> & {
+  results?: string
+  management?: string[]
+  control?: string
+  deliveryLimit?: number
+}
+
+/** What is given, and the rest from the environment or from the running cluster. */
+async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
+  const { withPassword } = await import('../demo/secrets.js')
+  const { DEAD_LETTER_DELIVERY_LIMIT } = await import('../src/index.js')
+  const list = (text: string | undefined): string[] | undefined =>
+    text ? text.split(',').map((each) => withPassword(each.trim(), process.env)) : undefined
+  const broker = list(options.broker || process.env.WARREN_BROKER)
+  const results = list(options.results || process.env.WARREN_RESULTS)?.[0]
+  const management = list(options.management || process.env.WARREN_MANAGEMENT)
+  if (broker !== undefined) {
+    return {
+      broker,
+      ...(results === undefined ? {} : { results }),
+      ...(management === undefined ? {} : { management }),
+      // Only the local cluster has a launcher, and with it the demo's policies.
+      ...(options.control === undefined ? {} : { control: options.control, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT }),
+    }
+  }
+  const { Folder, readStatus } = await import('../cluster/index.js')
+  const { runningAddresses } = await import('./running.js')
+  const dir = folderOf(options.dir)
+  const running = await runningAddresses('operator', dir)
+  const { addresses } = await readStatus(dir)
+  return {
+    ...{ broker: running.broker, results: results ?? running.results },
+    management: management ?? [...addresses.management.nodes],
+    ...{ control: options.control ?? new Folder(dir).controlSocket, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT },
+  }
+}
+
+/** `admin` acts, `viewer` looks. Passwords that everybody knows are for one's own machine. */
+async function accounts(loopback: boolean): Promise<Account[]> {
+  const { passwordFile } = await import('../demo/secrets.js')
+  const { env } = process
+  const admin = passwordFile('admin', env) ?? (env.WARREN_ADMIN_PASSWORD || (loopback ? 'admin' : undefined))
+  const viewer = passwordFile('viewer', env) ?? (env.WARREN_VIEWER_PASSWORD || (loopback ? 'viewer' : undefined))
+  if (admin === undefined) {
+    throw new Failure('set WARREN_ADMIN_PASSWORD: on another host than loopback there is no default password', {
+      exitCode: 2,
+    })
+  }
+  return [
+    { user: 'admin', password: admin, role: 'operator' },
+    ...(viewer === undefined ? [] : [{ user: 'viewer', password: viewer, role: 'viewer' } as const]),
+  ]
+}

@@ -1,0 +1,44 @@
+/** The console: the page behind `/` of the edge. It reaches this launcher by its control socket, as other terminals do. */
+import { join } from 'node:path'
+import { repositoryRoot } from './folder.js'
+import type { ProcessDefinition } from './managedProcess.js'
+import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
+import type { Settings } from './settings.js'
+
+export function consoleProcess(settings: Settings): ProcessDefinition {
+  const { folder, ports: plan, env, passwords } = settings
+  const port = ports.console(plan)
+  return {
+    name: 'console',
+    kind: 'console',
+    ports: [port],
+    logFile: folder.log('console'),
+    pidFile: folder.pidFile('console'),
+    launch: () => ({
+      command: process.execPath,
+      args: [
+        join(repositoryRoot(), 'dist', 'cli', 'main.js'),
+        ...['console', '--port', String(port), '--control', folder.controlSocket, '--state', folder.of('console')],
+      ],
+      cwd: process.cwd(),
+      env: {
+        ...env,
+        WARREN_BROKER: `amqp://operator:${encodeURIComponent(passwords.operator ?? '')}@${LOOPBACK}:${plan.amqp}`,
+        WARREN_RESULTS: `redis://${LOOPBACK}:${ports.store(plan)}`,
+        WARREN_MANAGEMENT: NODE_NUMBERS.map(
+          (node) => `http://${LOOPBACK}:${ports.nodeManagement(plan, node)}/rabbitmq`,
+        ).join(','),
+      },
+    }),
+    // Its page is there before the cluster is, and shows how that comes up.
+    ready: async (signal) => {
+      const response = await fetch(`http://${LOOPBACK}:${port}/healthz`, { signal })
+      return response.ok ? undefined : `it answers ${response.status}`
+    },
+    readyTimeoutMs: 30_000,
+    // A drill that it runs has a cluster of its own to stop.
+    stopTimeoutMs: 70_000,
+    repeatSigterm: false,
+    supervised: true,
+  }
+}

@@ -1,0 +1,146 @@
+/** The console's HTTP face: the page, the API behind it, and the stream that keeps it up to date. */
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { deleteCookie, setCookie } from 'hono/cookie'
+import { streamSSE } from 'hono/streaming'
+import { checkOptions, is, OptionsError, textOf, WarrenError } from '../src/index.js'
+import { type Accounts, SignInLimit } from './accounts.js'
+import { actionRoutes } from './actions.js'
+import {
+  COOKIE,
+  type Env,
+  headers,
+  hostCheck,
+  jsonOf,
+  peerOf,
+  requireOperator,
+  requireOwnOrigin,
+  requireSession,
+  sessionOf,
+} from './guard.js'
+import { LauncherError } from './launcher.js'
+import type { ConsoleSettings } from './options.js'
+import { pageFiles } from './page.js'
+import type { Parts } from './parts.js'
+import { Refusal } from './refusal.js'
+import { SESSION_MS, type Session, type Sessions } from './sessions.js'
+import { Viewers } from './viewers.js'
+
+/** Requests are orders of a few words. */
+const MAX_BODY = 16 * 1024
+/** Proxies close a connection on which nothing goes for a minute. */
+const PING_MS = 15_000
+
+export interface AppParts extends Parts {
+  readonly settings: ConsoleSettings
+  readonly sessions: Sessions
+  readonly accounts: Accounts
+}
+
+export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly close: () => void } {
+  const { settings, sessions } = parts
+  const app = new Hono<Env>()
+  const viewers = new Viewers(parts)
+  app.onError((error, context) => refuse(error, context))
+  app.notFound((context) => context.json({ error: 'NOT_FOUND', message: 'Nothing is here' }, 404))
+  app.use(headers)
+  app.get('/healthz', (context) => context.json({ ok: true }))
+  app.use(hostCheck(settings))
+  app.use(bodyLimit({ maxSize: MAX_BODY }))
+  for (const [path, { type, body, etag }] of pageFiles()) {
+    app.get(path, (context) => {
+      context.header('cache-control', 'no-cache')
+      context.header('etag', etag)
+      if (context.req.header('if-none-match') === etag) return context.body(null, 304)
+      return context.body(body, 200, { 'content-type': type })
+    })
+  }
+  signIn(app, parts)
+  const api = new Hono<Env>()
+  api.use(requireSession(sessions), requireOperator(sessions, settings))
+  api.get('/stream', (context) => stream(context, viewers, sessions))
+  actionRoutes(api, parts)
+  app.route('/api', api)
+  return { app, close: () => viewers.close() }
+}
+
+function signIn(app: Hono<Env>, parts: AppParts): void {
+  const { settings, sessions, accounts } = parts
+  const limit = new SignInLimit()
+  const secure = settings.origin?.startsWith('https:') === true
+  const about = (session: Session) => ({
+    signedIn: true,
+    ...{ user: session.user, role: session.role, token: sessions.token(session) },
+    ...{ readOnly: settings.readOnly, can: parts.can(session) },
+  })
+  app.get('/api/session', (context) => {
+    const session = sessionOf(context, sessions)
+    return context.json(session === undefined ? { signedIn: false } : about(session))
+  })
+  app.post('/api/session', async (context) => {
+    requireOwnOrigin(context, settings)
+    const peer = peerOf(context)
+    const wait = limit.waitSeconds(peer)
+    if (wait !== undefined) {
+      context.header('retry-after', String(wait))
+      throw new Refusal(429, 'TOO_MANY', `Too many failed sign-ins: try again in ${wait} s`)
+    }
+    const body = await jsonOf(context)
+    checkOptions('sign-in', body, { user: is.text, password: is.text }, ['user', 'password'])
+    const { user, password } = body as { user: string; password: string }
+    const role = accounts.check(user, password)
+    if (role === undefined) {
+      limit.failed(peer)
+      throw new Refusal(401, 'WRONG_PASSWORD', 'No account has this name and password')
+    }
+    const cookie = sessions.begin(user, role)
+    setCookie(context, COOKIE, cookie, {
+      ...{ httpOnly: true, sameSite: 'Strict', path: '/', secure, maxAge: SESSION_MS / 1000 },
+    })
+    const session = sessions.read(cookie)
+    return context.json(session === undefined ? { signedIn: false } : about(session))
+  })
+  app.delete('/api/session', (context) => {
+    requireOwnOrigin(context, settings)
+    const session = sessionOf(context, sessions)
+    if (session !== undefined) sessions.end(session)
+    deleteCookie(context, COOKIE, { path: '/', secure })
+    return context.json({ signedIn: false })
+  })
+}
+
+/** One page's stream. It ends with its session, so that a signed-out page sees nothing more. */
+function stream(context: Context<Env>, viewers: Viewers, sessions: Sessions): Response {
+  const viewer = viewers.add()
+  if (viewer === undefined) throw new Refusal(503, 'TOO_MANY_PAGES', 'Too many pages look on: close some')
+  // HAProxy passes it on as it comes; other proxies want to be asked.
+  context.header('x-accel-buffering', 'no')
+  return streamSSE(context, async (out) => {
+    out.onAbort(() => viewers.remove(viewer))
+    const ping = setInterval(() => {
+      if (sessionOf(context, sessions) === undefined) viewer.end()
+      else viewer.push({ event: 'ping', data: '' })
+    }, PING_MS)
+    try {
+      while (!viewer.over && !out.aborted) {
+        for (const message of await viewer.take()) await out.writeSSE(message)
+      }
+    } finally {
+      clearInterval(ping)
+      viewers.remove(viewer)
+    }
+  })
+}
+
+function refuse(error: Error, context: Context): Response {
+  if (error instanceof Refusal) return context.json({ error: error.code, message: error.message }, error.status)
+  if (error instanceof OptionsError) return context.json({ error: error.code, message: error.message }, 400)
+  if (error instanceof WarrenError) return context.json({ error: error.code, message: error.message }, 502)
+  if (error instanceof LauncherError) {
+    return context.json(
+      { error: 'LAUNCHER', message: error.message },
+      error.status === 404 ? 404 : error.status === 409 ? 409 : 502,
+    )
+  }
+  return context.json({ error: 'FAILED', message: textOf(error) }, 500)
+}

@@ -1,0 +1,268 @@
+/**
+ * Looks at the cluster again and again, and tells what it sees. It owns the polling, the last snapshot, the feed of
+ * happenings and the numbers behind the charts; all of it is bounded. It changes nothing.
+ *
+ * Somebody watches: a look each second, workers included. Nobody watches: each five seconds, RabbitMQ and the launcher
+ * alone, so that the feed has no holes. What the launcher says of its processes is told at once.
+ */
+import { EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { textOf } from '../src/index.js'
+import { compare, type Happening, moveSentence, moves, type Place, type Said } from './happenings.js'
+import { History, type Row } from './history.js'
+import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'
+import { type Age, QueueAges } from './queueAge.js'
+import type { RabbitmqApi, RawBinding, RawExchange } from './rabbitmq.js'
+import { assemble, type BrokerFacts, nodeNamer, type Snapshot, type WorkerView } from './snapshot.js'
+import { WorkerWatch, workersOf } from './workerWatch.js'
+
+/** A snapshot with what only its history can tell. */
+export type Moment = Snapshot & { readonly ages: Readonly<Record<string, Age>> }
+
+const WATCHED_MS = 1_000
+const UNWATCHED_MS = 5_000
+/** What changes seldom, or costs more, is asked every so many looks. */
+const WORKERS_EVERY = 2
+const LAUNCHER_EVERY = 3
+const BINDINGS_EVERY = 10
+/** One failure may be a busy machine; RabbitMQ is gone when the second look fails too. */
+const FAILURES = 2
+const MAX_HAPPENINGS = 300
+const FOLLOW_MS = 20_000
+const FOLLOW_STEP_MS = 100
+
+export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happening]; row: [Row] }> {
+  readonly #api: RabbitmqApi
+  readonly #launcher: Launcher | undefined
+  readonly #storeState: () => string | undefined
+  readonly #workers = new WorkerWatch()
+  readonly #ages = new QueueAges()
+  readonly #history = new History()
+  readonly #happenings: Happening[] = []
+  readonly #abort = new AbortController()
+  #wake = new AbortController()
+  #watchers = 0
+  #looks = 0
+  #failures = 0
+  #problem: string | undefined
+  #broker: BrokerFacts | undefined
+  #exchanges: readonly RawExchange[] = []
+  #bindings: readonly RawBinding[] = []
+  #status: LauncherStatus | undefined
+  #statusIsOld = true
+  #connected: readonly WorkerView[] = []
+  #moment: Moment | undefined
+  /** What the next snapshot is compared with; none while the cluster is being started or stopped. */
+  #baseline: Snapshot | undefined
+  /** Nodes that went down, while the new leaders of their queues are being awaited. */
+  readonly #following = new Set<string>()
+  #lastId = 0
+
+  constructor(dependencies: {
+    readonly api: RabbitmqApi
+    readonly launcher: Launcher | undefined
+    /** As the connection to the store has it; undefined without a store. */
+    readonly storeState: () => string | undefined
+  }) {
+    super()
+    this.setMaxListeners(0)
+    this.#api = dependencies.api
+    this.#launcher = dependencies.launcher
+    this.#storeState = dependencies.storeState
+  }
+
+  get moment(): Moment | undefined {
+    return this.#moment
+  }
+  get happenings(): readonly Happening[] {
+    return this.#happenings
+  }
+  get rows(): readonly Row[] {
+    return this.#history.rows
+  }
+
+  start(): void {
+    this.#launcher?.follow((change) => this.#changed(change))
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#abort.abort()
+    this.#wake.abort()
+    this.#launcher?.close()
+  }
+
+  /** Somebody looks on until the function that it gives is called. */
+  watch(): () => void {
+    if (this.#watchers++ === 0) this.look()
+    let over = false
+    return () => {
+      if (!over) this.#watchers--
+      over = true
+    }
+  }
+
+  /** Looks now rather than at the next turn. */
+  look(): void {
+    this.#statusIsOld = true
+    this.#wake.abort()
+  }
+
+  /** Puts a sentence of somebody else's into the feed. */
+  tell({ tone, text }: Said, at = Date.now()): void {
+    const happening = { id: ++this.#lastId, at, tone, text }
+    this.#happenings.push(happening)
+    if (this.#happenings.length > MAX_HAPPENINGS) this.#happenings.shift()
+    this.emit('happening', happening)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort
+    while (!signal.aborted) {
+      this.#wake = new AbortController()
+      await this.#look()
+      const watched = this.#watchers > 0
+      const pause = AbortSignal.any([signal, this.#wake.signal])
+      await delay(watched ? WATCHED_MS : UNWATCHED_MS, undefined, { signal: pause, ref: false }).catch(() => undefined)
+    }
+  }
+
+  async #look(): Promise<void> {
+    const look = this.#looks++
+    await Promise.all([
+      this.#lookAtBroker(look),
+      this.#statusIsOld || look % LAUNCHER_EVERY === 0 ? this.#lookAtLauncher() : undefined,
+    ])
+    if (this.#watchers > 0 && look % WORKERS_EVERY === 0) await this.#lookAtWorkers()
+    if (!this.#abort.signal.aborted) this.#publish()
+  }
+
+  async #lookAtBroker(look: number): Promise<void> {
+    try {
+      const [overview, nodes, queues, exchanges] = await Promise.all([
+        this.#api.overview(),
+        this.#api.nodes(),
+        this.#api.queues(),
+        this.#api.exchanges(),
+      ])
+      this.#exchanges = exchanges.items
+      if (look % BINDINGS_EVERY === 0 || queues.total_count !== this.#broker?.queues.total_count) {
+        this.#bindings = await this.#api.bindings()
+      }
+      this.#broker = { overview, nodes, queues, exchanges: this.#exchanges, bindings: this.#bindings }
+      this.#failures = 0
+      this.#problem = undefined
+    } catch (error) {
+      this.#failures++
+      if (this.#failures >= FAILURES) this.#problem = textOf(error)
+    }
+  }
+
+  async #lookAtLauncher(): Promise<void> {
+    if (this.#launcher === undefined) return
+    this.#statusIsOld = false
+    this.#status = await this.#launcher.status().catch(() => undefined)
+  }
+
+  async #lookAtWorkers(): Promise<void> {
+    if (this.#status !== undefined) {
+      await this.#workers.look(this.#status.processes)
+      return
+    }
+    if (this.#launcher !== undefined) return
+    const found = await Promise.all([this.#api.consumers(), this.#api.connections()]).catch(() => undefined)
+    if (found === undefined) return
+    const [consumers, { items }] = found
+    const names = new Map(items.map(({ name, user_provided_name: given }) => [name, given ?? name]))
+    this.#connected = workersOf(consumers, names)
+  }
+
+  /** The launcher says that a process is in another state: told at once, from what is known of the rest. */
+  #changed({ name, kind, state, detail, at }: LauncherChange): void {
+    const known = this.#status?.processes.find((each) => each.name === name)
+    if (this.#status === undefined || known === undefined) {
+      this.look()
+      return
+    }
+    const { detail: _old, ...rest } = known
+    const changed: LauncherProcess = {
+      ...rest,
+      state,
+      since: new Date(at).toISOString(),
+      ...(detail === undefined ? {} : { detail }),
+    }
+    const processes = this.#status.processes.map((each) => (each === known ? changed : each))
+    this.#status = { ...this.#status, processes }
+    if (kind === 'rabbitmq' && known.state === 'running' && state !== 'running') void this.#followLeaders(name, at)
+    this.#publish()
+    this.look()
+  }
+
+  #publish(): void {
+    const at = Date.now()
+    const processes = this.#status?.processes ?? []
+    const snapshot = assemble({
+      at,
+      broker: this.#broker,
+      brokerProblem: this.#problem,
+      launcher: this.#status,
+      workers: this.#status === undefined ? this.#connected : this.#workers.views(processes),
+      storeState: this.#storeState(),
+      latency: this.#workers.latency(at),
+    })
+    const before = this.#baseline
+    const settled = this.#launcher === undefined || this.#status?.state === 'running'
+    if (before !== undefined && settled) {
+      for (const said of compare(before, snapshot)) this.tell(said, at)
+      for (const move of moves(before.queues, snapshot.queues)) {
+        if (!this.#following.has(move.from)) this.tell(moveSentence(move), at)
+      }
+      for (const node of snapshot.nodes) {
+        const old = before.nodes.find(({ name }) => name === node.name)
+        if (this.#launcher === undefined && old?.state === 'up' && node.state === 'down') {
+          void this.#followLeaders(node.name, undefined)
+        }
+      }
+    }
+    const moment: Moment = { ...snapshot, ages: this.#ages.look(at, snapshot.queues) }
+    this.#moment = moment
+    this.#baseline = settled && this.#broker !== undefined ? snapshot : undefined
+    this.emit('moment', moment)
+    const row = this.#history.add(snapshot)
+    if (row !== undefined) this.emit('row', row)
+  }
+
+  /**
+   * Looks closely for the new leaders of a node's quorum queues. `since`: when it went down, where that is known to the
+   * millisecond; the time it took is told only then.
+   */
+  async #followLeaders(node: string, since: number | undefined): Promise<void> {
+    const awaited = (this.#moment?.queues ?? []).filter(({ type, leader }) => type === 'quorum' && leader === node)
+    if (awaited.length === 0 || this.#following.has(node)) return
+    this.#following.add(node)
+    const told = new Set<string>()
+    const until = Date.now() + FOLLOW_MS
+    while (!this.#abort.signal.aborted && told.size < awaited.length && Date.now() < until) {
+      const places = await this.#places().catch(() => awaited)
+      for (const move of moves(awaited, places)) {
+        if (told.has(move.queue)) continue
+        told.add(move.queue)
+        this.tell(moveSentence(move, since === undefined ? undefined : Date.now() - since))
+      }
+      await delay(FOLLOW_STEP_MS, undefined, { ref: false })
+    }
+    // The next snapshot has the new leaders, too, and must not tell of them once more.
+    await delay(2 * WATCHED_MS, undefined, { ref: false })
+    this.#following.delete(node)
+  }
+
+  /** Where queues are at this moment. */
+  async #places(): Promise<Place[]> {
+    const { items } = await this.#api.places()
+    const short = nodeNamer(items.map(({ leader, node }) => leader || node || ''))
+    return items.map(({ name, vhost, type = 'classic', leader, node }) => {
+      const where = leader || node
+      return { name, vhost, type, ...(where ? { leader: short(where) } : {}) }
+    })
+  }
+}

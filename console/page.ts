@@ -1,0 +1,51 @@
+/** The page's files: read once, since they are few and small, and served from memory under their names. */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface PageFile {
+  readonly type: string
+  readonly body: Uint8Array<ArrayBuffer>
+  readonly etag: string
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** By path: `/` and `/style.css`, and the chart library's two files under `/lib/`. */
+export function pageFiles(): ReadonlyMap<string, PageFile> {
+  const folder = pageFolder()
+  const require = createRequire(import.meta.url)
+  const charts = dirname(require.resolve('uplot'))
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => extname(name) in TYPES)
+    .map((name): [string, string] => [name === 'index.html' ? '/' : `/${name}`, join(folder, name)])
+  const all: [string, string][] = [
+    ...files,
+    ['/lib/uPlot.esm.js', join(charts, 'uPlot.esm.js')],
+    ['/lib/uPlot.min.css', join(charts, 'uPlot.min.css')],
+  ]
+  return new Map(all.map(([path, file]) => [path, read(file)]))
+}
+
+function read(file: string): PageFile {
+  const body = new Uint8Array(readFileSync(file))
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+  return { type: TYPES[extname(file)] ?? 'application/octet-stream', body, etag }
+}
+
+/** It needs no build, so that it is not in `dist`: it stands in the package's own `console/page`. */
+function pageFolder(): string {
+  const here = dirname(fileURLToPath(import.meta.url))
+  const found = [join(here, 'page'), join(here, '../../console/page')].find((each) =>
+    existsSync(join(each, 'index.html')),
+  )
+  if (found === undefined) throw new Error(`The console's page is missing: no page/index.html near ${here}`)
+  return found
+}

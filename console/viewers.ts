@@ -1,0 +1,59 @@
+/** All pages that look on. While there is one, the cluster is looked at more often; each message is written once for all. */
+
+import { SERIES } from './history.js'
+import type { Parts } from './parts.js'
+import { type Message, Viewer } from './viewer.js'
+
+const MAX_VIEWERS = 100
+
+export class Viewers {
+  readonly #parts: Parts
+  readonly #viewers = new Map<Viewer, () => void>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    const { observer, tasks, bursts, drills } = parts
+    observer.on('moment', (moment) => this.#send('moment', moment))
+    observer.on('happening', (happening) => this.#send('happening', happening))
+    observer.on('row', (row) => this.#send('row', row))
+    tasks?.on('tasks', (recent) => this.#send('tasks', recent))
+    bursts.on('burst', (burst) => this.#send('burst', burst))
+    drills?.on('drill', (drill) => this.#send('drill', drill))
+  }
+
+  /** Undefined when there are too many. */
+  add(): Viewer | undefined {
+    if (this.#viewers.size >= MAX_VIEWERS) return undefined
+    const { observer, tasks, bursts, drills } = this.#parts
+    const viewer = new Viewer()
+    const leave = [observer.watch(), tasks?.watch()]
+    this.#viewers.set(viewer, () => {
+      for (const each of leave) each?.()
+    })
+    viewer.push(
+      messageOf('hello', {
+        ...{ series: SERIES, rows: observer.rows, happenings: observer.happenings, moment: observer.moment ?? null },
+        ...{ tasks: tasks?.kept ?? [], burst: bursts.view ?? null, drill: drills?.view ?? null },
+      }),
+    )
+    return viewer
+  }
+
+  remove(viewer: Viewer): void {
+    viewer.end()
+    this.#viewers.get(viewer)?.()
+    this.#viewers.delete(viewer)
+  }
+
+  close(): void {
+    for (const viewer of this.#viewers.keys()) this.remove(viewer)
+  }
+
+  #send(event: string, fact: unknown): void {
+    if (this.#viewers.size === 0) return
+    const message = messageOf(event, fact)
+    for (const viewer of this.#viewers.keys()) viewer.push(message)
+  }
+}
+
+const messageOf = (event: string, fact: unknown): Message => ({ event, data: JSON.stringify(fact) })

@@ -1,0 +1,117 @@
+/**
+ * Looks at the workers: by their own pages where a launcher says which ports they have, else by their connections to
+ * RabbitMQ. It owns nothing but what each said last.
+ */
+import { is } from '../src/index.js'
+import type { LauncherProcess } from './launcher.js'
+import type { RawConsumer } from './rabbitmq.js'
+import type { LatencyView, WorkerView } from './snapshot.js'
+import { Latency, parseMetrics, total } from './workerMetrics.js'
+
+interface Health {
+  readonly ready?: boolean
+  readonly running?: number
+  readonly held?: number
+  readonly queues?: readonly { readonly queue: string; readonly state: string; readonly reason?: string }[]
+  readonly store?: string
+}
+
+interface Seen {
+  readonly health: Health
+  readonly finished: number
+  readonly at: number
+  readonly rate: number | undefined
+}
+
+const TIMEOUT_MS = 1_000
+/** Asking many workers at once would hurt the machine that they share with the tasks. */
+const AT_ONCE = 16
+const MAX_BODY = 512 * 1024
+
+export class WorkerWatch {
+  readonly #seen = new Map<string, Seen>()
+  readonly #latency = new Latency()
+
+  latency = (now: number): LatencyView[] => this.#latency.views(now)
+
+  /** Asks every worker that runs. One that does not answer keeps no old facts. */
+  async look(processes: readonly LauncherProcess[]): Promise<void> {
+    const running = processes.filter(({ kind, state }) => kind === 'worker' && state === 'running')
+    const names = new Set(running.map(({ name }) => name))
+    for (const name of this.#seen.keys()) if (!names.has(name)) this.#forget(name)
+    for (let first = 0; first < running.length; first += AT_ONCE) {
+      await Promise.all(running.slice(first, first + AT_ONCE).map((worker) => this.#ask(worker)))
+    }
+  }
+
+  views(processes: readonly LauncherProcess[]): WorkerView[] {
+    return processes
+      .filter(({ kind }) => kind === 'worker')
+      .map(({ name, state, since, restarts, detail }) => {
+        const seen = this.#seen.get(name)
+        const { ready, running, held, queues = [], store } = seen?.health ?? {}
+        return {
+          ...{ name, state, controlled: true, queues, since, restarts },
+          ...(detail === undefined ? {} : { detail }),
+          ...(ready === undefined ? {} : { ready }),
+          ...(running === undefined ? {} : { running }),
+          ...(held === undefined ? {} : { held }),
+          ...(store === undefined ? {} : { store }),
+          ...(seen?.rate === undefined ? {} : { finished: seen.rate }),
+        }
+      })
+  }
+
+  async #ask({ name, ports }: LauncherProcess): Promise<void> {
+    const base = `http://127.0.0.1:${ports[0]}`
+    try {
+      const [health, metrics] = await Promise.all([read(`${base}/healthz`), read(`${base}/metrics`)])
+      const at = Date.now()
+      const samples = parseMetrics(metrics)
+      this.#latency.add(at, name, samples)
+      const finished = total(samples, 'warren_attempts_total')
+      const before = this.#seen.get(name)
+      const grown = before === undefined ? undefined : finished - before.finished
+      const seconds = before === undefined ? 0 : (at - before.at) / 1000
+      // Counts that went back are those of a new process: how much it did since is not known.
+      const rate = grown === undefined || grown < 0 || seconds <= 0 ? undefined : grown / seconds
+      this.#seen.set(name, { health: healthIn(health), finished, at, rate })
+    } catch {
+      // It does not answer: frozen, or just gone. The launcher says which.
+      this.#forget(name)
+    }
+  }
+
+  #forget(name: string): void {
+    this.#seen.delete(name)
+    this.#latency.forget(name)
+  }
+}
+
+async function read(url: string): Promise<string> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) })
+  const text = await response.text()
+  if (text.length > MAX_BODY) throw new Error(`${url} gives too much`)
+  return text
+}
+
+function healthIn(text: string): Health {
+  const health: unknown = JSON.parse(text)
+  return is.record(health) === undefined ? (health as Health) : {}
+}
+
+/** Without a launcher, a worker is a connection that consumes. */
+export function workersOf(consumers: readonly RawConsumer[], names: ReadonlyMap<string, string>): WorkerView[] {
+  const byConnection = new Map<string, Set<string>>()
+  for (const { queue, channel_details: channel } of consumers) {
+    const connection = channel?.connection_name
+    if (queue === undefined || connection === undefined) continue
+    byConnection.set(connection, (byConnection.get(connection) ?? new Set()).add(queue.name))
+  }
+  return [...byConnection].map(([connection, queues]) => ({
+    name: names.get(connection)?.replace(/ \(consume\)$/, '') ?? connection,
+    state: 'connected',
+    controlled: false,
+    queues: [...queues].map((queue) => ({ queue, state: 'consuming' })),
+  }))
+}
