@@ -21,8 +21,8 @@ interface Line {
 
 export interface ChildFiles {
   readonly logFile: string
-  /** A folder for CPU profiles. */
-  readonly profiles?: string | undefined
+  /** Where it leaves a CPU profile, if it is written for Node. */
+  readonly profile?: string | undefined
 }
 
 export class Child {
@@ -46,12 +46,16 @@ export class Child {
     return child
   }
 
-  private constructor(rival: Rival, part: Part, setup: Setup, { logFile, profiles }: ChildFiles) {
-    const [command = '', ...args] = rival.command(part, profiles)
+  private constructor(rival: Rival, part: Part, setup: Setup, { logFile, profile }: ChildFiles) {
+    const [command = '', ...args] = rival.command(part)
     this.#name = `${rival.name}'s ${part} (its log is ${logFile})`
     this.#process = spawn(command, args, {
       stdio: ['pipe', 'pipe', openSync(logFile, 'a')],
-      env: { ...process.env, BENCH_SETUP: JSON.stringify(setup) },
+      env: {
+        ...process.env,
+        BENCH_SETUP: JSON.stringify(setup),
+        ...(profile === undefined ? {} : { BENCH_PROFILE: profile }),
+      },
       detached: true,
     })
     // It may end before all was written to it.

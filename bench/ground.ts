@@ -3,7 +3,7 @@
  * store, as `npm start` has it and with the same configuration. Each rival gets fresh queues, so that none pays for
  * what another left, and all clients and workers connect through HAProxy.
  */
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { connect } from 'amqplib'
 import { Redis } from 'iovalkey'
@@ -38,6 +38,7 @@ export class Ground {
   /** Where CPU profiles go, if they are wanted. */
   readonly profiles: string | undefined
   #fields = 0
+  #children = 0
 
   static async open(dir: string, profiled: boolean, say: (line: string) => void): Promise<Ground> {
     const { base, amqp, edge } = await freePortBlock()
@@ -46,10 +47,12 @@ export class Ground {
     say('starting three RabbitMQ nodes, HAProxy and the store')
     await cluster.start()
     const { processes } = await cluster.status()
+    const profiles = profiled ? join(cluster.dir, 'profiles') : undefined
+    if (profiles !== undefined) mkdirSync(profiles)
     return new Ground(
       cluster,
       processes.map(({ kind, pid = 0 }) => ({ kind, pid })),
-      profiled ? join(cluster.dir, 'profiles') : undefined,
+      profiles,
     )
   }
 
@@ -82,7 +85,10 @@ export class Ground {
 
   child(rival: Rival, part: Part, setup: Setup): Promise<Child> {
     const logFile = join(this.cluster.dir, `${rival.name}-${part}.log`)
-    return Child.start(rival, part, setup, { logFile, profiles: this.profiles })
+    const { profiles } = this
+    const profile =
+      profiles === undefined ? undefined : join(profiles, `${rival.name}-${part}-${++this.#children}.cpuprofile`)
+    return Child.start(rival, part, setup, { logFile, profile })
   }
 
   /** Differences between two of these are what was used meanwhile. */

@@ -63,8 +63,9 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** Whether its figures may be quoted, and replace those that were kept before. */
-const isWhole = ({ quick, rivals, beside, profile }: BenchOptions): boolean =>
-  !quick && rivals === undefined && beside === undefined && !profile
+function isWhole({ quick, rivals, beside, profile }: BenchOptions): boolean {
+  return !quick && rivals === undefined && beside === undefined && !profile
+}
 
 async function take(measure: Measure, ground: Ground, options: BenchOptions): Promise<Result> {
   const { quick, rivals, beside } = options

@@ -5,6 +5,7 @@
  */
 import { createInterface } from 'node:readline'
 import { paced } from './pace.js'
+
 import type { BenchClient, NodeRival, Setup } from './rivals/rival.js'
 
 /** What is asked of a client. Latencies are in milliseconds. */
@@ -32,9 +33,17 @@ await (part === 'client' ? serveClient(await rival.client(setup)) : serveWorker(
 process.exit(0)
 
 async function serveClient(client: BenchClient): Promise<void> {
+  const endProfile = await profiling()
   say({ ready: true })
   for await (const line of createInterface(process.stdin)) say(await answer(client, JSON.parse(line) as Request))
+  await endProfile()
   await client.close()
+}
+
+/** Gives what ends the profile, where one is wanted. */
+async function profiling(): Promise<() => Promise<void>> {
+  const file = process.env.BENCH_PROFILE
+  return file === undefined ? async () => {} : (await import('./profiler.js')).startProfile(file)
 }
 
 async function answer(client: BenchClient, request: Request): Promise<Answer> {
@@ -58,6 +67,7 @@ async function serveWorker(worker: NodeRival): Promise<void> {
   const running = await worker.worker(setup, () => {
     if (began++ === 0) say({ first: true })
   })
+  const endProfile = await profiling()
   say({ ready: true })
   const report = () => {
     if (began > told) say({ began })
@@ -68,5 +78,6 @@ async function serveWorker(worker: NodeRival): Promise<void> {
     // Nothing is asked of a worker; the end of stdin ends it.
   }
   clearInterval(reporter)
+  await endProfile()
   await running.close()
 }

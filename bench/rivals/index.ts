@@ -10,21 +10,8 @@ const node = (name: string, hasResults: boolean, configuration: string): Rival =
   name,
   configuration,
   hasResults,
-  command: (part: Part, profiles?: string) => [
-    process.execPath,
-    ...(profiles === undefined ? [] : profiling(profiles, name, part)),
-    PROGRAM,
-    name,
-    part,
-  ],
+  command: (part: Part) => [process.execPath, PROGRAM, name, part],
 })
-
-let profiled = 0
-const profiling = (folder: string, name: string, part: Part): string[] => [
-  '--cpu-prof',
-  `--cpu-prof-dir=${folder}`,
-  `--cpu-prof-name=${name}-${part}-${++profiled}.cpuprofile`,
-]
 
 /** Warren as another clone has built it: what a change brings is measured in the same rounds. */
 export const besideAt = (root: string): Rival => ({

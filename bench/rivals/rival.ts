@@ -55,8 +55,7 @@ export interface Rival {
   readonly configuration: string
   /** Its workers store results. */
   readonly hasResults: boolean
-  /** With `profiles`, a folder, it leaves a CPU profile there, if it can. */
-  command(part: Part, profiles?: string): readonly string[]
+  command(part: Part): readonly string[]
 }
 
 /** The consumer application of the benchmark: the last part of its queues' names. */
