@@ -13,6 +13,7 @@ import { accountInput, durations, invoiceInput } from './payloads.js'
 import { Progress, type ProgressStream } from './progress.js'
 import { ResultWatch } from './resultWatch.js'
 import { withPassword } from './secrets.js'
+import { exitCodeOf, onStopSignals } from './stopSignals.js'
 import { createAccount, createInvoice } from './tasks.js'
 
 /** How long no result may come before the client says that none will: twice the demo's one-minute TTL. */
@@ -302,11 +303,10 @@ export async function client(
   }
   const { options } = parsed
   const abort = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (abort.signal.aborted) process.exit(signal === 'SIGTERM' ? 143 : 130)
-    abort.abort()
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const offSignals = onStopSignals(
+    () => abort.abort(),
+    (signal) => process.exit(exitCodeOf(signal)),
+  )
   let warren: Warren | undefined
   try {
     const { broker, results } =
@@ -326,7 +326,7 @@ export async function client(
     return 1
   } finally {
     if (warren !== undefined) await Promise.race([warren.close(), wait(CLOSE_MS, undefined, { ref: false })])
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    offSignals()
   }
 }
 

@@ -2,7 +2,7 @@
  * The demo's worker process: `node dist/demo/worker.js`, set up by environment alone. Logs JSON lines to stdout; nothing
  * per task at the default level.
  *
- * SIGTERM and SIGINT drain: finish what is held, take nothing new, exit 0. A second signal ends at once.
+ * SIGTERM and SIGINT drain: finish what is held, take nothing new, exit 0. A later signal ends at once.
  * Exit 1: the cluster is not there. Exit 2: a bad environment variable. Both say so in one line on stderr.
  */
 import { hostname } from 'node:os'
@@ -12,6 +12,7 @@ import { connect, serveWorker, textOf, type Worker } from '../src/index.js'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
 import { withPassword } from './secrets.js'
+import { exitCodeOf, onStopSignals } from './stopSignals.js'
 import { SERVICE } from './tasks.js'
 
 export interface WorkerSettings {
@@ -132,21 +133,16 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
   }
 }
 
-/** Resolves with the first SIGTERM or SIGINT; the second ends the process at once, as the shell would report it. */
+/** Resolves with the first signal to stop; a later one ends the process at once, as the shell would report it. */
 function stopSignal(onFirst: (signal: string) => void): Promise<string> {
   return new Promise((resolve) => {
-    let asked = false
-    for (const [signal, code] of [
-      ['SIGTERM', 143],
-      ['SIGINT', 130],
-    ] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(code)
-        asked = true
+    onStopSignals(
+      (signal) => {
         onFirst(signal)
         resolve(signal)
-      })
-    }
+      },
+      (signal) => process.exit(exitCodeOf(signal)),
+    )
   })
 }
 
