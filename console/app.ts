@@ -46,7 +46,12 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   app.use(headers)
   app.get('/healthz', (context) => context.json({ ok: true }))
   app.use(hostCheck(settings))
-  app.use(bodyLimit({ maxSize: MAX_BODY }))
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY,
+      onError: (context) => context.json({ error: 'TOO_LONG', message: 'An order takes a few words' }, 413),
+    }),
+  )
   for (const [path, { type, body, etag }] of pageFiles()) {
     app.get(path, (context) => {
       context.header('cache-control', 'no-cache')
@@ -79,15 +84,16 @@ function signIn(app: Hono<Env>, parts: AppParts): void {
   })
   app.post('/api/session', async (context) => {
     requireOwnOrigin(context, settings)
+    const body = await jsonOf(context)
+    checkOptions('sign-in', body, { user: is.text, password: is.text }, ['user', 'password'])
+    const { user, password } = body as { user: string; password: string }
     const peer = peerOf(context)
+    // From here to the count nothing is awaited, so that many at once get no more tries than one after the other.
     const wait = limit.waitSeconds(peer)
     if (wait !== undefined) {
       context.header('retry-after', String(wait))
       throw new Refusal(429, 'TOO_MANY', `Too many failed sign-ins: try again in ${wait} s`)
     }
-    const body = await jsonOf(context)
-    checkOptions('sign-in', body, { user: is.text, password: is.text }, ['user', 'password'])
-    const { user, password } = body as { user: string; password: string }
     const role = accounts.check(user, password)
     if (role === undefined) {
       limit.failed(peer)
