@@ -17,6 +17,8 @@ export interface BenchOptions {
   /** Another clone of Warren, built, that takes part. */
   readonly beside: string | undefined
   readonly profile: boolean
+  /** Its rounds are added to those that are kept. */
+  readonly add: boolean
 }
 
 const rivalNames = Object.values(rivals).map(({ name }) => name)
@@ -29,6 +31,7 @@ Measures Warren beside what one would use instead: amqplib alone, Celery, BullMQ
 Options:
   --only NAME   only this measure; may be given more than once
   --rounds N    how many rounds, in each of which every rival has its turn
+  --add         adds its rounds to those in bench/results, instead of replacing them
   --rival NAME  only this one of ${rivalNames.join(', ')};
                 may be given more than once; leaves no file
   --beside PATH another clone of Warren, built, takes part as warren-beside; leaves no file
@@ -73,6 +76,7 @@ export function parseArguments(
     rivals: values.rival,
     beside: values.beside,
     profile: values.profile ?? false,
+    add: values.add ?? false,
   }
 }
 
@@ -81,6 +85,7 @@ const FLAGS = {
   rival: { type: 'string', multiple: true },
   beside: { type: 'string' },
   profile: { type: 'boolean' },
+  add: { type: 'boolean' },
   rounds: { type: 'string' },
   quick: { type: 'boolean' },
   json: { type: 'boolean' },

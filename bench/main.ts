@@ -47,8 +47,8 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     for (const measure of parsed.measures) {
       try {
-        const result = await take(measure, ground, parsed)
-        if (isWhole(parsed)) save(result)
+        const taken = await take(measure, ground, parsed)
+        const result = isWhole(parsed) ? save(taken, parsed.add) : taken
         process.stdout.write(`${parsed.json ? JSON.stringify(result) : `\n${report(result)}\n`}\n`)
       } catch (error) {
         failed++

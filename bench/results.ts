@@ -1,9 +1,9 @@
 /** What a run found, as it is kept under `bench/results/`: one file for each measure, replaced by the next run of it. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryRoot } from '../cluster/index.js'
 import type { Environment } from './machine.js'
-import type { Finding } from './measures/measure.js'
+import { claim, type Finding, type Series } from './measures/measure.js'
 
 export interface Result extends Finding {
   readonly measure: string
@@ -18,10 +18,40 @@ export interface Result extends Finding {
 
 export const RESULTS_FOLDER = join(repositoryRoot(), 'bench', 'results')
 
-export function save(result: Result, folder = RESULTS_FOLDER): void {
+/** With `added`, after the rounds that are there. Gives what is written. */
+export function save(result: Result, added: boolean, folder = RESULTS_FOLDER): Result {
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, `${result.measure}.json`), `${JSON.stringify(result, rounded, 2)}\n`)
+  const file = join(folder, `${result.measure}.json`)
+  const whole = added && existsSync(file) ? joined(JSON.parse(readFileSync(file, 'utf8')) as Result, result) : result
+  writeFileSync(file, `${JSON.stringify(whole, rounded, 2)}\n`)
+  return whole
 }
+
+/** The rounds of one run after those of another of the same measure. What stands beside the figures is the later run's. */
+export function joined(earlier: Result, later: Result): Result {
+  const key = ({ rival, variant, unit }: Series) => `${rival} / ${variant} / ${unit}`
+  const series = new Map(earlier.series.map((each) => [key(each), each]))
+  for (const each of later.series) {
+    const before = series.get(key(each))
+    if (before === undefined) series.set(key(each), each)
+    else
+      series.set(key(each), { ...each, values: [...before.values, ...each.values], details: allDetails(before, each) })
+  }
+  const claims = new Map(earlier.claims.map((each) => [each.text, each]))
+  for (const each of later.claims) {
+    const { text, unit, values, reached, ...bound } = each
+    claims.set(text, claim(text, [...(claims.get(text)?.values ?? []), ...values], unit, bound))
+  }
+  return { ...later, rounds: earlier.rounds + later.rounds, series: [...series.values()], claims: [...claims.values()] }
+}
+
+const allDetails = (before: Series, after: Series): Series['details'] =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(before.details), ...Object.keys(after.details)])].map((name) => [
+      name,
+      [...(before.details[name] ?? []), ...(after.details[name] ?? [])],
+    ]),
+  )
 
 export function readResults(folder = RESULTS_FOLDER): Result[] {
   return readdirSync(folder)
