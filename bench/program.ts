@@ -20,6 +20,7 @@ const NODE_RIVALS: Readonly<Record<string, () => Promise<NodeRival>>> = {
   warren: async () => (await import('./rivals/warren.js')).warren,
   bare: async () => (await import('./rivals/bareAmqplib.js')).bare,
   'bare-no-results': async () => (await import('./rivals/bareAmqplib.js')).bareWithoutResults,
+  'bare-celery-wire': async () => (await import('./rivals/bareAmqplib.js')).bareOnCeleryWire,
   bullmq: async () => (await import('./rivals/bullmq.js')).bullmq,
 }
 

@@ -3,7 +3,7 @@ import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { cpuDetails, DEFAULT_BYTES, inTurn } from './sample.js'
 
 const VARIANT = `quorum, ${DEFAULT_BYTES} bytes`
-const CONTENDERS = [rivals.warren, rivals.bare, rivals.celeryReference, rivals.celeryThreads]
+const CONTENDERS = [rivals.warren, rivals.bare, rivals.bareCeleryWire, rivals.celeryReference, rivals.celeryThreads]
 
 export const publish: Measure = {
   name: 'publish',
@@ -22,11 +22,14 @@ export const publish: Measure = {
         say(`round ${round}: ${name} ${Math.round(taken.perSecond)} confirmed publishes/s`)
       },
     )
-    const { bare, celeryReference, celeryThreads } = rivals
+    const { bare, bareCeleryWire, celeryReference, celeryThreads } = rivals
     return {
       series: tally.series,
       claims: [
         ...tally.compare(VARIANT, bare.name, 'Confirmed publishes: Warren to bare amqplib, pipelined', {
+          atLeast: 0.9,
+        }),
+        ...tally.compare(VARIANT, bareCeleryWire.name, 'Confirmed publishes: Warren to bare amqplib, same messages', {
           atLeast: 0.9,
         }),
         ...tally.compare(VARIANT, celeryReference.name, 'Confirmed publishes: Warren to Celery, which waits for each', {

@@ -24,7 +24,24 @@ const WINDOW = 1_000
 const PREFETCH = 200
 const RESULT_TTL_MS = 24 * 60 * 60 * 1000
 
-async function client({ broker, results, tasks }: Setup): Promise<BenchClient> {
+/** How a client writes a message: its body, and what its properties have beside id and reply channel. */
+type Wire = (task: string, id: string, input: object) => { readonly content: Buffer; readonly properties: object }
+
+const plain: Wire = (_task, _id, input) => ({ content: Buffer.from(JSON.stringify(input)), properties: {} })
+
+/** The same bytes as Warren's, which are Celery's message protocol 2. */
+const celeryWire: Wire = (task, id, input) => ({
+  content: Buffer.from(JSON.stringify([[], input, { callbacks: null, errbacks: null, chain: null, chord: null }])),
+  properties: {
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    correlationId: id,
+    timestamp: Math.floor(Date.now() / 1000),
+    headers: { lang: 'js', task, id },
+  },
+})
+
+async function client({ broker, results, tasks }: Setup, wire: Wire): Promise<BenchClient> {
   const connection = await connect(broker, { noDelay: true })
   const channel = await connection.createConfirmChannel()
   const announcements = new Redis(results)
@@ -44,13 +61,13 @@ async function client({ broker, results, tasks }: Setup): Promise<BenchClient> {
     if (failure !== undefined) throw failure
   }
   const send = (task: string, id: string, text: string, ms: number) => {
-    const content = Buffer.from(JSON.stringify({ text, ms }))
+    const { content, properties } = wire(task, id, { text, ms })
     inFlight++
     channel.publish(
       commandsExchange(DOMAIN),
       task,
       content,
-      { persistent: true, mandatory: true, messageId: id, replyTo },
+      { ...properties, persistent: true, mandatory: true, messageId: id, replyTo },
       (error) => {
         inFlight--
         failure ??= error ?? undefined
@@ -120,5 +137,15 @@ async function worker(
   }
 }
 
-export const bare: NodeRival = { client, worker: (setup, began) => worker(setup, began, true) }
-export const bareWithoutResults: NodeRival = { client, worker: (setup, began) => worker(setup, began, false) }
+const withPlainWire = (setup: Setup) => client(setup, plain)
+
+export const bare: NodeRival = { client: withPlainWire, worker: (setup, began) => worker(setup, began, true) }
+export const bareWithoutResults: NodeRival = {
+  client: withPlainWire,
+  worker: (setup, began) => worker(setup, began, false),
+}
+/** Publishes only. */
+export const bareOnCeleryWire: NodeRival = {
+  client: (setup) => client(setup, celeryWire),
+  worker: () => Promise.reject(new Error('it has no worker')),
+}

@@ -40,6 +40,11 @@ export const rivals = {
     'amqplib alone: confirms pipelined in a window of 1,000; prefetch 200; one result for each message, stored with a TTL and announced, pipelined; each message acknowledged after its result',
   ),
   bareWithoutResults: node('bare-no-results', false, 'the same without results'),
+  bareCeleryWire: node(
+    'bare-celery-wire',
+    false,
+    "amqplib alone, with the same bytes, properties and headers in each message as Warren: Celery's protocol",
+  ),
   bullmq: node(
     'bullmq',
     true,
