@@ -8,7 +8,7 @@ import { repositoryRoot } from '../cluster/index.js'
 import { chart, type Panel } from './chart.js'
 import { measures } from './measures/index.js'
 import type { Claim, Series } from './measures/measure.js'
-import { describe, number } from './report.js'
+import { cpuOf, describe, number } from './report.js'
 import { type Result, readResults } from './results.js'
 import { median, spreadOf } from './statistics.js'
 
@@ -76,18 +76,14 @@ function section({ measure, does, takenAt, rounds, series, environment }: Result
 
 function seriesRow({ variant, rival, unit, values, details }: Series): string[] {
   const { median: middle, min, max } = spreadOf(values)
-  const cpu = (whose: string) => details[`cpu of ${whose}, µs a task`]
-  const cpuText = ['client', 'workers', 'broker', 'store', 'haproxy']
-    .map((whose) => ({ whose, used: cpu(whose) }))
-    .filter(({ used }) => used !== undefined && median(used) > 0)
-    .map(({ whose, used }) => `${whose} ${number(median(used as readonly number[]))}`)
+  const cpu = cpuOf(details)
   const others = details['cores used by others']
   return [
     variant,
     `\`${rival}\``,
     `${number(middle)} ${unit}`,
     values.length === 1 ? '' : `${number(min)} to ${number(max)}`,
-    cpuText.length === 0 ? '' : `${cpuText.join(', ')} µs`,
+    cpu === '' ? '' : `${cpu} µs`,
     others === undefined ? '' : `${median(others).toFixed(2)} cores`,
   ]
 }

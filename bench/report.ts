@@ -21,13 +21,24 @@ export function report(result: Result): string {
 function figureOf({ variant, rival, unit, values, details }: Series): string[] {
   const { median: middle, min, max } = spreadOf(values)
   const disturbed = details['cores used by others']
+  const cpu = cpuOf(details)
   return [
     variant,
     rival,
     `${number(middle)} ${unit}`,
     `(${number(min)} to ${number(max)})`,
     disturbed === undefined ? '' : `others used ${median(disturbed).toFixed(2)} cores`,
+    cpu === '' ? '' : `µs of CPU a task: ${cpu}`,
   ]
+}
+
+/** Medians of what each part used for a task. */
+export function cpuOf(details: Series['details']): string {
+  return ['client', 'workers', 'broker', 'store', 'haproxy']
+    .map((whose) => ({ whose, used: median(details[`cpu of ${whose}, µs a task`] ?? []) }))
+    .filter(({ used }) => used > 0)
+    .map(({ whose, used }) => `${whose} ${number(used)}`)
+    .join(', ')
 }
 
 export function sentence({ text, values, unit, atLeast, atMost, reached }: Claim): string {
