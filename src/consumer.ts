@@ -208,8 +208,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#life.to('consuming')
     try {
       await this.#subscribe(channel, this.#options.prefetch)
-    } catch {
-      // The channel died, which is noticed and mended elsewhere.
+    } catch (error) {
+      // Without a consumer the channel is of no use: the ordinary way of recovery begins, unless it has begun.
+      this.#drop(channel, textOf(error))
     }
     if (this.#pauseWanted) await this.pause()
   }

@@ -1,7 +1,7 @@
 /** Fresh copies of a received message, for a retry or a dead letter. */
 import type { ConsumeMessage } from 'amqplib'
 import { headers, MAX_ERROR_TEXT } from './names.js'
-import type { OutgoingMessage } from './producer.js'
+import type { OutgoingMessage } from './outgoing.js'
 
 /**
  * Headers that a copy must not carry: the broker's record of earlier deaths, by which it detects cycles; its delivery

@@ -14,11 +14,13 @@
  * the channel closes again is the culprit, and it alone is rejected.
  */
 import { EventEmitter } from 'node:events'
-import type { ChannelModel, ConfirmChannel, Message, Options } from 'amqplib'
+import type { ChannelModel, ConfirmChannel, Message } from 'amqplib'
 import { jittered } from './backoff.js'
 import type { Broker } from './broker.js'
 import { AccessRefusedError, ClosedError, MessageError, textOf, UnconfirmedError, UnroutableError } from './errors.js'
+import { Fifo } from './fifo.js'
 import { headers } from './names.js'
+import { Outgoing, type Publication } from './outgoing.js'
 
 export interface ProducerOptions {
   readonly maxUnconfirmed: number
@@ -28,52 +30,6 @@ export interface ProducerOptions {
 export interface ProducerEvents {
   confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
   republished: [{ count: number; reason: string }]
-}
-
-/** A message as amqplib publishes it. `messageId` is the publication's `id`: a returned message is found by it. */
-export interface OutgoingMessage {
-  readonly content: Buffer
-  readonly properties: Options.Publish & {
-    readonly messageId: string
-    readonly mandatory: true
-    readonly headers: Record<string, unknown>
-  }
-}
-
-export interface Publication {
-  readonly id: string
-  readonly exchange: string
-  readonly routingKey: string
-  readonly message: OutgoingMessage
-  readonly confirmTimeoutMs: number
-}
-
-/** A publication on its way. A class, so that all have one shape: there are thousands a second. */
-class Outgoing {
-  readonly publication: Publication
-  readonly deadline: number
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-  /** When it was first written to a channel; 0 for never. */
-  writtenAt = 0
-  /** When it was last written. */
-  lastWrittenAt = 0
-  /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
-  tag = 0
-  nacks = 0
-  /** An earlier copy was written and never answered: it may be in a queue, whatever becomes of the next one. */
-  unsure = false
-  returned = false
-  settled = false
-  problem: string
-
-  constructor(publication: Publication, resolve: () => void, reject: (error: unknown) => void, problem: string) {
-    this.publication = publication
-    this.deadline = Date.now() + publication.confirmTimeoutMs
-    this.resolve = resolve
-    this.reject = reject
-    this.problem = problem
-  }
 }
 
 /** How often deadlines are looked at: one timer for all messages, not one for each. */
@@ -99,8 +55,7 @@ const REFUSALS: ReadonlySet<number> = new Set([403, 404, 406, 530])
 export class Producer extends EventEmitter<ProducerEvents> {
   readonly #broker: Broker
   readonly #options: ProducerOptions
-  #waiting: Outgoing[] = []
-  #waitingHead = 0
+  readonly #waiting = new Fifo<Outgoing>()
   /** By the tag of the confirm that each waits for, lowest first. */
   readonly #inFlight = new Map<number, Outgoing>()
   #inFlightBytes = 0
@@ -167,12 +122,10 @@ export class Producer extends EventEmitter<ProducerEvents> {
       clearTimeout(timer)
       return outgoing
     })
-    for (const outgoing of [...this.#inFlight.values(), ...nacked, ...this.#waiting.slice(this.#waitingHead)]) {
+    for (const outgoing of [...this.#inFlight.values(), ...nacked, ...this.#waiting.take()]) {
       this.#settle(outgoing, new ClosedError('The producer'))
     }
     this.#nackTimers.clear()
-    this.#waiting = []
-    this.#waitingHead = 0
   }
 
   async #openChannel(model: ChannelModel): Promise<void> {
@@ -213,9 +166,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     const model = this.#broker.model
     // Without a connection, the next `open` brings the channel.
     if (model === undefined || this.#closed) return
-    for (let index = this.#waitingHead; index < this.#waiting.length; index++) {
-      ;(this.#waiting[index] as Outgoing).problem = reason
-    }
+    for (const outgoing of this.#waiting) outgoing.problem = reason
     clearTimeout(this.#reopener)
     this.#reopener = setTimeout(() => {
       const current = this.#broker.model
@@ -247,8 +198,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
         outgoing.unsure = true
         outgoing.returned = false
       }
-      this.#waiting = [...lost, ...this.#waiting.slice(this.#waitingHead)]
-      this.#waitingHead = 0
+      this.#waiting.unshift(lost)
       this.emit('republished', { count: lost.length, reason })
     }
     this.#reopenLater(reason)
@@ -258,22 +208,15 @@ export class Producer extends EventEmitter<ProducerEvents> {
     const { maxUnconfirmed, maxUnconfirmedBytes } = this.#options
     const window = this.#suspects > 0 ? 1 : maxUnconfirmed
     while (
-      this.#waitingHead < this.#waiting.length &&
+      this.#waiting.length > 0 &&
       this.#channel !== undefined &&
       !this.#congested &&
       !this.#broker.blocked &&
       this.#inFlight.size < window &&
       (this.#inFlightBytes < maxUnconfirmedBytes || this.#inFlight.size === 0)
     ) {
-      const outgoing = this.#waiting[this.#waitingHead++] as Outgoing
+      const outgoing = this.#waiting.shift() as Outgoing
       if (!outgoing.settled) this.#write(this.#channel, outgoing)
-    }
-    if (this.#waitingHead === this.#waiting.length) {
-      this.#waiting = []
-      this.#waitingHead = 0
-    } else if (this.#waitingHead > 10_000) {
-      this.#waiting = this.#waiting.slice(this.#waitingHead)
-      this.#waitingHead = 0
     }
   }
 
@@ -380,11 +323,10 @@ export class Producer extends EventEmitter<ProducerEvents> {
       if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
     }
     for (const outgoing of this.#inFlight.values()) overdue(outgoing)
-    for (let index = this.#waitingHead; index < this.#waiting.length; index++) overdue(this.#waiting[index] as Outgoing)
+    for (const outgoing of this.#waiting) overdue(outgoing)
     // During an outage nothing is taken from the front, so what has ended is dropped here: the list cannot grow for ever.
     if (this.#channel === undefined) {
-      this.#waiting = this.#waiting.slice(this.#waitingHead).filter(({ settled }) => !settled)
-      this.#waitingHead = 0
+      this.#waiting.filter(({ settled }) => !settled)
     }
     if (this.#pending === 0) {
       clearInterval(this.#sweeper)

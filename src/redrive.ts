@@ -8,7 +8,7 @@ import { copyOf } from './copy.js'
 import type { DeadLetter } from './death.js'
 import { OriginUnknownError } from './errors.js'
 import { celeryHeaders, headers } from './names.js'
-import type { OutgoingMessage } from './producer.js'
+import type { OutgoingMessage } from './outgoing.js'
 import { parseInstant } from './wire.js'
 
 /** `origin`: the exchange and routing key it was published with. `queue`: the queue it died in, past any exchange. */
