@@ -33,7 +33,7 @@ Options:
   --rounds N    how many rounds, in each of which every rival has its turn
   --add         adds its rounds to those in bench/results, instead of replacing them
   --rival NAME  only this one of ${rivalNames.join(', ')};
-                may be given more than once; leaves no file
+                may be given more than once; leaves a file only with --add
   --beside PATH another clone of Warren, built, takes part as warren-beside; leaves no file
   --profile     takes CPU profiles of clients and workers, and says where their time went; leaves no file
   --quick       one short round: shows that it works; leaves no file

@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
     for (const measure of parsed.measures) {
       try {
         const taken = await take(measure, ground, parsed)
-        const result = isWhole(parsed) ? save(taken, parsed.add) : taken
+        const result = isKept(parsed) ? save(taken, parsed.add) : taken
         process.stdout.write(`${parsed.json ? JSON.stringify(result) : `\n${report(result)}\n`}\n`)
       } catch (error) {
         failed++
@@ -62,9 +62,9 @@ async function main(args: readonly string[]): Promise<number> {
   return failed > 0 ? 1 : 0
 }
 
-/** Whether its figures may be quoted, and replace those that were kept before. */
-function isWhole({ quick, rivals, beside, profile }: BenchOptions): boolean {
-  return !quick && rivals === undefined && beside === undefined && !profile
+/** Whether its figures may be quoted, and replace those that were kept before, or are added to them. */
+function isKept({ quick, rivals, beside, profile, add }: BenchOptions): boolean {
+  return !quick && (rivals === undefined || add) && beside === undefined && !profile
 }
 
 async function take(measure: Measure, ground: Ground, options: BenchOptions): Promise<Result> {

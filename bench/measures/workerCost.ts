@@ -8,7 +8,7 @@ import { DEFAULT_BYTES } from './sample.js'
 const CONTENDERS = [rivals.warren, rivals.bare, rivals.bullmq, rivals.celery]
 /** After its first task a worker is left alone for so long before it counts as at rest. */
 const SETTLE_MS = 8_000
-const REST_MS = 20_000
+const REST_MS = 10_000
 const MB = 1e6
 /** One percent of a core is a hundredth of a second each second: below that, Linux's own clock cannot tell. */
 const MEASURABLE_PERCENT = 0.5
