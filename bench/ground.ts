@@ -7,7 +7,8 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { connect } from 'amqplib'
 import { Redis } from 'iovalkey'
-import { Cluster, freePortBlock } from '../cluster/index.js'
+import { Cluster, freePortBlock, NODE_NUMBERS } from '../cluster/index.js'
+import { Management, type QueueInfo } from '../drills/broker.js'
 import { commandsExchange, type QueueType, taskQueue } from '../src/index.js'
 import { Child } from './child.js'
 import { DOMAIN, type Part, type Rival, SERVICE, type Setup } from './rivals/rival.js'
@@ -29,6 +30,8 @@ export interface Field {
   readonly queues?: number
   readonly tasksAre?: Setup['tasksAre']
   readonly reportEveryMs?: number
+  /** Connects past HAProxy, to the node that leads the (one) queue, or to one that does not. */
+  readonly at?: 'leader' | 'follower'
 }
 
 export class Ground {
@@ -77,7 +80,7 @@ export class Ground {
     }
     await this.#declare(setup)
     try {
-      return await use(setup)
+      return await use(field.at === undefined ? setup : { ...setup, broker: await this.#nodeOf(setup, field.at) })
     } finally {
       await this.#drop(setup)
     }
@@ -129,6 +132,17 @@ export class Ground {
     await this.#onChannel(async (channel) => {
       for (const task of tasks) await channel.deleteQueue(taskQueue(task, SERVICE))
     })
+  }
+
+  /** The address of the node that leads the queue, or of the next one. */
+  async #nodeOf({ tasks: [task = ''] }: Setup, at: 'leader' | 'follower'): Promise<string> {
+    const { addresses, passwords } = this.cluster
+    const management = new Management(addresses.management.nodes, passwords.admin ?? '')
+    const path = `/queues/%2F/${encodeURIComponent(taskQueue(task, SERVICE))}`
+    const { leader, node } = await management.request<QueueInfo>('GET', path)
+    const number = Number(/rabbitmq-(\d)@/.exec(leader ?? node ?? '')?.[1])
+    if (!NODE_NUMBERS.includes(number)) throw new Error(`no node leads ${path}`)
+    return this.cluster.brokerUrl('admin', at === 'leader' ? number : (number % NODE_NUMBERS.length) + 1)
   }
 
   /** Takes away what nobody consumes. */

@@ -3,6 +3,7 @@ import { backlog } from './backlog.js'
 import { payloadGrowth, queueGrowth, workerGrowth } from './growth.js'
 import { latency } from './latency.js'
 import type { Measure } from './measure.js'
+import { placement } from './placement.js'
 import { publish } from './publish.js'
 import { thousand } from './thousand.js'
 import { classicThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
@@ -20,4 +21,5 @@ export const measures: readonly Measure[] = [
   payloadGrowth,
   workerGrowth,
   queueGrowth,
+  placement,
 ]
