@@ -140,9 +140,10 @@ export class Ground {
     const management = new Management(addresses.management.nodes, passwords.admin ?? '')
     const path = `/queues/%2F/${encodeURIComponent(taskQueue(task, SERVICE))}`
     const { leader, node } = await management.request<QueueInfo>('GET', path)
-    const number = Number(/rabbitmq-(\d)@/.exec(leader ?? node ?? '')?.[1])
-    if (!NODE_NUMBERS.includes(number)) throw new Error(`no node leads ${path}`)
-    return this.cluster.brokerUrl('admin', at === 'leader' ? number : (number % NODE_NUMBERS.length) + 1)
+    const index = NODE_NUMBERS.findIndex((number) => (leader ?? node)?.startsWith(`rabbitmq-${number}@`))
+    if (index < 0) throw new Error(`no node leads ${path}`)
+    const other = (index + 1) % NODE_NUMBERS.length
+    return this.cluster.brokerUrl('admin', NODE_NUMBERS[at === 'leader' ? index : other])
   }
 
   /** Takes away what nobody consumes. */
