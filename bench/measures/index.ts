@@ -6,7 +6,7 @@ import type { Measure } from './measure.js'
 import { placement } from './placement.js'
 import { publish } from './publish.js'
 import { thousand } from './thousand.js'
-import { classicThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
+import { celeryPools, classicThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
 import { workerCost } from './workerCost.js'
 
 export const measures: readonly Measure[] = [
@@ -22,4 +22,5 @@ export const measures: readonly Measure[] = [
   workerGrowth,
   queueGrowth,
   placement,
+  celeryPools,
 ]

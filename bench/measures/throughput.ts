@@ -1,5 +1,6 @@
 import type { QueueType } from '../../src/index.js'
 import { rivals } from '../rivals/index.js'
+import type { Rival } from '../rivals/rival.js'
 import { type Claim, type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { cpuDetails, inTurn } from './sample.js'
 
@@ -16,7 +17,13 @@ const variantOf = (queueType: QueueType, workers: number) =>
   `${queueType}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`
 
 /** BullMQ has queues of one kind, in the store: it stands beside both kinds of RabbitMQ's. */
-function throughput(name: string, queueType: QueueType, workerCounts: readonly number[], rounds: number): Measure {
+function throughput(
+  name: string,
+  queueType: QueueType,
+  workerCounts: readonly number[],
+  rounds: number,
+  contenders: readonly Rival[] = CONTENDERS,
+): Measure {
   return {
     name,
     does: `Tasks a second that do nothing, on a ${queueType} queue, from the first send until the last result is with the client.`,
@@ -26,7 +33,7 @@ function throughput(name: string, queueType: QueueType, workerCounts: readonly n
       const tally = new Tally()
       for (const workers of workerCounts) {
         const variant = variantOf(queueType, workers)
-        const casts = cast(CONTENDERS).map((rival) => ({ rival, field: { queueType }, workers }))
+        const casts = cast(contenders).map((rival) => ({ rival, field: { queueType }, workers }))
         await inTurn(ground, { casts, rounds: all, seconds: quick ? 1 : 2 }, ({ rival }, taken, round) => {
           const of = { rival: rival.name, variant, unit: 'tasks/s', configuration: rival.configuration }
           tally.add(of, taken.perSecond, cpuDetails(taken))
@@ -52,3 +59,10 @@ function claims(tally: Tally): Claim[] {
 export const quorumThroughput = throughput('throughput', 'quorum', [5], 10)
 export const fewWorkersThroughput = throughput('throughput-few', 'quorum', [1, 2], 5)
 export const classicThroughput = throughput('throughput-classic', 'classic', [1, 2, 5], 5)
+
+/** Which of its pools is the fastest, and so stands beside Warren as `celery`. */
+export const celeryPools = throughput('celery-pools', 'quorum', [5], 5, [
+  rivals.celery,
+  rivals.celeryPrefork,
+  rivals.celeryThreadPool,
+])

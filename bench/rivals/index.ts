@@ -55,6 +55,16 @@ export const rivals = {
     'tuned',
     'tuned for short tasks: no confirms, acknowledged on arrival, prefetch 128, solo pool, no events',
   ),
+  celeryPrefork: celery(
+    'celery-prefork',
+    'tuned-prefork',
+    'tuned in the same way, but for the pool: one prefork child',
+  ),
+  celeryThreadPool: celery(
+    'celery-thread-pool',
+    'tuned-threads',
+    'tuned in the same way, but for the pool: four threads',
+  ),
   celeryReference: celery(
     'celery-reference',
     'reference',

@@ -3,7 +3,9 @@
 reference: as the system that Warren is measured against has it. Each publish waits for its confirm, a message is
            acknowledged after its task, one prefork child per worker.
 tuned:     what Celery's optimizing guide and its documentation of workers offer for short tasks. No confirms, messages
-           acknowledged when they come, a large prefetch, the solo pool (no hop to a child process), no events, no gossip.
+           acknowledged when they come, a large prefetch, the solo pool (no hop to a child process or a thread), no events, no gossip.
+tuned-prefork, tuned-threads:
+           the same with other pools, to show which is the fastest: one child, or four threads, for each worker.
 threads:   publishes with confirms, from several threads with a connection each: the way to have more than one publish
            unconfirmed.
 """

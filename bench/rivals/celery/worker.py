@@ -41,7 +41,9 @@ def report():
         say({'began': begun})
 
 
+POOLS = {'reference': ('prefork', 1), 'tuned-prefork': ('prefork', 1), 'tuned-threads': ('threads', 4)}
+pool, concurrency = POOLS.get(VARIANT, ('solo', 1))
 app.Worker(
-    pool='prefork' if VARIANT == 'reference' else 'solo', concurrency=1, loglevel='WARNING', quiet=True,
+    pool=pool, concurrency=concurrency, loglevel='WARNING', quiet=True,
     without_gossip=True, without_mingle=True, without_heartbeat=VARIANT != 'reference',
 ).start()
