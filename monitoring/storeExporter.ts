@@ -4,7 +4,7 @@
  *
  * Set up by WARREN_RESULTS, WARREN_HTTP_PORT and WARREN_HTTP_HOST. It goes on while the store is away, and says so.
  */
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
 import { withPassword } from '../demo/secrets.js'
@@ -64,16 +64,8 @@ export function exposition(info: string | undefined): string {
 
 const ANSWER_MS = 2_000
 
-function serve(env: NodeJS.ProcessEnv): void {
-  const address = withPassword(env.WARREN_RESULTS ?? '', env)
-  const port = Number(env.WARREN_HTTP_PORT || 9121)
-  const host = env.WARREN_HTTP_HOST || '127.0.0.1'
-  if (!/^(redis|rediss|valkey|valkeys):\/\//.test(address) || !Number.isInteger(port)) {
-    process.stderr.write(
-      'store exporter: expected WARREN_RESULTS as redis://host:port and WARREN_HTTP_PORT as a number\n',
-    )
-    process.exit(2)
-  }
+/** Serves `/metrics` until the server is closed; with it closes the connection to the store. */
+export function serveStoreMetrics(address: string, port: number, host: string): Server {
   const store = new Redis(address.replace(/^valkey/, 'redis'), {
     connectionName: 'warren-store-exporter',
     // A scrape while the store is away must not wait for it.
@@ -89,19 +81,30 @@ function serve(env: NodeJS.ProcessEnv): void {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('Here is /metrics.\n')
       return
     }
-    store.info().then(
-      (info) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(exposition(info)),
-      () => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(exposition(undefined)),
-    )
+    const answer = (info: string | undefined) =>
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(exposition(info))
+    store.info().then(answer, () => answer(undefined))
   })
-  server.listen(port, host)
+  server.on('close', () => store.disconnect())
+  return server.listen(port, host)
+}
+
+function run(env: NodeJS.ProcessEnv): void {
+  const address = withPassword(env.WARREN_RESULTS ?? '', env)
+  const port = Number(env.WARREN_HTTP_PORT || 9121)
+  if (!/^(redis|rediss|valkey|valkeys):\/\//.test(address) || !Number.isInteger(port)) {
+    process.stderr.write(
+      'store exporter: expected WARREN_RESULTS as redis://host:port, and WARREN_HTTP_PORT as a number\n',
+    )
+    process.exit(2)
+  }
+  const server = serveStoreMetrics(address, port, env.WARREN_HTTP_HOST || '127.0.0.1')
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      store.disconnect()
       server.close()
       server.closeAllConnections()
     })
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) serve(process.env)
+if (process.argv[1] === fileURLToPath(import.meta.url)) run(process.env)

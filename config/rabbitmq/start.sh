@@ -20,7 +20,7 @@ case $password in
   exit 1
   ;;
 esac
-admin=/run/warren/admin.json
+admin=/tmp/admin.json
 cat >"$admin" <<JSON
 {"vhosts":[{"name":"/"}],
  "users":[{"name":"admin","password":"$password","tags":["administrator"]}],

@@ -6,9 +6,9 @@ umask 077
 
 hash=$(printf %s "$(cat /run/secrets/results_password)" | sha256sum | cut -d ' ' -f 1)
 # Warren's keys and channels, and nothing that reads or empties the whole store. INFO is for the metrics.
-cat >/run/warren/users.acl <<ACL
+cat >/tmp/users.acl <<ACL
 user default off
 user results on #$hash ~celery-task-meta-* ~warren-* &celery-task-meta-* &warren-replies-* +@all -@admin -@dangerous +info
 ACL
 
-exec valkey-server /etc/valkey/valkey.conf --dir /data --aclfile /run/warren/users.acl
+exec valkey-server /etc/valkey/valkey.conf --dir /data --aclfile /tmp/users.acl

@@ -1,16 +1,80 @@
-/** What monitoring/ generates is what config/ holds: npx vitest run --project unit test/unit/dashboards.test.ts -u */
+/**
+ * What monitoring/ makes is what config/ holds, and hangs together. That its queries return data is tested on a real cluster, in
+ * test/promises/monitoring.test.ts. After a change: npx vitest run --project unit test/unit/dashboards.test.ts -u
+ */
+import { readdirSync } from 'node:fs'
+import type { Panel, RowPanel } from '@grafana/grafana-foundation-sdk/dashboard'
 import { describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
-import { prometheusConfig } from '../../monitoring/scraping.js'
+import { alerts } from '../../monitoring/alerts.js'
+import { dashboards, files } from '../../monitoring/files.js'
+import { exposition, FIGURES } from '../../monitoring/storeExporter.js'
 
-const HEADER = '# Made from monitoring/; to change it: npx vitest run --project unit test/unit/dashboards.test.ts -u\n'
-const yaml = (value: unknown): string => `${HEADER}${stringify(value, { lineWidth: 0 })}`
+const isPanel = (each: Panel | RowPanel): each is Panel => each.type !== 'row'
+const panelsOf = ({ panels = [] }: { panels?: (Panel | RowPanel)[] }): Panel[] => panels.filter(isPanel)
 
 describe('Generated files', () => {
-  it.each([
-    ['prometheus/prometheus.yml', yaml(prometheusConfig('local'))],
-    ['prometheus/compose.yml', yaml(prometheusConfig('compose'))],
-  ])('%s is what the code says', async (path, text) => {
+  it.each([...files()])('config/%s is what the code says', async (path, text) => {
     await expect(text).toMatchFileSnapshot(`../../config/${path}`)
+  })
+
+  it('are all that Grafana is given', () => {
+    const made = [...files().keys()].flatMap((path) => /^grafana\/dashboards\/(.+)$/.exec(path)?.[1] ?? [])
+    expect(readdirSync(new URL('../../config/grafana/dashboards', import.meta.url)).sort()).toEqual(made.sort())
+  })
+})
+
+describe('Dashboards', () => {
+  it.each(dashboards().map((each) => [each.uid, each] as const))('%s: each panel says what it shows', (_, board) => {
+    const panels = panelsOf(board)
+    expect(panels.length).toBeGreaterThan(5)
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+    for (const { title, description, targets, datasource } of panels) {
+      expect(description, title).toMatch(/.{5}/)
+      expect(targets?.length, title).toBeGreaterThan(0)
+      expect(datasource, title).toEqual({ type: 'prometheus', uid: 'prometheus' })
+    }
+  })
+
+  it('lead from the system to a queue and from there to a task, by links that exist', () => {
+    const uids = dashboards().map(({ uid }) => uid)
+    const links = new Map(
+      dashboards().map((board) => [
+        board.uid,
+        new Set([...JSON.stringify(panelsOf(board)).matchAll(/"url":"\/d\/([\w-]+)\?var-(\w+)=/g)].map(([, to]) => to)),
+      ]),
+    )
+    for (const to of [...links.values()].flatMap((each) => [...each])) expect(uids).toContain(to)
+    expect([...(links.get('warren') ?? [])].sort()).toEqual(['warren-queue', 'warren-task'])
+    expect([...(links.get('warren-queue') ?? [])]).toEqual(['warren-task'])
+  })
+})
+
+describe('Alerts', () => {
+  it('have names of their own, and say what to do', () => {
+    expect(new Set(alerts.map(({ name }) => name)).size).toBe(alerts.length)
+    for (const { name, summary, action } of alerts) expect(`${summary} ${action}`, name).toMatch(/.{40}/)
+  })
+})
+
+describe('The store exporter', () => {
+  const info = [
+    '# Server',
+    ...FIGURES.map(({ field }, index) => `${field}:${index + 1}`),
+    'aof_last_write_status:ok',
+    'db0:keys=7,expires=7,avg_ttl=1',
+  ].join('\r\n')
+
+  it('says what the store says', () => {
+    const text = exposition(info)
+    expect(text).toContain('\nredis_up 1\n')
+    FIGURES.forEach(({ metric, type }, index) => {
+      expect(text).toContain(`# TYPE ${metric} ${type}\n${metric} ${index + 1}\n`)
+    })
+    expect(text).toContain('\nredis_db_keys{db="db0"} 7\n')
+    expect(text).toContain('\nredis_aof_last_write_ok 1\n')
+  })
+
+  it('says that a store is away, and nothing else', () => {
+    expect(exposition(undefined).match(/^[^#].*$/gm)).toEqual(['redis_up 0'])
   })
 })

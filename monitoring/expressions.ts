@@ -1,0 +1,60 @@
+/**
+ * The PromQL that panels and alerts share.
+ *
+ * Each figure of a queue is told by the node that leads it. When the leader moves, both nodes may tell for a moment: hence
+ * `max by (queue)`, never `sum`, over nodes.
+ */
+
+/** `{a, b}` of PromQL, without empty parts. */
+const selector = (...parts: readonly string[]): string => {
+  const given = parts.filter((part) => part !== '')
+  return given.length === 0 ? '' : `{${given.join(', ')}}`
+}
+
+/** Queues that tasks wait in: neither dead letters nor delay queues. */
+export const TASK_QUEUES = 'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+"'
+export const DEAD_LETTER_QUEUES = 'queue=~".*\\\\.dlq"'
+/** What a dashboard is opened for. */
+export const THIS_QUEUE = 'queue="$queue"'
+export const THIS_TASK = 'task="$task"'
+
+/** Fits the zoom of the panel; Grafana fills it in. */
+const WINDOW = '$__rate_interval'
+
+export type QueueFigure = 'messages' | 'messages_ready' | 'messages_unacked' | 'consumers'
+
+/** A figure of each queue, as the broker tells it. */
+export const ofQueues = (figure: QueueFigure, queues = TASK_QUEUES, at = ''): string =>
+  `max by (queue) (rabbitmq_detailed_queue_${figure}${selector(queues)}${at})`
+
+/** How fast a counter rises, summed up by the labels named. */
+export function rate(metric: string, by: readonly string[] = [], filter = '', window = WINDOW): string {
+  const grouping = by.length === 0 ? '' : ` by (${by.join(', ')})`
+  return `sum${grouping} (rate(${metric}${selector(filter)}[${window}]))`
+}
+
+/** The time within which the given part of all is done, from a histogram. */
+export const quantile = (part: number, histogram: string, by: readonly string[] = [], filter = ''): string =>
+  `histogram_quantile(${part}, sum by (${['le', ...by].join(', ')}) (rate(${histogram}_bucket${selector(filter)}[${WINDOW}])))`
+
+/** Tasks done, by queue. */
+export const DONE = 'settled="acknowledged"'
+
+/**
+ * How many of the messages that were ready `window` ago are still not done, by queue. Queues are first in, first out: above
+ * 0, the oldest task has waited longer than the window. It errs on the quiet side, since what workers held already at that
+ * time is subtracted too.
+ */
+export function stillWaiting(window: string): string {
+  const then = ofQueues('messages_ready', TASK_QUEUES, ` offset ${window}`)
+  const done = `sum by (queue) (increase(warren_settled_total{${DONE}}[${window}]))`
+  return `${then} - (${done} or 0 * ${ofQueues('messages_ready')})`
+}
+
+/** The part of the cluster's nodes that the node which sees fewest sees running, itself included; 1 is all. */
+export const VISIBLE_PART = [
+  '(1 + min(',
+  'sum by (instance) (erlang_vm_dist_node_state{peer=~"rabbit(mq-[0-9]+)?@.*"} == bool 3)',
+  ' or on (instance) 0 * (up{job="rabbitmq"} == 1)',
+  ') or vector(0)) / scalar(count(up{job="rabbitmq"}))',
+].join('')

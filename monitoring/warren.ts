@@ -1,0 +1,328 @@
+/**
+ * Warren's dashboards, from the whole to the part: the system, one of its queues, one of its tasks. Clicking a queue or a
+ * task in one opens the next. Pure.
+ */
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
+import {
+  DEAD_LETTER_QUEUES,
+  DONE,
+  ofQueues,
+  quantile,
+  rate,
+  stillWaiting,
+  THIS_QUEUE,
+  THIS_TASK,
+} from './expressions.js'
+import { DASHBOARDS, dashboard, series, stat, table } from './panels.js'
+
+const ATTEMPT = 'warren_attempt_duration_seconds'
+const SETTLE = 'warren_settle_duration_seconds'
+
+/** The three lines of a duration: half of all, nearly all, all but one in a hundred. */
+const quantiles = (histogram: string, filter = '') => ({
+  'half within': quantile(0.5, histogram, [], filter),
+  '95 % within': quantile(0.95, histogram, [], filter),
+  '99 % within': quantile(0.99, histogram, [], filter),
+})
+
+export function systemDashboard(): Dashboard {
+  return dashboard({
+    uid: DASHBOARDS.system,
+    title: 'Warren',
+    about: 'The whole system: is all well, how much is done, what waits. Click a queue or a task to look closer.',
+    rows: {
+      'Is all well?': [
+        stat({
+          title: 'Alerts',
+          about: 'Alerts that fire now. Prometheus has their names and what to do.',
+          expr: 'count(ALERTS{alertstate="firing"}) or vector(0)',
+          bad: 1,
+          width: 4,
+        }),
+        stat({
+          title: 'Nodes',
+          about: 'RabbitMQ nodes that answer.',
+          expr: 'sum(up{job="rabbitmq"})',
+          bad: 3,
+          under: true,
+          width: 4,
+        }),
+        stat({
+          title: 'Workers ready',
+          about: 'Workers that consume all their queues and have the broker and the store.',
+          expr: 'sum(warren_worker_ready)',
+          bad: 1,
+          under: true,
+          width: 4,
+        }),
+        stat({
+          title: 'Tasks waiting',
+          about: 'Ready in their queues; no worker has them yet.',
+          expr: `sum(${ofQueues('messages_ready')})`,
+          width: 4,
+        }),
+        stat({
+          title: 'Tasks held',
+          about: 'With workers: waiting there, running, settling.',
+          expr: 'sum(warren_worker_held)',
+          width: 4,
+        }),
+        stat({
+          title: 'Dead letters',
+          about: 'In all dead-letter queues. warren dlq list says why.',
+          expr: `sum(${ofQueues('messages', DEAD_LETTER_QUEUES)})`,
+          bad: 1,
+          width: 4,
+        }),
+      ],
+      Flow: [
+        series({
+          title: 'Tasks in and out',
+          about: 'What the broker took from producers, and what workers acknowledged. Apart for long: more workers.',
+          unit: 'ops',
+          width: 12,
+          queries: {
+            'sent to the broker': rate('rabbitmq_global_messages_received_confirm_total'),
+            done: rate('warren_settled_total', [], DONE),
+          },
+        }),
+        series({
+          title: 'How attempts end',
+          about: 'Attempts by outcome, from all workers.',
+          unit: 'ops',
+          width: 12,
+          stacked: true,
+          queries: { '{{outcome}}': rate('warren_attempts_total', ['outcome']) },
+        }),
+        series({
+          title: 'How long handlers run',
+          about: 'Of all tasks together. Click through to one task for its own.',
+          unit: 's',
+          width: 12,
+          queries: quantiles(ATTEMPT),
+        }),
+        series({
+          title: 'Workers at work',
+          about: 'Handlers that run now, by worker, and how many workers are ready.',
+          width: 12,
+          queries: { 'running in all': 'sum(warren_worker_running)', 'workers ready': 'sum(warren_worker_ready)' },
+        }),
+      ],
+      Queues: [
+        table({
+          title: 'Queues',
+          about: 'Click a queue to look closer.',
+          width: 12,
+          by: 'queue',
+          columns: {
+            ready: ofQueues('messages_ready', ''),
+            held: ofQueues('messages_unacked', ''),
+            consumers: ofQueues('consumers', ''),
+          },
+        }),
+        series({
+          title: 'Waiting by queue',
+          about: 'Ready messages. A line that rises all the time: more is sent than the workers can do.',
+          width: 12,
+          queries: { '{{queue}}': ofQueues('messages_ready') },
+          drill: { to: 'queue' },
+        }),
+        series({
+          title: 'Dead letters by queue',
+          about: 'A rise is worth a look: warren dlq list.',
+          width: 12,
+          queries: { '{{queue}}': ofQueues('messages', DEAD_LETTER_QUEUES) },
+          drill: { to: 'queue' },
+        }),
+        series({
+          title: 'Done by queue',
+          about: 'Acknowledged by workers.',
+          unit: 'ops',
+          width: 12,
+          queries: { '{{queue}}': rate('warren_settled_total', ['queue'], DONE) },
+          drill: { to: 'queue' },
+        }),
+      ],
+      Tasks: [
+        table({
+          title: 'Tasks',
+          about: 'Click a task to look closer.',
+          width: 12,
+          by: 'task',
+          columns: {
+            attempts: rate('warren_attempts_total', ['task']),
+            '95 % within': quantile(0.95, ATTEMPT, ['task']),
+            'settled within': quantile(0.95, SETTLE, ['task']),
+          },
+          units: { attempts: 'ops', '95 % within': 's', 'settled within': 's' },
+        }),
+        series({
+          title: 'Attempts by task',
+          about: 'Click a line to look closer.',
+          unit: 'ops',
+          width: 12,
+          queries: { '{{task}}': rate('warren_attempts_total', ['task']) },
+          drill: { to: 'task' },
+        }),
+      ],
+    },
+  })
+}
+
+export function queueDashboard(): Dashboard {
+  return dashboard({
+    uid: DASHBOARDS.queue,
+    title: 'Warren: one queue',
+    about: 'What waits in a queue, how fast it is worked off, and who does it.',
+    variable: { name: 'queue', query: 'label_values(rabbitmq_detailed_queue_messages, queue)' },
+    rows: {
+      $queue: [
+        stat({
+          title: 'Ready',
+          about: 'Wait in the queue.',
+          expr: `max(rabbitmq_detailed_queue_messages_ready{${THIS_QUEUE}})`,
+          width: 6,
+        }),
+        stat({
+          title: 'Held',
+          about: 'Handed out and not acknowledged.',
+          expr: `max(rabbitmq_detailed_queue_messages_unacked{${THIS_QUEUE}})`,
+          width: 6,
+        }),
+        stat({
+          title: 'Consumers',
+          about: 'As the broker counts them. 0 is right for a dead-letter queue alone.',
+          expr: `max(rabbitmq_detailed_queue_consumers{${THIS_QUEUE}})`,
+          bad: 1,
+          under: true,
+          width: 6,
+        }),
+        stat({
+          title: 'Waiting for more than 30 s',
+          about: 'A lower bound: what was ready 30 s ago, less what was done since. Above 0, the oldest task is older.',
+          expr: `clamp_min(sum((${stillWaiting('30s')}) and on (queue) rabbitmq_detailed_queue_messages{${THIS_QUEUE}}), 0)`,
+          bad: 1,
+          width: 6,
+        }),
+        series({
+          title: 'Messages',
+          about: 'Ready and held.',
+          width: 12,
+          stacked: true,
+          queries: {
+            ready: `max(rabbitmq_detailed_queue_messages_ready{${THIS_QUEUE}})`,
+            held: `max(rabbitmq_detailed_queue_messages_unacked{${THIS_QUEUE}})`,
+          },
+        }),
+        series({
+          title: 'What became of messages',
+          about: 'Acknowledged, returned to the queue, or lost with their channel and handed out again.',
+          unit: 'ops',
+          width: 12,
+          queries: { '{{settled}}': rate('warren_settled_total', ['settled'], THIS_QUEUE) },
+        }),
+        series({
+          title: 'How attempts end',
+          about: 'Attempts on messages of this queue.',
+          unit: 'ops',
+          width: 12,
+          stacked: true,
+          queries: { '{{outcome}}': rate('warren_attempts_total', ['outcome'], THIS_QUEUE) },
+        }),
+        series({
+          title: 'Who consumes it',
+          about: 'Workers that say that they consume it, beside what the broker counts. They should agree.',
+          width: 12,
+          queries: {
+            'workers that consume it': `sum(warren_consumer_up{${THIS_QUEUE}})`,
+            'consumers at the broker': `max(rabbitmq_detailed_queue_consumers{${THIS_QUEUE}})`,
+          },
+        }),
+        table({
+          title: 'Tasks of this queue',
+          about: 'Click a task to look closer.',
+          width: 12,
+          by: 'task',
+          columns: { attempts: rate('warren_attempts_total', ['task'], THIS_QUEUE) },
+          units: { attempts: 'ops' },
+        }),
+        series({
+          title: 'Dead letters by reason',
+          about:
+            'What workers dead-lettered. What the broker dead-letters (expired, delivery limit) is on the RabbitMQ dashboard.',
+          width: 12,
+          queries: { '{{reason}}': `sum by (reason) (increase(warren_dead_lettered_total{${THIS_QUEUE}}[$__range]))` },
+        }),
+      ],
+    },
+  })
+}
+
+export function taskDashboard(): Dashboard {
+  return dashboard({
+    uid: DASHBOARDS.task,
+    title: 'Warren: one task',
+    about: 'How often a task runs, how long it takes, how it ends, and on which workers.',
+    variable: { name: 'task', query: 'label_values(warren_attempts_total, task)' },
+    rows: {
+      $task: [
+        stat({
+          title: 'Attempts',
+          about: 'In the time shown.',
+          expr: `sum(increase(warren_attempts_total{${THIS_TASK}}[$__range]))`,
+          width: 8,
+        }),
+        stat({
+          title: 'Not successful',
+          about: 'The part of attempts that did not end as success, in the time shown.',
+          unit: 'percentunit',
+          expr: `1 - sum(increase(warren_attempts_total{${THIS_TASK}, outcome="succeeded"}[$__range])) / sum(increase(warren_attempts_total{${THIS_TASK}}[$__range]))`,
+          bad: 0.01,
+          width: 8,
+        }),
+        stat({
+          title: '95 % within',
+          about: 'How long its handler runs.',
+          unit: 's',
+          expr: quantile(0.95, ATTEMPT, [], THIS_TASK),
+          width: 8,
+        }),
+        series({
+          title: 'How attempts end',
+          about: 'By outcome.',
+          unit: 'ops',
+          width: 12,
+          stacked: true,
+          queries: { '{{outcome}}': rate('warren_attempts_total', ['outcome'], THIS_TASK) },
+        }),
+        series({
+          title: 'How long its handler runs',
+          about: 'From its start to its end.',
+          unit: 's',
+          width: 12,
+          queries: quantiles(ATTEMPT, THIS_TASK),
+        }),
+        series({
+          title: 'How long settling takes',
+          about: 'From the end of the handler to the acknowledgement: storing, publishing, acknowledging.',
+          unit: 's',
+          width: 12,
+          queries: quantiles(SETTLE, THIS_TASK),
+        }),
+        series({
+          title: 'By worker',
+          about: 'Attempts on each worker. One far below the others is worth a look.',
+          unit: 'ops',
+          width: 12,
+          queries: { '{{instance}}': rate(`${ATTEMPT}_count`, ['instance'], THIS_TASK) },
+        }),
+        series({
+          title: 'Dead letters by reason',
+          about: 'Of this task, by workers, in the time shown.',
+          width: 24,
+          queries: { '{{reason}}': `sum by (reason) (increase(warren_dead_lettered_total{${THIS_TASK}}[$__range]))` },
+        }),
+      ],
+    },
+  })
+}

@@ -1,0 +1,151 @@
+/**
+ * The promise: every panel shows something, and alerts fire when they should and not before. A real Prometheus scrapes the real
+ * cluster while it works, and is asked each expression of each panel and alert.
+ */
+import type { Server } from 'node:http'
+import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard'
+import { connect as amqpConnect } from 'amqplib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ports } from '../../cluster/index.js'
+import { createAccount, createInvoice } from '../../demo/tasks.js'
+import { alerts } from '../../monitoring/alerts.js'
+import { dashboards } from '../../monitoring/files.js'
+import { serveStoreMetrics } from '../../monitoring/storeExporter.js'
+import { connect, type Warren } from '../../src/index.js'
+import { clusterUrls, fault, manage, scale, testCluster, until } from '../support/cluster.js'
+import { shortened, TestPrometheus } from '../support/prometheus.js'
+
+const WORKERS = 2
+const QUEUE = `${createInvoice.name}.demo-service`
+const DEAD_LETTERS = ['user.dlq', 'payment.dlq']
+
+const prometheus = new TestPrometheus()
+let exporter: Server
+let warren: Warren
+let stopLoad: () => Promise<void>
+
+beforeAll(async () => {
+  await scale(WORKERS)
+  const plan = { base: (testCluster().nodePorts[0] ?? 0) - 1, amqp: 0, edge: 0 }
+  exporter = serveStoreMetrics(clusterUrls().results, ports.storeMetrics(plan), '127.0.0.1')
+  const { broker, results } = clusterUrls('client')
+  warren = await connect({ broker, results, logger: false })
+  stopLoad = load()
+  await prometheus.start()
+})
+
+afterAll(async () => {
+  await stopLoad?.()
+  await prometheus.stop()
+  exporter?.close()
+  await scale(0)
+  await warren?.close()
+  for (const queue of DEAD_LETTERS) await manage('DELETE', `/queues/%2F/${queue}/contents`)
+})
+
+/** Both tasks, again and again, a little more than the workers can do; and now and then one that no worker can read. */
+function load(): () => Promise<void> {
+  let on = true
+  const invoices = async () => {
+    while (on) {
+      const handles = await Promise.all(
+        Array.from({ length: 20 }, () => warren.send(createInvoice, { customer: 'c1', amountCents: 1, seconds: 0.05 })),
+      )
+      const account = await warren.send(createAccount, { name: 'a', email: 'a@example.com', seconds: 0.05 })
+      await deadLetter()
+      await Promise.all([...handles, account].slice(-5).map((each) => each.result({ timeoutMs: 60_000 })))
+    }
+  }
+  const running = invoices().catch((error: unknown) => error)
+  return async () => {
+    on = false
+    const problem = await running
+    if (problem !== undefined) throw problem
+  }
+}
+
+/** What is not a task goes to the dead letters, by the worker's hand. */
+async function deadLetter(): Promise<void> {
+  const connection = await amqpConnect(clusterUrls('client').broker)
+  const channel = await connection.createConfirmChannel()
+  const [exchange = ''] = QUEUE.split('.')
+  channel.publish(`${exchange}.commands`, createInvoice.name, Buffer.from('no task'), { persistent: true })
+  await channel.waitForConfirms()
+  await connection.close()
+}
+
+/** Every expression of every panel, for one queue and one task. */
+const ofPanels: [string, string][] = dashboards().flatMap((board) =>
+  (board.panels ?? []).flatMap((panel) =>
+    ((panel as Panel).targets ?? []).map((target): [string, string] => {
+      const { expr = '', refId = '' } = target as { expr?: string; refId?: string }
+      const asked = expr.replaceAll('$queue', QUEUE).replaceAll('$task', createInvoice.name)
+      return [`${board.uid}: ${panel.title} ${refId}`, shortened(asked)]
+    }),
+  ),
+)
+const ofAlerts = alerts.map(({ name, measure }): [string, string] => [`alert ${name}`, shortened(measure)])
+
+describe('Under load', () => {
+  it('all that should be scraped is', async () => {
+    const wanted = { rabbitmq: 3, 'rabbitmq-queues': 3, haproxy: 1, workers: WORKERS, store: 1 }
+    await until('all targets up', async () => {
+      const up = (await prometheus.targets()).filter(({ health }) => health === 'up').map(({ job }) => job)
+      return Object.entries(wanted).every(([job, count]) => up.filter((each) => each === job).length === count)
+    })
+  })
+
+  it('every panel and every alert has data', async () => {
+    expect(ofPanels.length).toBeGreaterThan(60)
+    let empty: string[] = []
+    const all = [...ofPanels, ...ofAlerts]
+    await until('data for every expression', async () => {
+      const answers = await Promise.all(all.map(([, expression]) => prometheus.query(expression)))
+      empty = all.filter((_, index) => !answers[index]?.some(({ value }) => value[1] !== 'NaN')).map(([name]) => name)
+      return empty.length === 0
+    }).catch((problem) => expect.unreachable(`${problem}: ${empty.join('; ')}`))
+  })
+
+  it('every metric that they name is one that a target tells of', async () => {
+    const known = await prometheus.metricNames()
+    const named = [...ofPanels, ...ofAlerts].flatMap(
+      ([, expression]) => expression.match(/\b(rabbitmq|warren|redis|haproxy|erlang)_\w+/g) ?? [],
+    )
+    expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([])
+  })
+
+  it('an expression that is none, or that nothing answers, is found out', async () => {
+    await expect(prometheus.query('sum by queue (rabbitmq_queues)')).rejects.toThrow(/parse error/)
+    await expect(prometheus.query('rabbitmq_no_such_metric')).resolves.toEqual([])
+  })
+})
+
+describe('An alert fires at a fault, and is over once that is mended:', () => {
+  const fires = (name: string) => until(`${name} fires`, async () => (await prometheus.firing()).includes(name))
+  const isOver = (name: string) => until(`${name} is over`, async () => !(await prometheus.firing()).includes(name))
+
+  it('DeadLettersGrowing, while there is what no worker can read', async () => {
+    await fires('DeadLettersGrowing')
+    await stopLoad()
+    await isOver('DeadLettersGrowing')
+  })
+
+  it.each([
+    ['StoreDown', 'valkey'],
+    ['NodeDown', 'rabbitmq-3'],
+  ])('%s, without %s', async (alert, name) => {
+    expect(await prometheus.firing()).not.toContain(alert)
+    await fault.kill(name)
+    await fires(alert)
+    await fault.start(name)
+    await isOver(alert)
+  })
+
+  it('QueueWithoutConsumers, without workers', async () => {
+    expect(await prometheus.firing()).not.toContain('QueueWithoutConsumers')
+    await scale(0)
+    await fires('QueueWithoutConsumers')
+    await scale(1)
+    await isOver('QueueWithoutConsumers')
+  })
+})

@@ -1,0 +1,239 @@
+/**
+ * docker compose and the local cluster are the same system: what one of them has and the other has not fails here. On
+ * configuration alone; test/promises/compose.test.ts compares two that run.
+ */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import type { Binaries } from '../../cluster/binaries.js'
+import { haproxy } from '../../cluster/haproxy.js'
+import { DEFAULT_AMQP_PORT, DEFAULT_EDGE_PORT } from '../../cluster/ports.js'
+import { DEFAULT_WORKERS, settle } from '../../cluster/settings.js'
+import { passwordFile, withPassword } from '../../demo/secrets.js'
+import { demoDefinitions, users } from '../../demo/topology.js'
+import { workerSettings } from '../../demo/worker.js'
+import { prometheusConfig } from '../../monitoring/scraping.js'
+import { defaults } from '../../src/index.js'
+
+const root = new URL('../../', import.meta.url)
+const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+interface Service {
+  image: string
+  command?: string[]
+  environment?: Record<string, string>
+  ports?: string[]
+  secrets?: string[]
+  volumes?: string[]
+  configs?: { source: string; target: string }[]
+  networks: string[]
+  read_only?: boolean
+  init?: boolean
+  cap_drop?: string[]
+  security_opt?: string[]
+  mem_limit?: string
+  healthcheck?: object
+  profiles?: string[]
+  restart: string
+  stop_grace_period?: string
+  deploy?: { replicas: number }
+  depends_on?: Record<string, { condition: string }>
+}
+
+const compose = parse(text('compose.yaml'), { merge: true }) as {
+  services: Record<string, Service>
+  configs: Record<string, { file: string }>
+  secrets: Record<string, { file: string }>
+  networks: Record<string, { internal?: boolean }>
+  volumes: Record<string, object>
+}
+const services = Object.entries(compose.services)
+const service = (name: string): Service => compose.services[name] as Service
+const NODES = ['rabbitmq-1', 'rabbitmq-2', 'rabbitmq-3']
+
+/** A value with its defaults filled in: `${NAME:-default}` is the default, since nothing is set. */
+const unset = (value: string): string => value.replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, '$1')
+const environmentOf = (name: string): Record<string, string> =>
+  Object.fromEntries(Object.entries(service(name).environment ?? {}).map(([key, value]) => [key, unset(value)]))
+/** As a container sees it: its environment, and the secrets' folder where it is in the repository. */
+const inside = (name: string): NodeJS.ProcessEnv => ({
+  ...environmentOf(name),
+  WARREN_SECRETS_DIR: fileURLToPath(new URL('config/secrets/demo', root)),
+})
+
+describe('Topology, policies and users are the same', () => {
+  const there = demoDefinitions(inside('setup'))
+  const here = demoDefinitions({})
+
+  it.each(['vhosts', 'permissions', 'exchanges', 'queues', 'bindings', 'policies'])('%s', (part) => {
+    expect(here[part]).toBeDefined()
+    expect(there[part]).toEqual(here[part])
+  })
+
+  it('users with their passwords and tags', () => {
+    expect(users(inside('setup'))).toEqual(users({}))
+    expect(service('setup').command?.slice(-3, -1)).toEqual(['definitions', '--load'])
+  })
+
+  it('the type of the user queue, which quorum.env sets for all who need to know', () => {
+    for (const name of ['setup', 'worker', 'client']) {
+      expect(service(name).environment?.WARREN_USER_QUEUE_TYPE, name).toMatch(/^\$\{WARREN_USER_QUEUE_TYPE:-\}$/)
+    }
+    expect(text('quorum.env')).toMatch(/^WARREN_USER_QUEUE_TYPE=quorum$/m)
+  })
+
+  it('workers and clients sign in as the same users, with passwords from files', () => {
+    const worker = workerSettings(inside('worker'))
+    expect(worker).toMatchObject({
+      broker: ['amqp://service:service@haproxy:5672'],
+      results: 'redis://results:results@valkey:6379',
+      httpPort: 9000,
+      httpHost: '0.0.0.0',
+      gracePeriodMs: defaults.gracePeriodMs,
+      concurrency: undefined,
+      prefetch: undefined,
+      logLevel: 'info',
+    })
+    expect(withPassword(environmentOf('client').WARREN_BROKER ?? '', inside('client'))).toBe(
+      'amqp://client:client@haproxy:5672',
+    )
+  })
+})
+
+describe('Servers have the same configuration', () => {
+  it('RabbitMQ: one file for both, and what is added agrees', () => {
+    for (const name of NODES) {
+      expect(service(name).configs?.map(({ source }) => compose.configs[source]?.file)).toContain(
+        './config/rabbitmq/rabbitmq.conf',
+      )
+    }
+    const added = text('config/rabbitmq/compose.conf')
+    const local = text('cluster/rabbitmqNode.ts')
+    for (const setting of ['cluster_name = warren', 'cluster_partition_handling = autoheal']) {
+      expect(added).toContain(`\n${setting}\n`)
+      expect(local).toContain(setting)
+    }
+    const ticktime = /net_ticktime (\d+)/
+    expect(ticktime.exec(environmentOf('rabbitmq-1').RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS ?? '')?.[1]).toBe(
+      ticktime.exec(local)?.[1],
+    )
+  })
+
+  it('HAProxy: one file for both, with the same routes; each of its settings is given by both', () => {
+    const needed = new Set(
+      [...text('config/haproxy/haproxy.cfg').matchAll(/\b(WARREN_[A-Z0-9_]+)/g)].map(([, name]) => name),
+    )
+    // HAProxy's cookie is no setting, and the name server is for containers alone.
+    needed.delete('WARREN_NODE')
+    needed.delete('WARREN_NAME_SERVER')
+    const started = haproxy(settle({ env: {} }), { haproxy: 'haproxy' } as Binaries).launch()
+    expect(started.args.at(-1)).toBe(fileURLToPath(new URL('config/haproxy/haproxy.cfg', root)))
+    expect(service('haproxy').volumes?.[0]).toMatch(/^\.\/config\/haproxy\/haproxy\.cfg:/)
+    const exported = /^export (.+)$/m.exec(text('config/haproxy/start.sh'))?.[1]?.split(' ') ?? []
+    const there = [...Object.keys(environmentOf('haproxy')), ...exported].filter(
+      (name) => name !== 'WARREN_NAME_SERVER',
+    )
+    const here = Object.keys(started.env).filter((name) => name.startsWith('WARREN_'))
+    expect(here.sort()).toEqual([...needed].sort())
+    expect(there.sort()).toEqual(here)
+    expect(environmentOf('haproxy').WARREN_NAME_SERVER).toBe('127.0.0.11:53')
+  })
+
+  it('Valkey: one file for both', () => {
+    expect(service('valkey').volumes?.[0]).toMatch(/^\.\/config\/valkey\/valkey\.conf:\/etc\/valkey\/valkey\.conf:ro$/)
+    expect(text('config/valkey/start.sh')).toContain('exec valkey-server /etc/valkey/valkey.conf')
+    expect(text('cluster/store.ts')).toContain("configFile('valkey', 'valkey.conf')")
+  })
+
+  it('Prometheus: the same jobs, paths and rules, found in another way', () => {
+    const jobs = (deployment: 'local' | 'compose') => {
+      const { scrape_configs, ...rest } = prometheusConfig(deployment) as { scrape_configs: Record<string, unknown>[] }
+      const plain = scrape_configs.map(({ job_name, metrics_path, params }) => ({ job_name, metrics_path, params }))
+      return { ...rest, plain }
+    }
+    expect(jobs('compose')).toEqual(jobs('local'))
+  })
+
+  it('the same ports for people, the same number of workers', () => {
+    expect(service('haproxy').ports?.map(unset)).toEqual([
+      `127.0.0.1:${DEFAULT_EDGE_PORT}:8000`,
+      `127.0.0.1:${DEFAULT_AMQP_PORT}:5672`,
+    ])
+    expect(service('worker').deploy?.replicas).toBe(DEFAULT_WORKERS)
+  })
+})
+
+describe('As shipped, compose.yaml', () => {
+  it('publishes the edge and AMQP on the loopback interface, and nothing else', () => {
+    expect(services.filter(([, each]) => each.ports !== undefined).map(([name]) => name)).toEqual(['haproxy'])
+    for (const port of service('haproxy').ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:/)
+    expect(compose.networks.inside).toEqual({ internal: true })
+    for (const [name, { networks }] of services) {
+      expect(networks, name).toEqual(name === 'haproxy' ? ['inside', 'outside'] : ['inside'])
+    }
+  })
+
+  it.each(services)('%s: pinned, confined, with a limit', (_, each) => {
+    expect(each.image).toMatch(/^[\w./-]+:(?!latest$)[\w.-]+$/)
+    expect(each).toMatchObject({ read_only: true, init: true, cap_drop: ['ALL'] })
+    expect(each.security_opt).toEqual(['no-new-privileges:true'])
+    expect(each.mem_limit).toBeDefined()
+  })
+
+  it('has a health check for what stays, and starts things when what they need is healthy', () => {
+    const staying = services.filter(([, { restart }]) => restart !== 'no')
+    for (const [name, { healthcheck }] of staying) expect(healthcheck, name).toBeDefined()
+    for (const [name, { depends_on = {} }] of services) {
+      for (const [other, { condition }] of Object.entries(depends_on)) {
+        expect(condition, `${name} on ${other}`).toBe(
+          other === 'setup' ? 'service_completed_successfully' : 'service_healthy',
+        )
+      }
+    }
+    expect(Object.keys(service('setup').depends_on ?? {})).toEqual(NODES)
+    // Running the client must not start a node that somebody has stopped.
+    expect(Object.keys(service('client').depends_on ?? {})).toEqual(['haproxy', 'valkey'])
+    expect(service('client').profiles).toEqual(['client'])
+  })
+
+  it('gives a worker more time to end than it takes to drain', () => {
+    const grace = Number(/^(\d+)s$/.exec(service('worker').stop_grace_period ?? '')?.[1]) * 1000
+    expect(grace).toBeGreaterThanOrEqual(Number(environmentOf('worker').WARREN_GRACE_MS) + 10_000)
+  })
+
+  it('keeps the data of each server in a volume of its own', () => {
+    for (const name of [...NODES, 'valkey', 'prometheus', 'grafana']) {
+      expect(Object.keys(compose.volumes)).toContain(name)
+      expect(
+        service(name).volumes?.some((each) => each.startsWith(`${name}:/`)),
+        name,
+      ).toBe(true)
+    }
+  })
+
+  it('has no password in an environment or a command: all come from files that are there', () => {
+    for (const [name, { environment = {}, command = [] }] of services) {
+      for (const [key, value] of Object.entries(environment)) {
+        if (/PASSWORD|COOKIE|SECRET/.test(key)) expect(value, `${name} ${key}`).toMatch(/^\/run\/secrets/)
+        expect(value, `${name} ${key}`).not.toMatch(/:\/\/[^/]*:[^/]*@/)
+      }
+      expect(command.join(' ')).not.toMatch(/:\/\/[^/]*:[^/]*@/)
+    }
+    const demo = { WARREN_SECRETS_DIR: inside('setup').WARREN_SECRETS_DIR }
+    for (const name of Object.keys(compose.secrets).filter((each) => each.endsWith('_password'))) {
+      expect(passwordFile(name.replace('_password', ''), demo), name).toMatch(/^\w+$/)
+    }
+  })
+})
+
+describe('Passwords from files', () => {
+  const env = inside('worker')
+  it('fill in for a user without one, and change nothing else', () => {
+    expect(withPassword('amqp://service@h:1/v', env)).toBe('amqp://service:service@h:1/v')
+    for (const address of ['amqp://service:own@h:1', 'redis://h:1', 'amqp://nobody@h:1', 'no address']) {
+      expect(withPassword(address, env)).toBe(address)
+    }
+    expect(withPassword('amqp://service@h:1', {})).toBe('amqp://service@h:1')
+  })
+})
