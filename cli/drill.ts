@@ -120,6 +120,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
       onStart: (about) => {
         rabbitmqVersion = about.rabbitmqVersion
       },
+      ...(chosen.json ? { onLedger: (counts) => err(`${JSON.stringify({ event: 'ledger', ...counts })}\n`) } : {}),
       onOutcome: (outcome) => {
         outcomes.push(outcome)
         if (chosen.json) out(`${JSON.stringify(summaryOf(outcome))}\n`)

@@ -72,7 +72,7 @@ export class Drills extends EventEmitter<{ drill: [DrillView] }> {
     this.#child = child
     this.#view = { name, by, startedAt: Date.now(), state: 'running', lines: [], tookMs: 0 }
     createInterface({ input: child.stdout }).on('line', (line) => this.#fact(line))
-    createInterface({ input: child.stderr }).on('line', (line) => this.#line(line))
+    createInterface({ input: child.stderr }).on('line', (line) => this.#fact(line))
     child.once('error', (error) => this.#line(`It could not be started: ${textOf(error)}`))
     child.once('close', () => {
       this.#child = undefined
@@ -104,25 +104,15 @@ export class Drills extends EventEmitter<{ drill: [DrillView] }> {
       .map((line) => JSON.parse(line) as DrillAbout)
   }
 
+  /** A line in JSON is a fact, any other is for people. */
   #fact(line: string): void {
-    let fact: Record<string, unknown>
-    try {
-      fact = JSON.parse(line)
-    } catch {
-      this.#line(line)
-      return
+    const fact = factIn(line)
+    if (fact === undefined) this.#line(line)
+    else if (fact.event === 'ledger') this.#set({ ledger: numbersIn(fact) })
+    else if (fact.event === 'drill') {
+      const { verdict, reasons = [], remarks = [], ledger } = fact as unknown as DrillFact
+      this.#set({ verdict: { verdict, reasons, remarks }, ...(ledger ? { ledger: numbersIn(ledger) } : {}) })
     }
-    if (fact.event === 'ledger') this.#set({ ledger: numbersIn(fact) })
-    if (fact.event !== 'drill') return
-    const {
-      verdict,
-      reasons = [],
-      remarks = [],
-      ledger,
-    } = fact as unknown as NonNullable<DrillView['verdict']> & {
-      ledger?: Record<string, unknown>
-    }
-    this.#set({ verdict: { verdict, reasons, remarks }, ...(ledger ? { ledger: numbersIn(ledger) } : {}) })
   }
 
   #line(line: string): void {
@@ -139,3 +129,15 @@ export class Drills extends EventEmitter<{ drill: [DrillView] }> {
 
 const numbersIn = (fact: Readonly<Record<string, unknown>>): Record<string, number> =>
   Object.fromEntries(Object.entries(fact).filter((entry): entry is [string, number] => typeof entry[1] === 'number'))
+
+/** What `warren drill run --json` prints in the end. */
+type DrillFact = NonNullable<DrillView['verdict']> & { readonly ledger?: Readonly<Record<string, unknown>> | null }
+
+function factIn(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

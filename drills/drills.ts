@@ -4,6 +4,7 @@ import { repositoryRoot } from '../cluster/index.js'
 import { queueTypeOf } from './broker.js'
 import type { Drill, Sabotage } from './drill.js'
 import type { Ground } from './ground.js'
+import type { LedgerCounts } from './ledger.js'
 import { OwnCluster, type OwnClusterOptions } from './ownCluster.js'
 import { type DrillOutcome, runDrill, skipped } from './run.js'
 import { DEFAULT_DIR, Stage } from './stage.js'
@@ -23,13 +24,15 @@ export interface DrillsOptions {
   readonly say: (line: string) => void
   /** Called once the cluster runs. */
   readonly onStart?: (about: { readonly rabbitmqVersion: string }) => void
+  /** Called each second of a drill with what is accounted for so far. */
+  readonly onLedger?: (counts: LedgerCounts) => void
   /** Called after each drill. */
   readonly onOutcome: (outcome: DrillOutcome) => void
 }
 
 /** Starts a cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
-  const { drills, repeat = 1, sabotage, signal, say, onStart, onOutcome } = options
+  const { drills, repeat = 1, sabotage, signal, say, onStart, onLedger, onOutcome } = options
   signal.throwIfAborted()
   const ground = await open(options)
   const outcomes: DrillOutcome[] = []
@@ -43,7 +46,7 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
         const obstacle = obstacleFor(drill, ground)
         const outcome =
           obstacle === undefined
-            ? await runDrill(drill, { ground, signal, say, sabotage, earlier })
+            ? await runDrill(drill, { ground, signal, say, sabotage, earlier, onLedger })
             : skipped(drill, obstacle)
         outcomes.push(outcome)
         onOutcome(outcome)

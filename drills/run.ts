@@ -38,6 +38,7 @@ const SETTLE_TIMEOUT_MS = 30_000
 const QUIET_MS = 5_000
 const SAY_EVERY_MS = 10_000
 const SETTLE_MAX_MS = 150_000
+const LEDGER_MS = 1_000
 
 export interface DrillOutcome {
   readonly drill: Drill
@@ -64,6 +65,8 @@ export interface RunOptions {
   readonly sabotage: Sabotage | undefined
   /** The ids of the drill before, which workers may still write of. Kept up by each drill. */
   readonly earlier: { ids: ReadonlySet<string> }
+  /** Called each second with what is accounted for so far. */
+  readonly onLedger?: ((counts: LedgerCounts) => void) | undefined
 }
 
 export async function runDrill(drill: Drill, options: RunOptions): Promise<DrillOutcome> {
@@ -108,7 +111,7 @@ async function perform(
   drill: Drill,
   plan: LoadPlan,
   timeline: Timeline,
-  { ground, signal, say, sabotage, earlier }: RunOptions,
+  { ground, signal, say, sabotage, earlier, onLedger }: RunOptions,
 ): Promise<{ evidence: Evidence; surprises: string[] }> {
   timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
   await ground.restore(signal)
@@ -118,6 +121,11 @@ async function perform(
   const expectedEnds = new Set<string>()
   const onProcess = (change: ProcessChange) => watch(change, timeline, expectedEnds, surprises)
   const undo: (() => unknown)[] = []
+  if (onLedger !== undefined) {
+    // Nothing counts as lost before the end: what is not accounted for may be in its queue.
+    const timer = setInterval(() => onLedger(ledger.counts(new Set(QUEUE_KEYS))), LEDGER_MS)
+    undo.push(() => clearInterval(timer))
+  }
   try {
     undo.push(
       ground.followWorkers((line) => {

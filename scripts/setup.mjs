@@ -1,4 +1,4 @@
-// Makes a fresh clone ready: npm packages, the build, and on request the servers and the Python side of the tests.
+// Makes a fresh clone ready: npm packages, the build, and on request the servers and what the tests need beside them.
 //
 //   node scripts/setup.mjs [--servers] [--tests] [--quiet]
 //
@@ -132,15 +132,18 @@ function linkCommand() {
   }
 }
 
-// ---- servers and the Python side of the tests
+// ---- servers, and the tests' Python and browser
 
 function installSystemPackages() {
   const servers = wanted.has('--servers') ? missingServers() : []
   const python = wanted.has('--tests') ? missingPython() : []
-  if (servers.length + python.length === 0) return
+  const browser = wanted.has('--tests') ? missingBrowser() : []
+  const all = [...servers, ...python, ...browser]
+  if (all.length === 0) return
   const why = [
     ...(servers.length > 0 ? [`for the local cluster: ${servers.join(', ')}`] : []),
     ...(python.length > 0 ? [`for the tests against Python's Celery: ${python.join(', ')}`] : []),
+    ...(browser.length > 0 ? [`for the tests of the console's page: ${browser.join(', ')}`] : []),
   ].join('; ')
   if (!onPath('apt-get')) {
     fail(`Missing ${why}. This machine has no apt-get: install them with its own package manager.`)
@@ -149,7 +152,7 @@ function installSystemPackages() {
   const sudo = !root && onPath('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0
   const asRoot = root ? [] : ['sudo', ...(sudo ? ['-n'] : [])]
   if (!root && !sudo) {
-    const packages = [...servers, ...python].map((each) => (each === VALKEY_OR_REDIS ? 'redis-server' : each))
+    const packages = all.map((each) => (each === VALKEY_OR_REDIS ? 'redis-server' : each))
     fail(
       `Missing ${why}. Installing takes root; run this and try again: ` +
         `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(' ')}`,
@@ -158,7 +161,7 @@ function installSystemPackages() {
   say(`installing with apt-get ${why}`)
   say('they are run from .warren/ on their own ports; services that the packages may start are left alone')
   apt(asRoot, ['update', '-qq'], 'apt-get update failed')
-  const names = [...servers, ...python].map((each) => (each === VALKEY_OR_REDIS ? storePackage() : each))
+  const names = all.map((each) => (each === VALKEY_OR_REDIS ? storePackage() : each))
   withoutStartingServices(asRoot, () => {
     apt(
       asRoot,
@@ -168,7 +171,7 @@ function installSystemPackages() {
   })
   const still = [
     ...(wanted.has('--servers') ? missingServers() : []),
-    ...(wanted.has('--tests') ? missingPython() : []),
+    ...(wanted.has('--tests') ? [...missingPython(), ...missingBrowser()] : []),
   ]
   if (still.length > 0) fail(`apt-get reported success, but these are still not to be found: ${still.join(', ')}`)
   say('installed')
@@ -193,6 +196,11 @@ function missingPython() {
   const found = spawnSync('/usr/bin/python3', ['-c', code], { encoding: 'utf8' })
   const missing = found.status === 0 ? found.stdout.split(/\s+/).filter(Boolean) : ['celery', 'redis']
   return missing.map((each) => `python3-${each}`)
+}
+
+/** By the names that test/support/browser.ts looks for. */
+function missingBrowser() {
+  return ['chromium', 'chromium-browser', 'google-chrome'].some(onPath) ? [] : ['chromium']
 }
 
 function apt(asRoot, args, failure) {
