@@ -1,5 +1,6 @@
 /** What changed from one snapshot to the next, in plain words. Pure. */
-import type { NodeView, QueueView, Snapshot } from './snapshot.js'
+import type { QueueView } from './queueViews.js'
+import type { NodeView, Snapshot } from './snapshot.js'
 
 export type Tone = 'bad' | 'good' | 'plain'
 
@@ -115,7 +116,7 @@ function queueChanges(before: Snapshot, after: Snapshot): Said[] {
         good(`${now.consumers === 1 ? 'One consumer takes' : `${now.consumers} consumers take`} from ${now.name}`),
       )
     }
-    if (now.role === 'deadLetters' && now.ready > old.ready && old.state === 'running') {
+    if (now.role === 'deadLetters' && now.ready > old.ready && !old.uncounted && !now.uncounted) {
       const more = now.ready - old.ready
       said.push(bad(`${count(more)} more dead letter${more === 1 ? '' : 's'} in ${now.name}`))
     }

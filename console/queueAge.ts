@@ -3,7 +3,7 @@
  * are first in, first out, so with N messages waiting the oldest was the Nth last that was published, and when that was
  * is known from the counts of the last minutes. Redeliveries and retries make it a little wrong. Bounded memory.
  */
-import type { QueueView } from './snapshot.js'
+import type { QueueView } from './queueViews.js'
 
 export interface Age {
   readonly ms: number

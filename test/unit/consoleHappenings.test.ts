@@ -1,7 +1,8 @@
 /** The feed says in plain words what changed. */
 import { describe, expect, it } from 'vitest'
 import { compare, moveSentence, moves } from '../../console/happenings.js'
-import type { NodeView, QueueView, Snapshot, WorkerView } from '../../console/snapshot.js'
+import type { QueueView } from '../../console/queueViews.js'
+import type { NodeView, Snapshot, WorkerView } from '../../console/snapshot.js'
 
 const node = (name: string, change: Partial<NodeView> = {}): NodeView => ({
   ...{ name, state: 'up', controlled: true, alarms: [], partitions: [], front: 'UP' },
@@ -80,6 +81,9 @@ describe('A queue', () => {
     const dead = (ready: number) => ({ queues: [queue('payment.dlq', { role: 'deadLetters', ready, consumers: 0 })] })
     expect(said(dead(1), dead(13))).toEqual(['12 more dead letters in payment.dlq'])
     expect(said(dead(13), dead(1))).toEqual([])
+    // While its leader is gone nobody counts them; that they are counted again makes them no new ones.
+    const gone = { queues: [queue('payment.dlq', { role: 'deadLetters', uncounted: true, consumers: 0 })] }
+    expect(said(gone, dead(13))).toEqual([])
     const consumed = (consumers: number) => ({ queues: [{ ...classic, consumers }] })
     expect(said(consumed(5), consumed(0))).toEqual(['Nobody takes from user.account.create.demo-service any more'])
   })

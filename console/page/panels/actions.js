@@ -63,7 +63,7 @@ function burstForm() {
     'aria-label': 'Progress of the burst',
     hidden: true,
   })
-  const said = h('p', { id: 'burst-state', role: 'status' })
+  const said = h('p', { id: 'burst-state' })
   const submit = async (event) => {
     event.preventDefault()
     const order = {

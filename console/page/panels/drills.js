@@ -25,7 +25,7 @@ export function drillsPanel() {
     { type: 'button', hidden: true, onclick: () => during(end, () => remove('/drills')) },
     'End it',
   )
-  const state = h('p', { role: 'status', id: 'drill-state' })
+  const state = h('p', { id: 'drill-state' })
   const ledger = h('dl', { class: 'ledger' })
   const values = new Map(
     COUNTS.map(([key, title]) => {
