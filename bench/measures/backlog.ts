@@ -13,6 +13,18 @@ const MB = 1e6
 /** What a JavaScript heap may differ from one look to the next, by when it last collected its garbage. */
 const FLAT = 1.25
 
+/** So many tasks were begun at that second; other processes had used so much CPU. */
+interface Mark {
+  readonly at: number
+  readonly total: number
+  readonly others: number
+}
+
+interface Stretch {
+  readonly rate: number
+  readonly othersCores: number
+}
+
 interface Memory {
   readonly half: number
   readonly end: number
@@ -32,17 +44,17 @@ export const backlog: Measure = {
     const { name: rival, configuration } = rivals.warren
     for (let round = 1; round <= rounds; round++) {
       const { publishSeconds, producer, worker, first, last, seconds } = await drain(ground, count, say)
-      const add = (variant: string, unit: string, value: number) =>
-        tally.add({ rival, variant, unit, configuration }, value)
+      const add = (variant: string, unit: string, value: number, othersCores?: number) =>
+        tally.add({ rival, variant, unit, configuration }, value, { 'cores used by others': othersCores })
       add('publishing', 'messages/s', count / publishSeconds)
       add('draining, all', 'tasks/s', count / seconds)
-      add('draining, first tenth', 'tasks/s', first)
-      add('draining, last tenth', 'tasks/s', last)
+      add('draining, first tenth', 'tasks/s', first.rate, first.othersCores)
+      add('draining, last tenth', 'tasks/s', last.rate, last.othersCores)
       add('memory of the producer at the half', 'MB', producer.half)
       add('memory of the producer at the end', 'MB', producer.end)
       add('memory of a worker at the half', 'MB', worker.half)
       add('memory of a worker at the end', 'MB', worker.end)
-      rateRatios.push(last / first)
+      rateRatios.push(last.rate / first.rate)
       producerRatios.push(producer.end / producer.half)
       workerRatios.push(worker.end / worker.half)
     }
@@ -71,7 +83,7 @@ async function drain(ground: Ground, count: number, say: Scene['say']) {
         Array.from({ length: WORKERS }, () => ground.child(rivals.warren, 'worker', setup)),
       )
       workers.push(...started)
-      return { publishSeconds, producer, ...(await watch(workers, count, say)) }
+      return { publishSeconds, producer, ...(await watch(ground, workers, count, say)) }
     } finally {
       await Promise.all([client, ...workers].map((child) => child.stop()))
     }
@@ -79,13 +91,14 @@ async function drain(ground: Ground, count: number, say: Scene['say']) {
 }
 
 /** Follows the workers until all is begun. */
-async function watch(workers: readonly Child[], count: number, say: Scene['say']) {
+async function watch(ground: Ground, workers: readonly Child[], count: number, say: Scene['say']) {
   const from = performance.now()
   const seconds = () => (performance.now() - from) / 1000
   const total = () => workers.reduce((sum, { began }) => sum + began, 0)
   const rss = () => workers.reduce((sum, { rssBytes }) => sum + rssBytes, 0) / workers.length
+  const others = () => ground.cpu(undefined, workers).others
   const tenth = count / 10
-  const marks: { at: number; total: number }[] = [{ at: 0, total: 0 }]
+  const marks: Mark[] = [{ at: 0, total: 0, others: others() }]
   let half: number | undefined
   const sampler = setInterval(() => {
     if (half === undefined && total() >= count / 2) half = rss() / MB
@@ -94,19 +107,23 @@ async function watch(workers: readonly Child[], count: number, say: Scene['say']
   await new Promise<void>((resolve) => {
     for (const worker of workers) {
       worker.onBegan = () => {
-        marks.push({ at: seconds(), total: total() })
+        marks.push({ at: seconds(), total: total(), others: others() })
         if (total() >= count) resolve()
       }
     }
   })
   clearInterval(sampler)
-  const at = (wanted: number) => marks.find((mark) => mark.total >= wanted) ?? { at: seconds(), total: total() }
-  const rate = (low: number, high: number) => (at(high).total - at(low).total) / (at(high).at - at(low).at)
+  const at = (wanted: number) => marks.find((mark) => mark.total >= wanted) ?? (marks.at(-1) as Mark)
+  const between = (low: number, high: number): Stretch => {
+    const [from, to] = [at(low), at(high)]
+    const lasted = to.at - from.at
+    return { rate: (to.total - from.total) / lasted, othersCores: (to.others - from.others) / lasted }
+  }
   const end: Memory['end'] = rss() / MB
   return {
     // What the first seconds bring is not the first tenth of the work: the workers are only warming up.
-    first: rate(tenth / 10, tenth),
-    last: rate(count - tenth, count),
+    first: between(tenth / 10, tenth),
+    last: between(count - tenth, count),
     seconds: at(count).at,
     worker: { half: half ?? end, end },
   }

@@ -1,4 +1,5 @@
 import { rivals } from '../rivals/index.js'
+import { pause } from '../rivals/rival.js'
 import { interleaved } from '../statistics.js'
 import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { DEFAULT_BYTES, withParts } from './sample.js'
@@ -12,6 +13,16 @@ const BOUNDS: ReadonlyMap<number, number> = new Map([
   [10, 1.03],
 ])
 
+const FLOOR_WAITS = 50
+const FLOOR = 'setTimeout in a process that does nothing else: what the ideal leaves out'
+
+/** A timer is late by up to a millisecond and by what the machine is busy with: no queue can make up for that. */
+async function timerFloor(): Promise<number> {
+  const from = performance.now()
+  for (let waits = 0; waits < FLOOR_WAITS; waits++) await pause(TASK_MS)
+  return (performance.now() - from) / (FLOOR_WAITS * TASK_MS)
+}
+
 const variantOf = (workers: number) => `${workers} workers`
 
 export const thousand: Measure = {
@@ -22,14 +33,15 @@ export const thousand: Measure = {
   async run({ ground, rounds, quick, say, cast }: Scene): Promise<Finding> {
     const count = quick ? TASKS / 10 : TASKS
     const tally = new Tally()
+    const floor = await timerFloor()
     for (const workers of BOUNDS.keys()) {
       const idealSeconds = (count * TASK_MS) / 1000 / workers
       for (const { round, contender } of interleaved(rounds, cast(CONTENDERS))) {
         const { name: rival, configuration } = contender
         const took = await ground.withField({ tasksAre: 'long' }, (setup) =>
           withParts(ground, { rival: contender, setup, workers }, async (client) => {
-            // Connections and code are warm, as they are in a service; what the workers learned of these tasks is little.
-            await client.ask({ do: 'roundTrip', count: 2 * workers, bytes: DEFAULT_BYTES, ms: 0 })
+            // Connections and code are warm, as they are in a service that has such tasks.
+            await client.ask({ do: 'roundTrip', count: 4 * workers, bytes: DEFAULT_BYTES, ms: TASK_MS })
             return client.ask({ do: 'roundTrip', count, bytes: DEFAULT_BYTES, ms: TASK_MS })
           }),
         )
@@ -43,6 +55,9 @@ export const thousand: Measure = {
         say(`${variantOf(workers)}, round ${round}: ${rival} ${took.seconds.toFixed(2)} s, ideal ${idealSeconds} s`)
       }
     }
+    const floorOf = { rival: 'no queue', variant: `${FLOOR_WAITS} waits`, unit: '× the ideal', configuration: FLOOR }
+    tally.add(floorOf, floor)
+    say(`waiting ${TASK_MS} ms takes ${(floor * TASK_MS).toFixed(2)} ms here`)
     return {
       series: tally.series,
       claims: [...BOUNDS].flatMap(([workers, atMost]) =>
