@@ -5,8 +5,9 @@ import { defineConfig } from 'vitest/config'
 const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
 /**
- * Three kinds of tests. `unit` touches nothing outside the process. `promises` are named after what the README promises
- * and run on one real cluster and store, started for the run. `cluster` starts and stops clusters of its own.
+ * Four kinds of tests. `unit` touches nothing outside the process. `promises` are named after what the README promises
+ * and run on one real cluster and store, started for the run; `console` looks at that one with a browser. `cluster` starts
+ * and stops clusters of its own.
  *
  * Those on a cluster run one file after the other: some break nodes, and two cores carry three of them.
  */
@@ -35,6 +36,17 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'console',
+          include: ['test/console/**/*.test.ts'],
+          globalSetup: ['test/support/globalSetup.ts'],
+          fileParallelism: false,
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

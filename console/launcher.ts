@@ -81,6 +81,8 @@ export class Launcher {
     }
     this.#following = request({ socketPath: this.#socketPath, path: '/events' }, (response) => {
       response.once('close', again)
+      // A launcher that ends leaves its answer unfinished; the close that follows tells.
+      response.on('error', () => undefined)
       if (response.statusCode !== 200) {
         response.resume()
         return

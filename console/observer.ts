@@ -2,8 +2,8 @@
  * Looks at the cluster again and again, and tells what it sees. It owns the polling, the last snapshot, the feed of
  * happenings and the numbers behind the charts; all of it is bounded. It changes nothing.
  *
- * Somebody watches: a look each second, workers included. Nobody watches: each five seconds, RabbitMQ and the launcher
- * alone, so that the feed has no holes. What the launcher says of its processes is told at once.
+ * Somebody watches: a look each second, workers included; each two where a launcher tells of its processes at once, since
+ * RabbitMQ counts each five anyway. Nobody watches: each five, RabbitMQ and the launcher alone, so that the feed has no holes.
  */
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -20,10 +20,11 @@ import { WorkerWatch, workersOf } from './workerWatch.js'
 export type Moment = Snapshot & { readonly ages: Readonly<Record<string, Age>> }
 
 const WATCHED_MS = 1_000
+const WATCHED_WITH_LAUNCHER_MS = 2_000
 const UNWATCHED_MS = 5_000
 /** What changes seldom, or costs more, is asked every so many looks. */
-const WORKERS_EVERY = 2
 const LAUNCHER_EVERY = 3
+const EXCHANGES_EVERY = 2
 const BINDINGS_EVERY = 10
 /** One failure may be a busy machine; RabbitMQ is gone when the second look fails too. */
 const FAILURES = 2
@@ -121,9 +122,11 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     while (!signal.aborted) {
       this.#wake = new AbortController()
       await this.#look()
-      const watched = this.#watchers > 0
+      const watched = this.#launcher === undefined ? WATCHED_MS : WATCHED_WITH_LAUNCHER_MS
       const pause = AbortSignal.any([signal, this.#wake.signal])
-      await delay(watched ? WATCHED_MS : UNWATCHED_MS, undefined, { signal: pause, ref: false }).catch(() => undefined)
+      await delay(this.#watchers > 0 ? watched : UNWATCHED_MS, undefined, { signal: pause, ref: false }).catch(
+        () => undefined,
+      )
     }
   }
 
@@ -133,7 +136,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
       this.#lookAtBroker(look),
       this.#statusIsOld || look % LAUNCHER_EVERY === 0 ? this.#lookAtLauncher() : undefined,
     ])
-    if (this.#watchers > 0 && look % WORKERS_EVERY === 0) await this.#lookAtWorkers()
+    if (this.#watchers > 0) await this.#lookAtWorkers()
     if (!this.#abort.signal.aborted) this.#publish()
   }
 
@@ -143,9 +146,9 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
         this.#api.overview(),
         this.#api.nodes(),
         this.#api.queues(),
-        this.#api.exchanges(),
+        look % EXCHANGES_EVERY === 0 || this.#exchanges.length === 0 ? this.#api.exchanges() : undefined,
       ])
-      this.#exchanges = exchanges.items
+      if (exchanges !== undefined) this.#exchanges = exchanges.items
       if (look % BINDINGS_EVERY === 0 || queues.total_count !== this.#broker?.queues.total_count) {
         this.#bindings = await this.#api.bindings()
       }
@@ -252,7 +255,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
       await delay(FOLLOW_STEP_MS, undefined, { ref: false })
     }
     // The next snapshot has the new leaders, too, and must not tell of them once more.
-    await delay(2 * WATCHED_MS, undefined, { ref: false })
+    await delay(2 * WATCHED_WITH_LAUNCHER_MS, undefined, { ref: false })
     this.#following.delete(node)
   }
 

@@ -14,31 +14,36 @@ declare module 'vitest' {
 
 /** Two runs beside each other in one checkout need a folder each. */
 const DIR = process.env.WARREN_TEST_DIR || '.warren-test'
+const LEDGER = join(process.cwd(), DIR, 'ledger')
+
+/** `promises` and `console` are set up each by itself, and share one cluster. */
+const shared = globalThis as { warrenTestCluster?: { readonly started: Promise<Cluster>; users: number } }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  shared.warrenTestCluster ??= { started: start(), users: 0 }
+  const { started } = shared.warrenTestCluster
+  shared.warrenTestCluster.users++
+  const cluster = await started
+  const { amqp, nodes, results, management, edge } = cluster.addresses
+  const portOf = (url: string | undefined) => Number(new URL(url ?? '').port)
+  project.provide('cluster', {
+    ...{ dir: cluster.dir, ledgerFolder: LEDGER, edge, results, management: management.nodes },
+    ...{ amqpPort: portOf(amqp[0]), nodePorts: nodes.map(portOf), storePort: portOf(results) },
+  })
+  return async () => {
+    if (shared.warrenTestCluster === undefined || --shared.warrenTestCluster.users > 0) return
+    delete shared.warrenTestCluster
+    await cluster.stop()
+  }
+}
+
+async function start(): Promise<Cluster> {
   rmSync(DIR, { recursive: true, force: true })
   const { base, amqp, edge } = await freePortBlock()
-  const ledgerFolder = join(process.cwd(), DIR, 'ledger')
   const cluster = new Cluster({
-    dir: DIR,
-    workers: 0,
-    portBase: base,
-    amqpPort: amqp,
-    edgePort: edge,
-    env: { ...process.env, WARREN_LEDGER_DIR: ledgerFolder },
-    prometheus: false,
+    ...{ dir: DIR, workers: 0, portBase: base, amqpPort: amqp, edgePort: edge, prometheus: false },
+    env: { ...process.env, WARREN_LEDGER_DIR: LEDGER },
   })
   await cluster.start()
-  const { nodes, results, management, edge: edgeUrl } = cluster.addresses
-  project.provide('cluster', {
-    dir: cluster.dir,
-    ledgerFolder,
-    amqpPort: amqp,
-    nodePorts: nodes.map((url) => Number(new URL(url).port)),
-    results,
-    management: management.nodes,
-    edge: edgeUrl,
-    storePort: Number(new URL(results).port),
-  })
-  return () => cluster.stop()
+  return cluster
 }
