@@ -35,7 +35,8 @@ export function consoleProcess(settings: Settings): ProcessDefinition {
       const response = await fetch(`http://${LOOPBACK}:${port}/healthz`, { signal })
       return response.ok ? undefined : `it answers ${response.status}`
     },
-    readyTimeoutMs: 30_000,
+    // It starts beside three nodes, on what they leave of the machine.
+    readyTimeoutMs: 60_000,
     // A drill that it runs has a cluster of its own to stop.
     stopTimeoutMs: 70_000,
     repeatSigterm: false,
