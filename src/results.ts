@@ -2,8 +2,8 @@
  * The result store: Valkey or Redis, in Celery's format (`resultFormat.ts`). It owns two connections, one for commands
  * and one for announcements.
  *
- * Writing: one round trip stores the result with its TTL, announces it on Celery's channel for that task, and on the
- * reply channel of the producer that sent it. A stored SUCCESS is never overwritten, so an attempt that lost its
+ * Writing: one round trip stores all results that came in one turn of the event loop with their TTL, announces each on
+ * Celery's channel for its task, and together on the reply channel of the producer that sent them. A stored SUCCESS is never overwritten, so an attempt that lost its
  * delivery and finishes late cannot undo what another one achieved.
  *
  * Waiting: one subscription to the producer's reply channel for everything it sent, not one for each task.
@@ -13,9 +13,11 @@
 import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
 import { jittered } from './backoff.js'
+import { Batch } from './batch.js'
 import { ClosedError, ResultTimeoutError, StoreUnreachableError, TaskFailedError, textOf } from './errors.js'
 import { deliveriesKey, isReplyChannel, replyChannel, resultKey, suspectKey } from './names.js'
 import { decodeResult, isFinal, type StoredResult } from './resultFormat.js'
+import { announced, type ResultWrite, STORE, type StoreCommands, storeArguments } from './storeScript.js'
 
 export interface ResultsOptions {
   readonly url: URL
@@ -42,36 +44,15 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
-/** How often results that were not announced are looked for, and how many at a time. */
+/** How often results that were not announced are looked for, and how many keys are read at a time. */
 const SWEEP_MS = 500
-const SWEEP_BATCH = 500
+const READ_BATCH = 500
 /** A store that has not answered for this long is taken for gone, and its connection is made anew. */
 const SILENCE_MS = 5_000
 
-/**
- * KEYS[1]  the result's key
- * ARGV[1]  the result as JSON, ARGV[2] its TTL in milliseconds, ARGV[3] the reply channel or '', ARGV[4] its attempt
- * Returns 1 when stored, 0 when what the key held stays: a SUCCESS, or the word of a later attempt against anything but
- * a SUCCESS.
- */
-const STORE = `
-local held = redis.call('GET', KEYS[1])
-if held then
-  local ok, meta = pcall(cjson.decode, held)
-  if ok and type(meta) == 'table' then
-    if meta.status == 'SUCCESS' then return 0 end
-    local later = type(meta.attempt) == 'number' and meta.attempt > tonumber(ARGV[4])
-    if later and not string.find(ARGV[1], '{"status":"SUCCESS"', 1, true) then return 0 end
-  end
-end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('PUBLISH', KEYS[1], ARGV[1])
-if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[1]) end
-return 1`
-
-interface StoreCommands {
-  warrenStore(key: string, value: string, ttlMs: number, reply: string, attempt: number): Promise<number>
-}
+/** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
+const STORE_BATCH = 200
+const STORE_BATCH_CHARACTERS = 1_000_000
 
 export class Results extends EventEmitter<ResultsEvents> {
   readonly #options: ResultsOptions
@@ -80,6 +61,11 @@ export class Results extends EventEmitter<ResultsEvents> {
   readonly #address: string
   /** All waits for one id: usually one. In order of their last sweep, oldest first. */
   readonly #waiters = new Map<string, Waiter[]>()
+  readonly #storing = new Batch((writes: readonly ResultWrite[]) => this.#storeAll(writes), {
+    count: STORE_BATCH,
+    size: { of: ({ encoded }) => encoded.length, max: STORE_BATCH_CHARACTERS },
+  })
+  readonly #reading = new Batch((keys: readonly string[]) => this.#commands.mget([...keys]), { count: READ_BATCH })
   #subscribed: Promise<unknown> | undefined
   #sweeper: NodeJS.Timeout | undefined
   #watchdog: NodeJS.Timeout | undefined
@@ -92,14 +78,16 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#options = options
     this.#address = `${options.url.protocol}//${options.url.host}${options.url.pathname === '/' ? '' : options.url.pathname}`
     this.#commands = client(options) as Redis & StoreCommands
-    this.#commands.defineCommand('warrenStore', { numberOfKeys: 1, lua: STORE })
+    this.#commands.defineCommand('warrenStore', { lua: STORE })
     this.#announcements = client(options)
     for (const connection of [this.#commands, this.#announcements]) {
       connection.on('error', (error) => this.#setAvailable(false, textOf(error)))
     }
     this.#commands.on('close', () => this.#setAvailable(false, 'connection closed'))
     this.#commands.on('ready', () => this.#setAvailable(true))
-    this.#announcements.on('message', (_channel: string, text: string) => this.#heard(text))
+    this.#announcements.on('message', (_channel: string, text: string) => {
+      for (const result of announced(text)) this.#heard(result)
+    })
   }
 
   /** Whether the store answered last time. */
@@ -140,12 +128,12 @@ export class Results extends EventEmitter<ResultsEvents> {
   async store(speaker: ResultSpeaker, encoded: string): Promise<boolean> {
     const { id, attempt, replyTo } = speaker
     const reply = isReplyChannel(replyTo) ? replyTo : ''
-    return (await this.#commands.warrenStore(resultKey(id), encoded, this.#options.ttlMs, reply, attempt)) === 1
+    return (await this.#storing.add({ key: resultKey(id), encoded, reply, attempt })) === 1
   }
 
   /** The stored result, or undefined when there is none (yet, or any more). */
   async get(id: string): Promise<StoredResult | undefined> {
-    const text = await this.#commands.get(resultKey(id))
+    const text = await this.#reading.add(resultKey(id))
     return text === null ? undefined : decodeResult(text)
   }
 
@@ -200,7 +188,7 @@ export class Results extends EventEmitter<ResultsEvents> {
       else others.push(waiter)
       this.#sweeper ??= setInterval(() => void this.#sweep(), SWEEP_MS)
       // It may have been announced before this wait began.
-      this.#commands.get(resultKey(id)).then(
+      this.#reading.add(resultKey(id)).then(
         (text) => text !== null && this.#heard(text),
         (error) => waiter.reject(new StoreUnreachableError(this.#address, error)),
       )
@@ -218,6 +206,10 @@ export class Results extends EventEmitter<ResultsEvents> {
     }
     this.#commands.disconnect()
     this.#announcements.disconnect()
+  }
+
+  #storeAll(writes: readonly ResultWrite[]): Promise<number[]> {
+    return this.#commands.warrenStore(...storeArguments(writes, this.#options.ttlMs))
   }
 
   #subscribe(): Promise<unknown> {
@@ -255,7 +247,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     if (!this.#available) return
     const ids: string[] = []
     for (const id of this.#waiters.keys()) {
-      if (ids.push(id) === SWEEP_BATCH) break
+      if (ids.push(id) === READ_BATCH) break
     }
     for (const id of ids) {
       const waiters = this.#waiters.get(id) as Waiter[]

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import { Batch } from '../../src/batch.js'
+import { announced, storeArguments } from '../../src/storeScript.js'
+
+describe('What is asked for in one turn of the event loop is done together', () => {
+  it('each with its own answer', async () => {
+    const done: number[][] = []
+    const batch = new Batch(
+      async (items: readonly number[]) => {
+        done.push([...items])
+        return items.map((item) => item * 10)
+      },
+      { count: 100 },
+    )
+    expect(await Promise.all([1, 2, 3].map((item) => batch.add(item)))).toEqual([10, 20, 30])
+    expect(await batch.add(4)).toBe(40)
+    expect(done).toEqual([[1, 2, 3], [4]])
+  })
+
+  it('within limits of number and size; what is larger goes alone', async () => {
+    const done: string[][] = []
+    const batch = new Batch(
+      async (items: readonly string[]) => {
+        done.push([...items])
+        return items
+      },
+      { count: 3, size: { of: (item) => item.length, max: 5 } },
+    )
+    await Promise.all(['a', 'b', 'c', 'd', 'eeeee', 'ffffffff', 'g'].map((item) => batch.add(item)))
+    expect(done).toEqual([['a', 'b', 'c'], ['d'], ['eeeee'], ['ffffffff'], ['g']])
+  })
+
+  it('and a failure is that of each, not of the next', async () => {
+    let calls = 0
+    const batch = new Batch(
+      async (items: readonly number[]) => {
+        if (++calls === 1) throw new Error('the store is away')
+        return items
+      },
+      { count: 100 },
+    )
+    const failed = await Promise.allSettled([batch.add(1), batch.add(2)])
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(await batch.add(3)).toBe(3)
+  })
+})
+
+it('Results are written with their keys first, then the TTL, then three arguments for each', () => {
+  const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel', attempt: 2 })
+  expect(storeArguments([write('a'), write('b')], 1_000)).toEqual([
+    ...[2, 'a', 'b', 1_000],
+    ...['{"a":1}', 'channel', 2],
+    ...['{"b":1}', 'channel', 2],
+  ])
+})
+
+it('An announcement tells of one result on each line', () => {
+  expect(announced('{"a":1}\n{"b":2}')).toEqual(['{"a":1}', '{"b":2}'])
+  expect(announced('{"a":1}')).toEqual(['{"a":1}'])
+})
