@@ -297,19 +297,27 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#active.add(attempt)
     this.#running++
     this.#adapter?.started()
-    this.emit('attemptStarted', { ...refOf(attempt), redelivered: attempt.redelivered })
+    // An event that nobody hears would cost as much as a short task itself.
+    if (this.listenerCount('attemptStarted') > 0) {
+      this.emit('attemptStarted', { ...refOf(attempt), redelivered: attempt.redelivered })
+    }
     const outcome = await attempt.run()
     // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
     this.#running--
-    const error = 'error' in outcome ? { error: outcome.error } : {}
-    this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs: attempt.durationMs, ...error })
+    if (this.listenerCount('attemptFinished') > 0) {
+      const error = 'error' in outcome ? { error: outcome.error } : {}
+      const { durationMs } = attempt
+      this.emit('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs, ...error })
+    }
     this.#adapter?.finished(delivery.consumer, attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
     const settled = await this.#settler.settle(attempt, outcome)
     this.#active.delete(attempt)
-    const settleMs = performance.now() - finishedAt
-    this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
+    if (this.listenerCount('attemptSettled') > 0) {
+      const settleMs = performance.now() - finishedAt
+      this.emit('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
+    }
     if (this.#active.size > 0) return
     this.#idle?.()
     if (this.#suspects.size > 0) this.#pump()
