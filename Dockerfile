@@ -21,6 +21,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/console/page console/page
 USER node
 # SIGTERM lets the worker drain. It needs an init in front (docker run --init) only to reap what isolated handlers leave.
 STOPSIGNAL SIGTERM

@@ -5,4 +5,8 @@ set -eu
 WARREN_ADMIN_PASSWORD=$(cat /run/secrets/admin_password)
 WARREN_HEALTH_USER=admin:$WARREN_ADMIN_PASSWORD
 export WARREN_ADMIN_PASSWORD WARREN_HEALTH_USER
-exec haproxy -W -db -f /usr/local/etc/haproxy/haproxy.cfg
+set -- -f /usr/local/etc/haproxy/haproxy.cfg
+for extra in /usr/local/etc/haproxy/extra/*.cfg; do
+  if [ -e "$extra" ]; then set -- "$@" -f "$extra"; fi
+done
+exec haproxy -W -db "$@"

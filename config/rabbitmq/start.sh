@@ -28,4 +28,11 @@ cat >"$admin" <<JSON
 JSON
 chown rabbitmq:rabbitmq "$admin"
 
+# With TLS: the key is readable for nobody else on the host.
+if [ -e /run/secrets/tls_key ]; then
+  cp /run/secrets/tls_key /tmp/tls_key
+  chmod 400 /tmp/tls_key
+  chown rabbitmq:rabbitmq /tmp/tls_key
+fi
+
 exec docker-entrypoint.sh rabbitmq-server
