@@ -87,9 +87,11 @@ export class Launcher {
         response.resume()
         return
       }
-      createInterface({ input: response }).on('line', (line) => {
-        if (line === '' || line.length > MAX_LINE) return
-        onChange(JSON.parse(line) as LauncherChange)
+      const lines = createInterface({ input: response })
+      lines.on('error', () => undefined)
+      lines.on('line', (line) => {
+        const change = line.length > MAX_LINE ? undefined : changeIn(line)
+        if (change !== undefined) onChange(change)
       })
     })
     this.#following.once('error', again)
@@ -126,4 +128,13 @@ async function read(response: IncomingMessage): Promise<unknown> {
   let text = ''
   for await (const chunk of response) text += chunk
   return JSON.parse(text)
+}
+
+/** The last line of a launcher that ended may be half of one. */
+function changeIn(line: string): LauncherChange | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
 }

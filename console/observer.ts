@@ -121,7 +121,9 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     const { signal } = this.#abort
     while (!signal.aborted) {
       this.#wake = new AbortController()
-      await this.#look()
+      await this.#look().catch((error) => {
+        this.#problem = textOf(error)
+      })
       const watched = this.#launcher === undefined ? WATCHED_MS : WATCHED_WITH_LAUNCHER_MS
       const pause = AbortSignal.any([signal, this.#wake.signal])
       await delay(this.#watchers > 0 ? watched : UNWATCHED_MS, undefined, { signal: pause, ref: false }).catch(
@@ -201,7 +203,16 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     this.look()
   }
 
+  /** Nobody promised what shape the answers have: one that makes no sense must not end the console. */
   #publish(): void {
+    try {
+      this.#tellMoment()
+    } catch (error) {
+      this.#problem = textOf(error)
+    }
+  }
+
+  #tellMoment(): void {
     const at = Date.now()
     const processes = this.#status?.processes ?? []
     const snapshot = assemble({
