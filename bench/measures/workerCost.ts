@@ -8,8 +8,8 @@ import { DEFAULT_BYTES } from './sample.js'
 
 const CONTENDERS = [rivals.warren, rivals.bare, rivals.bullmq, rivals.celery]
 /** After its first task a worker is left alone for so long before it counts as at rest: V8 tidies up its memory first. */
-const SETTLE_MS = 20_000
-const REST_MS = 30_000
+const SETTLE_MS = 15_000
+const REST_MS = 20_000
 const MB = 1e6
 /** What a process is woken up for by timers alone, its own and those of Node and V8. */
 const MEASURABLE_PERCENT = 0.5
