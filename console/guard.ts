@@ -56,7 +56,8 @@ export function requireOwnOrigin(context: Context, { origin: own }: ConsoleSetti
   const host = context.req.header('host') ?? ''
   const same = own === undefined ? URL.canParse(origin) && new URL(origin).host === host : origin === own
   if (!same || site !== 'same-origin') {
-    throw new Refusal(403, 'WRONG_ORIGIN', 'This request does not come from the console’s own page')
+    const where = own === undefined ? '' : `: open it at ${own}/`
+    throw new Refusal(403, 'WRONG_ORIGIN', `This request does not come from the console’s own page${where}`)
   }
 }
 

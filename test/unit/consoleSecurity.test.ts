@@ -157,6 +157,27 @@ it('Beyond loopback a console is read-only by default, and has no password that 
   await wide.close()
 })
 
+it('Behind a proxy, only the origin that was given counts, and the refusal names it', async () => {
+  const proxied = await startConsole({ ...OPTIONS, origin: 'https://console.example.com' })
+  const at = proxied.url.replace(/\/$/, '')
+  const tried = (origin: string) =>
+    fetch(`${at}/api/session`, {
+      method: 'POST',
+      headers: { origin, 'content-type': 'application/json' },
+      body: JSON.stringify({ user: 'admin', password: 'right' }),
+    })
+  try {
+    expect(await (await tried(at)).json()).toMatchObject({
+      error: 'WRONG_ORIGIN',
+      message: expect.stringContaining('open it at https://console.example.com/'),
+    })
+    const response = await tried('https://console.example.com')
+    expect([response.status, response.headers.get('set-cookie')]).toEqual([200, expect.stringContaining('Secure')])
+  } finally {
+    await proxied.close()
+  }
+})
+
 it('A host name that somebody else chose is not answered to', async () => {
   const { port } = new URL(base)
   const status = await new Promise((resolve, reject) => {
