@@ -1,0 +1,146 @@
+/**
+ * RabbitMQ on Kubernetes, by RabbitMQ's own operators: the cluster (Cluster Operator), and the operator's part of the topology with
+ * its users (Messaging Topology Operator). Pure. The types are those of the operators' `rabbitmq.com/v1beta1`, as far as they are used.
+ */
+import type { IPodDisruptionBudget } from 'kubernetes-models/policy/v1'
+import { demoDefinitions, users } from '../../demo/topology.js'
+import { CLUSTER, meta } from './names.js'
+
+interface Resource<Kind extends string, Spec> {
+  readonly apiVersion: 'rabbitmq.com/v1beta1'
+  readonly kind: Kind
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly spec: Spec
+}
+
+interface Referring {
+  readonly rabbitmqClusterReference: { readonly name: string }
+}
+
+export type RabbitmqCluster = Resource<
+  'RabbitmqCluster',
+  {
+    readonly image: string
+    readonly replicas: number
+    readonly persistence: { readonly storage: string }
+    readonly resources: { readonly requests: Quantities; readonly limits: Quantities }
+    readonly affinity: object
+    readonly rabbitmq: { readonly additionalConfig: string }
+  }
+>
+type Quantities = Readonly<Record<'cpu' | 'memory', string>>
+
+export type TopologyResource =
+  | Resource<'Exchange', Referring & { name: string; type: string; durable: boolean; vhost: string }>
+  | Resource<'Queue', Referring & { name: string; type: string; durable: boolean; vhost: string }>
+  | Resource<
+      'Binding',
+      Referring & { source: string; destination: string; destinationType: 'queue'; routingKey: string; vhost: string }
+    >
+  | Resource<
+      'Policy',
+      Referring & { name: string; pattern: string; applyTo: 'queues'; definition: object; vhost: string }
+    >
+  | Resource<'User', Referring & { tags: string[]; importCredentialsSecret: { name: string } }>
+  | Resource<
+      'Permission',
+      Referring & {
+        userReference: { name: string }
+        vhost: string
+        permissions: { configure: string; write: string; read: string }
+      }
+    >
+
+const resource = <Kind extends string, Spec>(kind: Kind, name: string, spec: Spec): Resource<Kind, Spec> => ({
+  apiVersion: 'rabbitmq.com/v1beta1',
+  kind,
+  metadata: meta(name),
+  spec,
+})
+
+/**
+ * `shared` is config/rabbitmq/rabbitmq.conf. No edge stands in front of management here, so that it keeps its own path; and a node
+ * has its container to itself.
+ */
+export function cluster(image: string, shared: string): RabbitmqCluster {
+  const settings = shared
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#') && !/^(management\.path_prefix|vm_memory)/.test(line))
+  return resource('RabbitmqCluster', CLUSTER, {
+    image,
+    replicas: 3,
+    persistence: { storage: '10Gi' },
+    resources: { requests: { cpu: '500m', memory: '1Gi' }, limits: { cpu: '2', memory: '1Gi' } },
+    // Three nodes on one machine are one machine.
+    affinity: {
+      podAntiAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [
+          {
+            weight: 100,
+            podAffinityTerm: {
+              labelSelector: { matchLabels: { 'app.kubernetes.io/name': CLUSTER } },
+              topologyKey: 'kubernetes.io/hostname',
+            },
+          },
+        ],
+      },
+    },
+    rabbitmq: { additionalConfig: [...settings, 'vm_memory_high_watermark.relative = 0.6', ''].join('\n') },
+  })
+}
+
+/** Two of three nodes are a majority; the operator's pods carry the cluster's name. */
+export const clusterBudget = (): IPodDisruptionBudget => ({
+  apiVersion: 'policy/v1',
+  kind: 'PodDisruptionBudget',
+  metadata: meta(`${CLUSTER}-nodes`),
+  spec: { minAvailable: 2, selector: { matchLabels: { 'app.kubernetes.io/name': CLUSTER } } },
+})
+
+/** Names of objects have no dots and start with no slash; names in RabbitMQ do. */
+const objectName = (name: string): string => name.replaceAll('.', '-')
+
+/** The parts of RabbitMQ's definitions that become resources. */
+interface Definitions {
+  readonly exchanges: readonly { readonly name: string; readonly type: string }[]
+  readonly queues: readonly { readonly name: string; readonly arguments: { readonly 'x-queue-type': string } }[]
+  readonly bindings: readonly { readonly source: string; readonly destination: string; readonly routing_key: string }[]
+  readonly policies: readonly { readonly name: string; readonly pattern: string; readonly definition: object }[]
+}
+
+/** Everything that config/rabbitmq/definitions.json has, but for `admin`: the Cluster Operator makes an administrator itself. */
+export function topology(): TopologyResource[] {
+  const { exchanges, queues, bindings, policies } = demoDefinitions({}) as unknown as Definitions
+  const rabbitmqClusterReference = { name: CLUSTER }
+  const common = { vhost: '/', rabbitmqClusterReference }
+  return [
+    ...exchanges.map(({ name, type }) =>
+      resource('Exchange', objectName(name), { name, type, durable: true, ...common }),
+    ),
+    ...queues.map(({ name, arguments: { 'x-queue-type': type } }) =>
+      resource('Queue', objectName(name), { name, type, durable: true, ...common }),
+    ),
+    ...bindings.map(({ source, destination, routing_key: routingKey }) =>
+      resource('Binding', objectName(destination), {
+        ...{ source, destination, destinationType: 'queue' as const, routingKey },
+        ...common,
+      }),
+    ),
+    ...policies.map(({ name, pattern, definition }) =>
+      resource('Policy', objectName(name), { name, pattern, applyTo: 'queues' as const, definition, ...common }),
+    ),
+    ...users({})
+      .filter(({ name }) => name !== 'admin')
+      .flatMap(({ name, tags, permissions }) => [
+        resource('User', name, {
+          tags: [...tags],
+          importCredentialsSecret: { name: userSecret(name) },
+          rabbitmqClusterReference,
+        }),
+        resource('Permission', name, { userReference: { name }, permissions: { ...permissions }, ...common }),
+      ]),
+  ]
+}
+
+/** A Secret with the keys `username` and `password`, which an administrator makes. */
+export const userSecret = (user: string): string => `${CLUSTER}-user-${user}`
