@@ -44,6 +44,8 @@ export interface ProcessDefinition {
   readonly repeatSigterm: boolean
   /** A supervised process that ends by itself is started again; any other stays down, so that its fault stays visible. */
   readonly supervised: boolean
+  /** Whether an end while it starts, with this at the end of its log, is a known fault that passes by itself. */
+  readonly passingFault?: (log: string) => boolean
 }
 
 export interface ProcessChange {
@@ -72,6 +74,10 @@ export interface ProcessStatus {
 export const backoff = { initialMs: 250, maxMs: 10_000, resetAfterMs: 10_000 } as const
 
 export const SIGTERM_INTERVAL_MS = 1_000
+/** How often a start that a passing fault ends is tried. */
+const START_TRIES = 3
+/** How far back in the log such a fault is looked for. */
+const FAULT_LINES = 200
 
 /** A log that has grown past this is put aside (`.1`) at the next start. */
 const MAX_LOG_BYTES = 20 * 1024 * 1024
@@ -141,6 +147,7 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
       case 'stopped':
       case 'exited':
       case 'restarting': {
+        if (this.#starting !== undefined) return this.#starting.done
         this.#backoff?.abort()
         const abort = new AbortController()
         const done = this.#run(abort.signal).finally(() => {
@@ -247,6 +254,20 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#runOnce(signal)
+      } catch (problem) {
+        const exited = problem instanceof ClusterError && problem.code === 'PROCESS_EXITED'
+        const passes = exited && this.#definition.passingFault?.(this.logEnd(FAULT_LINES)) === true
+        if (!passes || tries === START_TRIES) throw problem
+        await delay(backoff.initialMs * 2 ** tries, undefined, { signal }).catch(() => undefined)
+        signal.throwIfAborted()
+      }
+    }
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<void> {
     this.#spawn()
     const exit = new AbortController()
     const exited = this.#exited.then(() => {

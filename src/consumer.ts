@@ -75,7 +75,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Consumer tags of the present channel. */
   readonly #cancelled = new Set<string>()
   #generation = 0
-  #adjusting = false
+  /** What changes the subscriptions, one after the other. */
+  #changes: Promise<void> = Promise.resolve()
+  /** How many changes are at work or wait for their turn. */
+  #changing = 0
   /** Whether anything was delivered on the present channel. */
   #used = false
   /** Whether anything was delivered since the watch last looked. */
@@ -173,46 +176,50 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    * or at work on an earlier change.
    */
   async adjust(wanted: number): Promise<void> {
-    const channel = this.#channel
-    if (this.#adjusting || channel === undefined || this.#life.state !== 'consuming') return
-    this.#adjusting = true
-    const superfluous: Subscription[] = []
-    try {
-      if (wanted > this.prefetch) await this.#subscribe(channel, wanted - this.prefetch)
-      while (wanted < this.prefetch && this.#subscriptions.length > 1) {
-        superfluous.push(...this.#subscriptions.splice(-1))
+    if (this.#changing > 0) return
+    await this.#inTurn(async () => {
+      const channel = this.#channel
+      if (channel === undefined || this.#life.state !== 'consuming') return
+      const superfluous: Subscription[] = []
+      try {
+        if (wanted > this.prefetch) await this.#subscribe(channel, wanted - this.prefetch)
+        while (wanted < this.prefetch && this.#subscriptions.length > 1) {
+          superfluous.push(...this.#subscriptions.splice(-1))
+        }
+        if (superfluous.length > 0) await this.#cancel(channel, superfluous)
+      } catch {
+        // The channel died, which is noticed and mended elsewhere.
       }
-      if (superfluous.length > 0) await this.#cancel(channel, superfluous)
-    } catch {
-      // The channel died, which is noticed and mended elsewhere.
-    } finally {
-      this.#adjusting = false
-    }
-    if (this.#pauseWanted) await this.pause()
+    })
   }
 
-  /** Stops taking messages for a while; what is held stays held. `resume` goes on, and so does a new channel. */
+  /**
+   * Stops taking messages for a while; what is held stays held. `resume` goes on, and so does a new channel. Once it
+   * resolves, what was on its way here has come.
+   */
   async pause(): Promise<void> {
     this.#pauseWanted = true
-    const channel = this.#channel
-    // While the prefetch is adjusted its consumers change; it pauses when that is done.
-    if (this.#life.state !== 'consuming' || this.#adjusting || channel === undefined) return
-    this.#life.to('paused')
-    await this.#cancel(channel, this.#subscriptions.splice(0)).catch(() => undefined)
+    await this.#inTurn(async () => {
+      const channel = this.#channel
+      if (!this.#pauseWanted || this.#life.state !== 'consuming' || channel === undefined) return
+      this.#life.to('paused')
+      await this.#cancel(channel, this.#subscriptions.splice(0)).catch(() => undefined)
+    })
   }
 
   async resume(): Promise<void> {
     this.#pauseWanted = false
-    const channel = this.#channel
-    if (this.#life.state !== 'paused' || channel === undefined) return
-    this.#life.to('consuming')
-    try {
-      await this.#subscribe(channel, this.#options.prefetch)
-    } catch (error) {
-      // Without a consumer the channel is of no use: the ordinary way of recovery begins, unless it has begun.
-      this.#drop(channel, textOf(error))
-    }
-    if (this.#pauseWanted) await this.pause()
+    await this.#inTurn(async () => {
+      const channel = this.#channel
+      if (this.#pauseWanted || this.#life.state !== 'paused' || channel === undefined) return
+      this.#life.to('consuming')
+      try {
+        await this.#subscribe(channel, this.#options.prefetch)
+      } catch (error) {
+        // Without a consumer the channel is of no use: the ordinary way of recovery begins, unless it has begun.
+        this.#drop(channel, textOf(error))
+      }
+    })
   }
 
   /** Takes nothing new. What is held can still be acknowledged. */
@@ -253,6 +260,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       if (this.#channel !== channel) throw new Error('the channel was lost meanwhile')
       this.#failures = 0
       if (this.#life.state === 'opening') this.#life.to('consuming')
+      if (this.#pauseWanted) void this.pause()
     } catch (error) {
       if (channel !== undefined && this.#channel === channel) this.#channel = undefined
       channel?.close().catch(() => undefined)
@@ -291,8 +299,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     const quiet = !this.#delivered
     this.#delivered = false
     const channel = this.#channel
-    if (!quiet || this.#adjusting || channel === undefined || this.#life.state !== 'consuming') return
-    if (this.#used && this.#acks.outstanding === 0) return this.#renew()
+    if (!quiet || this.#changing > 0 || channel === undefined || this.#life.state !== 'consuming') return
+    if (this.#used && this.#acks.outstanding === 0) return this.#inTurn(() => this.#renew())
     try {
       const { consumerCount, messageCount } = await withDeadline(
         channel.checkQueue(this.queue),
@@ -320,8 +328,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    */
   async #renew(): Promise<void> {
     const [old, model] = [this.#channel, this.#broker.model]
-    if (this.#adjusting || this.#life.state !== 'consuming' || old === undefined || model === undefined) return
-    this.#adjusting = true
+    if (this.#life.state !== 'consuming' || old === undefined || model === undefined) return
     try {
       await this.#cancel(old, this.#subscriptions.splice(0))
       let channel = old
@@ -338,10 +345,17 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     } catch (error) {
       // A channel that can be neither used nor renewed is lost, and the ordinary way of recovery begins.
       this.#drop(this.#channel, textOf(error))
-    } finally {
-      this.#adjusting = false
     }
-    if (this.#pauseWanted) await this.pause()
+  }
+
+  /** Subscriptions are changed by one at a time: two changes at once would count the same consumers. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    this.#changing++
+    const turn = this.#changes.then(change).finally(() => {
+      this.#changing--
+    })
+    this.#changes = turn.catch(() => undefined)
+    return turn
   }
 
   #explain(error: unknown): Error {

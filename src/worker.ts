@@ -267,6 +267,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
 
   async #runSuspect(): Promise<void> {
     this.#alone = true
+    // Which one runs first matters, so all that are on their way are waited for.
+    await Promise.all(this.#consumers.map((consumer) => consumer.pause()))
     const suspect = await this.#suspects.next()
     if (suspect !== undefined && this.#life.in('starting', 'running')) {
       await this.#attempt(suspect)

@@ -58,6 +58,9 @@ export async function manage<T = unknown>(method: string, path: string, body?: u
   throw problem
 }
 
+const vhosts: string[] = []
+afterAll(() => Promise.all(vhosts.map((vhost) => manage('DELETE', `/vhosts/${vhost}`))))
+
 /** A virtual host for one test file, with the operator's part for its tasks; gone after the file. */
 export async function virtualHost(
   service: string,
@@ -65,10 +68,10 @@ export async function virtualHost(
   retention: Readonly<Record<string, Retention>> = {},
 ): Promise<ClusterUrls & { readonly vhost: string }> {
   const vhost = `test-${randomUUID()}`
+  vhosts.push(vhost)
   await manage('PUT', `/vhosts/${vhost}`)
   await manage('PUT', `/permissions/${vhost}/admin`, { configure: '.*', write: '.*', read: '.*' })
   await manage('POST', `/definitions/${vhost}`, withoutVhost(definitions(planOperator(service, tasks, retention), [])))
-  afterAll(() => manage('DELETE', `/vhosts/${vhost}`))
   return { ...clusterUrls('admin', vhost), vhost }
 }
 
