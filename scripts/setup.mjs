@@ -104,9 +104,10 @@ function removeStaleOutput() {
 function fingerprint() {
   const hash = createHash('sha256')
   const files = ['package.json', 'tsconfig.json', 'tsconfig.build.json']
-  const folders = readJson(join(ROOT, 'tsconfig.build.json'))?.include ?? []
-  for (const folder of folders) {
-    if (!existsSync(join(ROOT, folder))) continue
+  const included = readJson(join(ROOT, 'tsconfig.build.json'))?.include ?? []
+  for (const folder of included) {
+    if (folder.endsWith('.ts')) files.push(folder)
+    if (folder.endsWith('.ts') || !existsSync(join(ROOT, folder))) continue
     for (const name of readdirSync(join(ROOT, folder), { recursive: true })) {
       if (name.endsWith('.ts')) files.push(join(folder, name))
     }
