@@ -65,7 +65,7 @@ export function describe({ machine, fsyncMs, versions, cluster }: Environment): 
 
 export function number(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
-  return value.toPrecision(3).replace(/\.?0+$/, '')
+  return value.toPrecision(4).replace(/\.?0+$/, '')
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
