@@ -7,6 +7,7 @@ import { measures } from '../../bench/measures/index.js'
 import { claim, Tally } from '../../bench/measures/measure.js'
 import { paced } from '../../bench/pace.js'
 import { chartOf, pageWith } from '../../bench/page.js'
+import { summary } from '../../bench/profile.js'
 import { report, sentence } from '../../bench/report.js'
 import { joined, type Result, readResults } from '../../bench/results.js'
 import { interleaved, median, quantile, ratios, spreadOf } from '../../bench/statistics.js'
@@ -94,6 +95,31 @@ it('Calls are paced by the clock, and what began late counts as late', async () 
   expect(calls).toBe(20)
   expect(latencies).toHaveLength(20)
   expect(Math.min(...latencies)).toBeGreaterThanOrEqual(0)
+})
+
+it('A profile is told by package and by function, idle time left out', () => {
+  const node = (id: number, functionName: string, url: string) => ({ id, callFrame: { functionName, url } })
+  const text = summary([
+    {
+      nodes: [
+        node(1, '(idle)', ''),
+        node(2, 'publish', 'file:///clone/dist/src/producer.js'),
+        node(3, 'encode', 'file:///clone/node_modules/amqplib/lib/codec.js'),
+        node(4, '(garbage collector)', ''),
+      ],
+      samples: [1, 2, 3, 3, 4],
+      timeDeltas: [1_000, 50, 20, 10, 20],
+    },
+  ])
+  expect(text.split('\n')).toEqual([
+    '   50.0 %  src/producer.js',
+    '   30.0 %  amqplib',
+    '   20.0 %  (garbage collector)',
+    '',
+    '   50.0 %  publish in src/producer.js',
+    '   30.0 %  encode in amqplib',
+    '   20.0 %  (garbage collector) in (garbage collector)',
+  ])
 })
 
 describe('The command line', () => {

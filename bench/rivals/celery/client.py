@@ -8,10 +8,13 @@ from bench_app import THREADS, VARIANT, json, noop, say
 from celery.result import ResultSet
 
 
-def send_all(count, text, ms):
-    def send(how_many):
-        return [noop.delay(text=text, ms=ms) for _ in range(how_many)]
+def send_all(request, **options):
+    kwargs = {'text': 'x' * request['bytes'], 'ms': request['ms']}
 
+    def send(how_many):
+        return [noop.apply_async(kwargs=kwargs, **options) for _ in range(how_many)]
+
+    count = request['count']
     if VARIANT != 'threads':
         return send(count)
     shares = [count // THREADS + (1 if each < count % THREADS else 0) for each in range(THREADS)]
@@ -21,20 +24,11 @@ def send_all(count, text, ms):
 
 def publish(request):
     # Without a wait for results there is nothing to subscribe to.
-    def send(how_many):
-        for _ in range(how_many):
-            noop.apply_async(kwargs=kwargs, ignore_result=True)
-
-    kwargs = {'text': 'x' * request['bytes'], 'ms': request['ms']}
-    if VARIANT != 'threads':
-        return send(request['count'])
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(send, [request['count'] // THREADS] * THREADS))
+    send_all(request, ignore_result=True)
 
 
 def round_trip(request):
-    results = send_all(request['count'], 'x' * request['bytes'], request['ms'])
-    ResultSet(results).join_native(propagate=True)
+    ResultSet(send_all(request)).join_native(propagate=True)
 
 
 def latency(request):
