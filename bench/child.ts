@@ -54,6 +54,8 @@ export class Child {
       env: {
         ...process.env,
         BENCH_SETUP: JSON.stringify(setup),
+        // The repository stays as it is.
+        PYTHONDONTWRITEBYTECODE: '1',
         ...(profile === undefined ? {} : { BENCH_PROFILE: profile }),
       },
       detached: true,
