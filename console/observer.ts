@@ -51,6 +51,8 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   #bindings: readonly RawBinding[] = []
   #status: LauncherStatus | undefined
   #statusIsOld = true
+  /** How many changes the launcher told of. */
+  #changes = 0
   #connected: readonly WorkerView[] = []
   #moment: Moment | undefined
   /** What the next snapshot is compared with; none while the cluster is being started or stopped. */
@@ -166,7 +168,11 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   async #lookAtLauncher(): Promise<void> {
     if (this.#launcher === undefined) return
     this.#statusIsOld = false
-    this.#status = await this.#launcher.status().catch(() => undefined)
+    const changes = this.#changes
+    const status = await this.#launcher.status().catch(() => undefined)
+    // What changed while it was asked is newer than its answer.
+    if (changes === this.#changes) this.#status = status
+    else this.#statusIsOld = true
   }
 
   async #lookAtWorkers(): Promise<void> {
@@ -184,6 +190,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
 
   /** The launcher says that a process is in another state: told at once, from what is known of the rest. */
   #changed({ name, kind, state, detail, at }: LauncherChange): void {
+    this.#changes++
     const known = this.#status?.processes.find((each) => each.name === name)
     if (this.#status === undefined || known === undefined) {
       this.look()

@@ -12,7 +12,7 @@ const IMAGES = join(dirname(dirname(fileURLToPath(import.meta.url))), 'docs/imag
 const edge = process.argv[2] ?? 'http://127.0.0.1:8000'
 const password = process.env.WARREN_ADMIN_PASSWORD || 'admin'
 /** Long enough for RabbitMQ's figures, which it takes each five seconds, and for a line in the charts. */
-const SETTLE_MS = 40_000
+const SETTLE_MS = 25_000
 
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
 try {
