@@ -32,7 +32,7 @@ function cpuSeconds(pid) {
 const sum = (numbers) => numbers.reduce((total, each) => total + each, 0)
 
 /** Per cent of one core over a while: the console, RabbitMQ's nodes, the workers, the launcher. */
-async function shares() {
+async function shares(when) {
   const { processes, pid } = status()
   const of = (kind) => processes.filter((each) => each.kind === kind && each.pid !== undefined).map((each) => each.pid)
   const groups = { console: of('console'), nodes: of('rabbitmq'), workers: of('worker'), launcher: [pid] }
@@ -40,18 +40,20 @@ async function shares() {
   const [before, from] = [read(), performance.now()]
   await delay(seconds * 1_000)
   const [after, took] = [read(), (performance.now() - from) / 1_000]
-  return Object.fromEntries(
+  const found = Object.fromEntries(
     Object.keys(groups).map((name) => [name, Math.round((1_000 * (after[name] - before[name])) / took) / 10]),
   )
+  process.stderr.write(`${when}: ${JSON.stringify(found)}\n`)
+  return found
 }
 
 const edge = status().addresses.edge
 warren('stop', 'console')
 await delay(5_000)
-const without = await shares()
+const without = await shares('console stopped')
 warren('start', 'console')
 await delay(10_000)
-const unwatched = await shares()
+const unwatched = await shares('nobody watching')
 
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
 try {
@@ -62,7 +64,7 @@ try {
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.locator('.summary[data-well=true]').waitFor()
   await delay(5_000)
-  const watched = await shares()
+  const watched = await shares('one page open')
   const queues = page.locator('.queues tbody tr', { hasText: 'classic' })
   const host = (await queues.count()) > 0 ? await queues.first().locator('td').nth(1).textContent() : 'rabbitmq-3'
   await page.getByRole('button', { name: `Kill ${host}` }).click()
