@@ -78,8 +78,9 @@ function seriesRow({ variant, rival, unit, values, details }: Series): string[] 
   const { median: middle, min, max } = spreadOf(values)
   const cpu = cpuOf(details)
   const others = details['cores used by others']
+  const rate = details['tasks/s']
   return [
-    variant,
+    rate === undefined ? variant : `${variant} (${number(median(rate))} tasks/s)`,
     `\`${rival}\``,
     `${number(middle)} ${unit}`,
     values.length === 1 ? '' : `${number(min)} to ${number(max)}`,
