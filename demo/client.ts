@@ -271,11 +271,19 @@ function* inputs<Input>(
   for (let index = 0; index < total; index++) yield make(round * total + index, duration())
 }
 
+/** One for each signal: with a new one for each round, `--repeat-after` would listen more and more often. */
+const abortions = new WeakMap<AbortSignal, Promise<void>>()
+
 function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+  let abortion = abortions.get(signal)
+  if (abortion === undefined) {
+    abortion = new Promise((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    abortions.set(signal, abortion)
+  }
+  return abortion
 }
 
 /** Where the cluster is, when the command line does not say. */
