@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, TaskFailedError, type Warren } from '../../src/index.js'
-import { clusterUrls, consuming } from '../support/cluster.js'
+import { clusterUrls, consuming, manage } from '../support/cluster.js'
 
 /** Debian's own: another Python on the PATH would not see Debian's python3-celery. */
 const PYTHON = '/usr/bin/python3'
@@ -38,6 +38,10 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await warren?.close()
+  // These tests are in the virtual host of the demo, which other tests look at as a whole.
+  const queues = await manage<{ name: string }[]>('GET', '/queues/%2F')
+  const own = queues.filter(({ name }) => name.includes('.python.'))
+  await Promise.all(own.map(({ name }) => manage('DELETE', `/queues/%2F/${encodeURIComponent(name)}`)))
 })
 
 describe('A Python Celery client', () => {

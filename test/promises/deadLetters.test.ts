@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { encode } from '../../src/envelope.js'
 import {
   connect,
+  DEAD_LETTER_DELIVERY_LIMIT,
   type DeadLetter,
   type DeadLetters,
   headers,
@@ -261,7 +262,7 @@ it('Sent back to the queue that it died in, a message reaches no other service t
 })
 
 it('Looking 25 times takes nothing away and leaves the order as it was', async () => {
-  const letters = warren.deadLetters({ domain: 'payment' })
+  const letters = warren.deadLetters({ domain: 'payment', deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT })
   const ids = Array.from({ length: 100 }, () => randomUUID())
   await bury(ids, 'failed')
   for (let look = 0; look < 25; look++) expect(await listed(letters, {}, { limit: 10 })).toHaveLength(10)
