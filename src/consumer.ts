@@ -195,7 +195,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /**
    * Stops taking messages for a while; what is held stays held. `resume` goes on, and so does a new channel. Once it
-   * resolves, what was on its way here has come.
+   * resolves, what was on its way here has come; what comes later all the same is given back at once.
    */
   async pause(): Promise<void> {
     this.#pauseWanted = true

@@ -3,8 +3,8 @@
  * and one for announcements.
  *
  * Writing: one round trip stores all results that came in one turn of the event loop with their TTL, announces each on
- * Celery's channel for its task, and together on the reply channel of the producer that sent them. A stored SUCCESS is never overwritten, so an attempt that lost its
- * delivery and finishes late cannot undo what another one achieved.
+ * Celery's channel for its task, and together on the reply channel of the producer that sent them. A stored SUCCESS is
+ * never overwritten, so an attempt that lost its delivery and finishes late cannot undo what another one achieved.
  *
  * Waiting: one subscription to the producer's reply channel for everything it sent, not one for each task.
  * Announcements are not kept by the store, so they are a hint: each wait reads the key once, and all that still wait

@@ -15,8 +15,9 @@ export interface ResultWrite {
  * KEYS     the keys of results, of which there may be many
  * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or '', and its attempt
  * Returns for each key 1 when stored, 0 when what the key held stays: a SUCCESS, or the word of a later attempt against
- * anything but a SUCCESS. Each stored one is announced on Celery's channel for its task; on a reply channel, all that are
- * for it are announced at once, one a line.
+ * anything but a SUCCESS. What is no result, or no string, is replaced: an error would be one for all. Each stored one
+ * is announced on Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a
+ * line.
  */
 export const STORE = `
 local stored, replies = {}, {}
@@ -24,7 +25,8 @@ for i, key in ipairs(KEYS) do
   local result, reply, attempt = ARGV[3 * i - 1], ARGV[3 * i], tonumber(ARGV[3 * i + 1])
   stored[i] = 1
   if not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
-    local ok, meta = pcall(cjson.decode, redis.call('GET', key) or '')
+    local held = redis.pcall('GET', key)
+    local ok, meta = pcall(cjson.decode, type(held) == 'string' and held or '')
     if ok and type(meta) == 'table' then
       local later = type(meta.attempt) == 'number' and meta.attempt > attempt
       if meta.status == 'SUCCESS' or (later and not string.find(result, '{"status":"SUCCESS"', 1, true)) then

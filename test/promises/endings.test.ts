@@ -1,6 +1,7 @@
 /** The promise: every message ends in one of a closed set of ways. One test for each row of the table in the docs. */
 import { randomUUID } from 'node:crypto'
 import { connect as amqpConnect } from 'amqplib'
+import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { encode } from '../../src/envelope.js'
@@ -194,6 +195,18 @@ it('The same id sent again after the task is done: acknowledged without running 
   await warren.send(once, { does: ['return'] }, { id: handle.id })
   await done
   expect(runsOf(handle.id)).toHaveLength(1)
+})
+
+it('What is no result under the key of one task is replaced, and holds up no other', async () => {
+  const id = randomUUID()
+  const store = new Redis(urls.results)
+  await store.lpush(`celery-task-meta-${id}`, 'not a string')
+  await store.quit()
+  const beside = await Promise.all(Array.from({ length: 10 }, () => warren.send(once, { does: ['return'] })))
+  const handle = await warren.send(once, { does: ['return'] }, { id })
+  const results = await Promise.all([handle, ...beside].map((each) => each.result(RESULT)))
+  expect(results).toEqual(Array(11).fill({ number: 1 }))
+  expect(runsOf(id)).toHaveLength(1)
 })
 
 it('A message whose sender wanted it run before now: dead-lettered, and REVOKED for those who wait', async () => {
