@@ -3,6 +3,7 @@
  * it under `bench/results/`. Exits 0 when all was measured, whether or not what was wanted is reached; 1 when something
  * could not be measured; 2 when it was called wrongly.
  */
+import { exitCodeOf, onStopSignals } from '../demo/stopSignals.js'
 import { textOf } from '../src/index.js'
 import { type BenchOptions, HELP, parseArguments } from './arguments.js'
 import { Ground } from './ground.js'
@@ -40,9 +41,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   installRivals(parsed.measures, say)
   const ground = await Ground.open(parsed.dir, parsed.profile, say)
-  const stop = () => void ground.close().finally(() => process.exit(130))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
+  onStopSignals(
+    (signal) => void ground.close().finally(() => process.exit(exitCodeOf(signal))),
+    (signal) => process.exit(exitCodeOf(signal)),
+  )
   let failed = 0
   try {
     for (const measure of parsed.measures) {

@@ -102,7 +102,7 @@ async function killAll(cluster: Cluster): Promise<void> {
 
 /** The first hundred tasks: half to each domain, through the code of the demo's client. */
 async function burst(cluster: Cluster, signal: AbortSignal, show: (line: string) => void): Promise<void> {
-  const { runClient } = await import('../demo/client.js')
+  const { runClient } = await import('../demo/clientRun.js')
   const { connect } = await import('../src/index.js')
   const { results } = cluster.addresses
   const warren = await connect({ broker: cluster.brokerUrl('client'), results, name: 'first-burst', logger: false })

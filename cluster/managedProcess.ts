@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClusterError } from './errors.js'
 import { identify, type ProcessIdentity, signalGroup } from './processIdentity.js'
+import { ProcessLog } from './processLog.js'
 import { type Fact, waitFor } from './readiness.js'
 
 /**
@@ -79,9 +79,6 @@ const START_TRIES = 3
 /** How far back in the log such a fault is looked for. */
 const FAULT_LINES = 200
 
-/** A log that has grown past this is put aside (`.1`) at the next start. */
-const MAX_LOG_BYTES = 20 * 1024 * 1024
-
 /**
  * One operating-system process: it owns the pid, the pid file and the log.
  *
@@ -103,11 +100,12 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
   #exited: Promise<void> = Promise.resolve()
   #starting: { readonly abort: AbortController; readonly done: Promise<void> } | undefined
   #backoff: AbortController | undefined
-  #logOffset = 0
+  readonly #log: ProcessLog
 
   constructor(definition: ProcessDefinition) {
     super()
     this.#definition = definition
+    this.#log = new ProcessLog(definition.logFile)
   }
 
   get name(): string {
@@ -211,13 +209,8 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
   }
 
   /** The last lines of what it logged since it was started. */
-  logEnd(lines = 15): string {
-    try {
-      const text = readFileSync(this.#definition.logFile).subarray(this.#logOffset).toString('utf8')
-      return text.trimEnd().split('\n').slice(-lines).join('\n')
-    } catch {
-      return ''
-    }
+  logEnd(lines?: number): string {
+    return this.#log.end(lines)
   }
 
   #onExit: (code: number | null) => void = () => {}
@@ -292,11 +285,9 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
   }
 
   #spawn(): void {
-    const { launch, logFile, pidFile } = this.#definition
+    const { launch, pidFile } = this.#definition
     const { command, args, env, cwd } = launch()
-    mkdirSync(dirname(logFile), { recursive: true })
-    this.#logOffset = putAsideLongLog(logFile)
-    const log = openSync(logFile, 'a')
+    const log = this.#log.open()
     let child: ChildProcess
     try {
       child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', log, log] })
@@ -361,14 +352,3 @@ export class ManagedProcess extends EventEmitter<{ state: [ProcessChange] }> {
 }
 
 const indent = (text: string): string => (text === '' ? '' : text.replace(/^/gm, '    '))
-
-function putAsideLongLog(file: string): number {
-  try {
-    const { size } = statSync(file)
-    if (size < MAX_LOG_BYTES) return size
-    renameSync(file, `${file}.1`)
-  } catch {
-    // There is no log yet.
-  }
-  return 0
-}
