@@ -2,7 +2,7 @@
  * Whether a message's task is done already, by another delivery of it. Only a message of which there may be one is looked
  * up: redelivered; published again; or old, since it may have been stuck in a frozen node and was published again
  * meanwhile. The store is asked when the message comes, together with the others that come then, so that no attempt waits
- * for the answer.
+ * for the answer; once more when the attempt begins, where another worker may have run it while it lay here.
  */
 import type { Delivery } from './consumer.js'
 import { headers } from './names.js'
@@ -11,6 +11,8 @@ import type { Results } from './results.js'
 
 /** Less than any connection takes to be given up that is not closed at once. */
 const OLD_MS = 2_000
+/** How long "not done" counts of what somebody else may be running at this moment. */
+const RECENT_MS = 5
 
 interface Lookup {
   readonly at: number
@@ -33,8 +35,12 @@ export class DoneBefore {
   /** Whether the task is done, when its attempt begins. False where that cannot be found out. */
   async isDone(delivery: Delivery, id: string): Promise<boolean> {
     const lookup = this.#lookups.get(delivery)
-    // What lay here for a while, in a worker that was frozen say, may have been done elsewhere since.
-    if (lookup !== undefined && Date.now() - lookup.at < OLD_MS) return lookup.done
+    if (lookup !== undefined) {
+      // What is done stays done.
+      if (await lookup.done) return true
+      // While it lay here, it may have been done elsewhere.
+      if (Date.now() - lookup.at < (hasAnother(delivery) ? RECENT_MS : OLD_MS)) return false
+    }
     return mayHaveAnother(delivery) && (await this.#ask(delivery, id))
   }
 
@@ -50,8 +56,12 @@ export class DoneBefore {
   }
 }
 
-function mayHaveAnother({ message }: Delivery): boolean {
-  const { timestamp, headers: sent } = message.properties
+function mayHaveAnother(delivery: Delivery): boolean {
+  const { timestamp } = delivery.message.properties
   const publishedAt = typeof timestamp === 'number' ? timestamp * 1000 : 0
-  return wasDelivered(message) || sent?.[headers.republished] === true || Date.now() - publishedAt >= OLD_MS
+  return hasAnother(delivery) || Date.now() - publishedAt >= OLD_MS
 }
+
+/** Whether there was another delivery of it, or another copy, for all that is known. */
+const hasAnother = ({ message }: Delivery): boolean =>
+  wasDelivered(message) || message.properties.headers?.[headers.republished] === true

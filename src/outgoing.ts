@@ -32,7 +32,7 @@ export class Outgoing {
   /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
   tag = 0
   nacks = 0
-  /** An earlier copy was written and never answered: it may be in a queue, whatever becomes of the next one. */
+  /** An earlier copy was never answered, or refused: it may be in a queue, whatever becomes of the next one. */
   unsure = false
   returned = false
   settled = false

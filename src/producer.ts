@@ -256,6 +256,8 @@ export class Producer extends EventEmitter<ProducerEvents> {
     const { exchange, routingKey } = outgoing.publication
     if (nacked) {
       const problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
+      // A queue whose node dies refuses what it may have taken, and handed out, already.
+      outgoing.unsure = true
       this.#tryAgain(outgoing, problem)
       if (outgoing.nacks >= REFUSED_TIMES && Date.now() - this.#openedAt >= this.#stallMs) this.#renew(problem)
     } else if (!outgoing.returned) {

@@ -1,8 +1,11 @@
 /** The promise: a message of which there may be two copies is neither called lost nor run after it is done. */
+import { randomUUID } from 'node:crypto'
 import { connect as amqpConnect } from 'amqplib'
+import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { TcpProxy } from '../../drills/tcpProxy.js'
-import { commandsExchange, connect, taskQueue, type Warren } from '../../src/index.js'
+import { encode } from '../../src/envelope.js'
+import { commandsExchange, connect, headers, taskQueue, type Warren } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
 import { type ClusterUrls, consuming, manage, until, virtualHost, waiting } from '../support/cluster.js'
 
@@ -58,6 +61,67 @@ it('it is confirmed all the same when its queue is back in time', async () => {
   await sending
   // The worker that declared the queue may have run it.
   await until('the message', async () => seen.length + (await waiting(urls.broker, queue)) === 1)
+})
+
+it('a message that a full queue refused, and that then finds no queue, is unconfirmed, not unroutable', async () => {
+  await declare()
+  const policy = `/policies/${urls.vhost}/full`
+  const definition = { 'max-length': 1, overflow: 'reject-publish' }
+  await manage('PUT', policy, { pattern: `^${queue}$`, definition, priority: 20, 'apply-to': 'queues' })
+  const model = await amqpConnect(urls.broker)
+  const channel = await model.createConfirmChannel()
+  const isRefused = (): Promise<boolean> => {
+    channel.sendToQueue(queue, Buffer.from('filler'))
+    return channel.waitForConfirms().then(
+      () => false,
+      () => true,
+    )
+  }
+  await until('a full queue', isRefused)
+  const sending = warren.send(task, { does: ['return'] }, { confirmTimeoutMs: 4_000 })
+  sending.catch(() => undefined)
+  // Refused behind it, so that it was refused before.
+  for (let probe = 0; probe < 5; probe++) expect(await isRefused()).toBe(true)
+  await manage('DELETE', `/queues/${urls.vhost}/${queue}`)
+  await manage('DELETE', policy)
+  await model.close()
+  await expect(sending).rejects.toMatchObject({ code: 'UNCONFIRMED', written: true })
+  await expect(sending).rejects.toThrow(/an earlier copy may be in one/)
+})
+
+it('a copy that lay in a worker while another did the task is not run', async () => {
+  await declare()
+  let release = (): void => undefined
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const ran: string[] = []
+  const worker = warren.worker({ service: SERVICE, concurrency: 1, prefetch: 2 })
+  worker.handle(task, async (_input, { id, number }) => {
+    ran.push(id)
+    await gate
+    return { number }
+  })
+  await consuming(worker)
+  const first = await warren.send(task, { does: ['return'] })
+  await until('the first one to run', () => ran.includes(first.id))
+  const id = randomUUID()
+  const { content, properties } = encode({ task: task.name, id, input: { does: ['return'] } })
+  const model = await amqpConnect(urls.broker)
+  const channel = await model.createConfirmChannel()
+  const marked = { ...properties, headers: { ...properties.headers, [headers.republished]: true } }
+  channel.publish(commandsExchange('payment'), task.name, content, marked)
+  await channel.waitForConfirms()
+  await model.close()
+  await until('the copy to lie behind it', () => worker.health().held === 2)
+  // As another worker does it that had the other copy.
+  const store = new Redis(urls.results)
+  await store.set(`celery-task-meta-${id}`, JSON.stringify({ status: 'SUCCESS', result: { number: 1 }, task_id: id }))
+  await store.quit()
+  release()
+  await until('nothing to be held', () => worker.health().held === 0)
+  await worker.stop()
+  expect(ran).not.toContain(id)
 })
 
 it('a copy that was stuck somewhere while the task was done is not run', async () => {
