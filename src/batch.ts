@@ -1,12 +1,24 @@
 /**
  * What is asked for in one turn of the event loop, done together. Messages come from the broker many at a time, so their
- * tasks end many at a time, and one round trip for all of them costs little more than one for each.
+ * tasks end many at a time, and one round trip for all of them costs little more than one for each. Where more than a
+ * certain number is asked for in a second, what is not urgent may be held for others to join it (decision 0012).
  */
 export interface BatchLimits<Item> {
   /** The most that are done together. */
   readonly count: number
   /** The same, by size: one that is larger goes alone. */
   readonly size?: { readonly of: (item: Item) => number; readonly max: number }
+  /** Left out: nothing is held. */
+  readonly hold?: Hold
+}
+
+export interface Hold {
+  /** So long at most, in milliseconds. */
+  readonly ms: number
+  /** And not once so many wait. */
+  readonly count: number
+  /** And only while more than so many a second are asked for. */
+  readonly abovePerSecond: number
 }
 
 interface Waiting<Item, Answer> {
@@ -19,6 +31,10 @@ export class Batch<Item, Answer> {
   readonly #act: (items: readonly Item[]) => Promise<readonly Answer[]>
   readonly #limits: BatchLimits<Item>
   #waiting: Waiting<Item, Answer>[] = []
+  readonly #rate = new Rate()
+  /** It goes at the end of this turn of the event loop. */
+  #going = false
+  #held: NodeJS.Timeout | undefined
 
   /** `act` gives an answer for each item, in their order. When it fails, it has failed for each. */
   constructor(act: (items: readonly Item[]) => Promise<readonly Answer[]>, limits: BatchLimits<Item>) {
@@ -26,13 +42,30 @@ export class Batch<Item, Answer> {
     this.#limits = limits
   }
 
-  add(item: Item): Promise<Answer> {
+  /** `urgent`: not to be held. */
+  add(item: Item, urgent = false): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.push({ item, resolve, reject }) === 1) setImmediate(() => this.#flush())
+      this.#waiting.push({ item, resolve, reject })
+      this.#rate.count()
+      if (this.#going) return
+      if (!urgent && this.#mayHold()) {
+        this.#held ??= setTimeout(() => this.#flush(), this.#limits.hold?.ms)
+        return
+      }
+      this.#going = true
+      setImmediate(() => this.#flush())
     })
   }
 
+  #mayHold(): boolean {
+    const { hold } = this.#limits
+    return hold !== undefined && this.#waiting.length < hold.count && this.#rate.perSecond > hold.abovePerSecond
+  }
+
   #flush(): void {
+    clearTimeout(this.#held)
+    this.#held = undefined
+    this.#going = false
     const { count, size } = this.#limits
     let batch: Waiting<Item, Answer>[] = []
     let sum = 0
@@ -46,7 +79,7 @@ export class Batch<Item, Answer> {
       batch.push(waiting)
       sum += own
     }
-    void this.#do(batch)
+    if (batch.length > 0) void this.#do(batch)
   }
 
   async #do(batch: readonly Waiting<Item, Answer>[]): Promise<void> {
@@ -58,5 +91,28 @@ export class Batch<Item, Answer> {
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }
+  }
+}
+
+const WINDOW_MS = 100
+
+/** How many a second there were of late: in this window of time or the one before it, whichever had more. */
+class Rate {
+  #windowFrom = 0
+  #inWindow = 0
+  #before = 0
+
+  count(): void {
+    const now = performance.now()
+    if (now - this.#windowFrom >= WINDOW_MS) {
+      this.#before = now - this.#windowFrom < 2 * WINDOW_MS ? this.#inWindow : 0
+      this.#windowFrom = now
+      this.#inWindow = 0
+    }
+    this.#inWindow++
+  }
+
+  get perSecond(): number {
+    return (Math.max(this.#inWindow, this.#before) * 1_000) / WINDOW_MS
   }
 }

@@ -10,7 +10,6 @@
  *                          └─┴── failed: waiting ◀──────┘      close(): any ──▶ closing ──▶ closed
  */
 import { EventEmitter } from 'node:events'
-import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ChannelModel, connect } from 'amqplib'
 import { type Address, redacted } from './address.js'
@@ -18,6 +17,7 @@ import { jittered } from './backoff.js'
 import { AccessRefusedError, BrokerUnreachableError, ClosedError, textOf } from './errors.js'
 import type { ConnectionRole, ConnectionState } from './events.js'
 import { Lifecycle } from './lifecycle.js'
+import { cut, writeTogether } from './socket.js'
 
 export interface BrokerOptions {
   readonly addresses: readonly Address[]
@@ -173,6 +173,7 @@ export class Broker extends EventEmitter<BrokerEvents> {
 
   #adopt(model: ChannelModel): void {
     this.#model = model
+    writeTogether(model)
     const epoch = ++this.#epoch
     let reason = 'closed by the broker'
     // amqplib emits `error` and then `close` for one loss; only `close` moves the state, `error` tells why.
@@ -242,12 +243,4 @@ async function hangUp(model: ChannelModel): Promise<void> {
   ])
   patience.abort()
   cut(model)
-}
-
-/**
- * Cuts the socket. amqplib only half-closes it, and a peer that is frozen or gone never answers that, so the process
- * could not exit. The stream is not part of amqplib's types, but of every connection it makes.
- */
-function cut(model: ChannelModel): void {
-  ;(model.connection as { stream?: Duplex }).stream?.destroy()
 }

@@ -139,6 +139,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#subscriptions.reduce((sum, { prefetch }) => sum + prefetch, 0) || this.#options.prefetch
   }
 
+  /** Whether it holds at least half of what it may: RabbitMQ will soon wait for an acknowledgement, or does so already. */
+  get nearlyFull(): boolean {
+    return 2 * this.#acks.outstanding >= this.prefetch
+  }
+
   /** Why it is not consuming, when it is not. */
   get reason(): string | undefined {
     return this.#reason

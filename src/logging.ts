@@ -2,7 +2,7 @@
  * Log lines: listeners of the events, and nothing else. One line for what a person should know (a connection or a queue
  * is away and is back, a dead letter), none for what goes as it should.
  */
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
 import { textOf } from './errors.js'
 import type { Warren } from './warren.js'
 import type { Worker } from './worker.js'
@@ -18,7 +18,11 @@ export interface Logger {
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** JSON lines on standard error, so that standard output stays the program's own. */
-export const defaultLogger = (): Logger => pino({ name: 'warren' }, pino.destination(2))
+export function defaultLogger(): Logger {
+  // Loaded when it is wanted: whoever brings a logger does without the time and the memory that it takes.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
+  return pino({ name: 'warren' }, pino.destination(2))
+}
 
 export function logWarren(warren: Warren, log: Logger): void {
   const away = new Set<string>()

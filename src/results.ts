@@ -2,8 +2,8 @@
  * The result store: Valkey or Redis, in Celery's format (`resultFormat.ts`). It owns two connections, one for commands
  * and one for announcements.
  *
- * Writing: one round trip stores all results that came in one turn of the event loop with their TTL, announces each on
- * Celery's channel for its task, and together on the reply channel of the producer that sent them. A stored SUCCESS is
+ * Writing: one round trip stores all results that came in one turn of the event loop (under load, in a few
+ * milliseconds) with their TTL, announces each on Celery's channel for its task, and together on the reply channel of the producer that sent them. A stored SUCCESS is
  * never overwritten, so an attempt that lost its delivery and finishes late cannot undo what another one achieved.
  *
  * Waiting: one subscription to the producer's reply channel for everything it sent, not one for each task.
@@ -13,7 +13,7 @@
 import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
 import { jittered } from './backoff.js'
-import { Batch } from './batch.js'
+import { Batch, type Hold } from './batch.js'
 import { ClosedError, ResultTimeoutError, StoreUnreachableError, TaskFailedError, textOf } from './errors.js'
 import { deliveriesKey, isReplyChannel, replyChannel, resultKey, suspectKey } from './names.js'
 import { decodeResult, isFinal, type StoredResult } from './resultFormat.js'
@@ -53,6 +53,8 @@ const SILENCE_MS = 5_000
 /** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
 const STORE_BATCH = 200
 const STORE_BATCH_CHARACTERS = 1_000_000
+/** A busy worker's results wait for each other: a round trip for each costs more than a short task, in every process. */
+const STORE_HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 200 }
 
 export class Results extends EventEmitter<ResultsEvents> {
   readonly #options: ResultsOptions
@@ -64,6 +66,7 @@ export class Results extends EventEmitter<ResultsEvents> {
   readonly #storing = new Batch((writes: readonly ResultWrite[]) => this.#storeAll(writes), {
     count: STORE_BATCH,
     size: { of: ({ encoded }) => encoded.length, max: STORE_BATCH_CHARACTERS },
+    hold: STORE_HOLD,
   })
   readonly #reading = new Batch((keys: readonly string[]) => this.#commands.mget([...keys]), { count: READ_BATCH })
   #subscribed: Promise<unknown> | undefined
@@ -123,12 +126,12 @@ export class Results extends EventEmitter<ResultsEvents> {
 
   /**
    * Stores and announces. False when what the store holds stays: a SUCCESS, or the word of a later attempt. Waits while
-   * the store is away.
+   * the store is away. More than 200 a second may be held for up to 20 ms, unless `urgent`.
    */
-  async store(speaker: ResultSpeaker, encoded: string): Promise<boolean> {
+  async store(speaker: ResultSpeaker, encoded: string, urgent = false): Promise<boolean> {
     const { id, attempt, replyTo } = speaker
     const reply = isReplyChannel(replyTo) ? replyTo : ''
-    return (await this.#storing.add({ key: resultKey(id), encoded, reply, attempt })) === 1
+    return (await this.#storing.add({ key: resultKey(id), encoded, reply, attempt }, urgent)) === 1
   }
 
   /** The stored result, or undefined when there is none (yet, or any more). */

@@ -79,9 +79,8 @@ export class Settler {
     const id = attempt.taskId
     if (results === undefined || id === undefined) return
     if (!results.available) onDelayed(attempt, 'store', new Error(`no answer from ${results.address}`))
-    await this.#persist(attempt, 'store', () =>
-      results.store({ id, attempt: attempt.number, replyTo: attempt.envelope?.replyTo }, encoded),
-    )
+    const speaker = { id, attempt: attempt.number, replyTo: attempt.envelope?.replyTo }
+    await this.#persist(attempt, 'store', () => results.store(speaker, encoded, attempt.delivery.consumer.nearlyFull))
   }
 
   async #publishRetry(attempt: Attempt, delayMs: number): Promise<void> {

@@ -45,6 +45,49 @@ describe('What is asked for in one turn of the event loop is done together', () 
   })
 })
 
+describe('Under load what is asked for may be held for others', () => {
+  const FOR_EVER_MS = 2 ** 30
+  const collecting = (abovePerSecond: number) => {
+    const done: number[][] = []
+    const act = async (items: readonly number[]) => {
+      done.push([...items])
+      return items
+    }
+    return { done, batch: new Batch(act, { count: 100, hold: { ms: FOR_EVER_MS, count: 3, abovePerSecond } }) }
+  }
+  const aFewTurns = async () => {
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+  }
+
+  it('until there are enough', async () => {
+    const { done, batch } = collecting(0)
+    const first = [batch.add(1), batch.add(2)]
+    await aFewTurns()
+    expect(done).toEqual([])
+    await Promise.all([...first, batch.add(3)])
+    expect(done).toEqual([[1, 2, 3]])
+  })
+
+  it('until one is urgent', async () => {
+    const { done, batch } = collecting(0)
+    await Promise.all([batch.add(1), batch.add(2, true)])
+    expect(done).toEqual([[1, 2]])
+  })
+
+  it('for so long at most', async () => {
+    const batch = new Batch(async (items: readonly number[]) => items, {
+      ...{ count: 100, hold: { ms: 1, count: 3, abovePerSecond: 0 } },
+    })
+    expect(await batch.add(1)).toBe(1)
+  })
+
+  it('and not where few are asked for', async () => {
+    const { done, batch } = collecting(1_000_000)
+    await batch.add(1)
+    expect(done).toEqual([[1]])
+  })
+})
+
 it('Results are written with their keys first, then the TTL, then three arguments for each', () => {
   const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel', attempt: 2 })
   expect(storeArguments([write('a'), write('b')], 1_000)).toEqual([
