@@ -5,7 +5,10 @@
  */
 
 /** The domain of a task: the first segment of its name, `user` of `user.account.create`. */
-export const domainOf = (taskName: string): string => taskName.split('.', 1)[0] ?? taskName
+export function domainOf(taskName: string): string {
+  const end = taskName.indexOf('.')
+  return end < 0 ? taskName : taskName.slice(0, end)
+}
 
 /** The durable topic exchange that carries a domain's task messages. */
 export const commandsExchange = (domain: string): string => `${domain}.commands`

@@ -70,6 +70,8 @@ export class Warren extends EventEmitter<WarrenEvents> {
   readonly #publishing: Broker
   readonly #producer: Producer
   readonly #results: Results | undefined
+  /** Where the results of what is sent here are announced; undefined without a store. */
+  readonly #replyTo: string | undefined
   readonly #workers = new Set<Worker>()
   /** The connections of those who look at dead letters just now. */
   readonly #looking = new Set<Broker>()
@@ -96,6 +98,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
             ttlMs: this.#options.resultTtlMs,
             connectTimeoutMs: this.#options.connectTimeoutMs,
           })
+    this.#replyTo = results === undefined ? undefined : replyChannel(this.#producerId)
     this.#results?.on('storeState', (event) => this.emit('storeState', event))
     logWarren(this, this.#log)
   }
@@ -117,11 +120,13 @@ export class Warren extends EventEmitter<WarrenEvents> {
   async send<Input, Parsed, Output>(
     task: Task<Input, Parsed, Output>,
     input: NoInfer<Input>,
-    options: SendOptions = {},
+    options: SendOptions = NO_OPTIONS,
   ): Promise<Handle<Output>> {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
-    checkOptions('send', options, SEND_CHECKS)
-    const checked = await check(task.input, input)
+    if (options !== NO_OPTIONS) checkOptions('send', options, SEND_CHECKS)
+    const checking = check(task.input, input)
+    // Most schemas are synchronous, and one more turn for each task would be felt.
+    const checked = checking instanceof Promise ? await checking : checking
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
     const id = options.id ?? randomUUID()
     const message = encode({
@@ -130,7 +135,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
       // What was given, not what the schema made of it: the worker's schema reads it again.
       input,
       expires: options.expires,
-      ...(this.#results === undefined ? {} : { replyTo: replyChannel(this.#producerId) }),
+      replyTo: this.#replyTo,
       ...traceHeaders(),
     })
     // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
@@ -275,6 +280,8 @@ const CONNECT_CHECKS = {
   connectTimeoutMs: is.integer(1),
   heartbeatSeconds: is.integer(1, 60),
 }
+
+const NO_OPTIONS: SendOptions = {}
 
 const SEND_CHECKS = {
   id: is.text,
