@@ -31,7 +31,7 @@ const MAX_COUNT = 100_000
 const FIRST_WARM_UP_SECONDS = 12
 const WARM_UP_SECONDS = 0.5
 /** So many rounds with the same processes; then new ones, since chance decides which node leads a queue and which serves a client. */
-const ROUNDS_TOGETHER = 6
+const ROUNDS_TOGETHER = 2
 
 /** Starts a client and workers, and stops them when `use` is done. */
 export async function withParts<Result>(
