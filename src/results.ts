@@ -54,7 +54,7 @@ const SILENCE_MS = 5_000
 const STORE_BATCH = 200
 const STORE_BATCH_CHARACTERS = 1_000_000
 /** A busy worker's results wait for each other: a round trip for each costs more than a short task, in every process. */
-const STORE_HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 200 }
+const STORE_HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 1_000 }
 
 export class Results extends EventEmitter<ResultsEvents> {
   readonly #options: ResultsOptions
@@ -126,7 +126,7 @@ export class Results extends EventEmitter<ResultsEvents> {
 
   /**
    * Stores and announces. False when what the store holds stays: a SUCCESS, or the word of a later attempt. Waits while
-   * the store is away. More than 200 a second may be held for up to 20 ms, unless `urgent`.
+   * the store is away. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
   async store(speaker: ResultSpeaker, encoded: string, urgent = false): Promise<boolean> {
     const { id, attempt, replyTo } = speaker
