@@ -222,9 +222,13 @@ export class Producer extends EventEmitter<ProducerEvents> {
 
   #write(channel: ConfirmChannel, outgoing: Outgoing): void {
     const { exchange, routingKey, message, id } = outgoing.publication
-    outgoing.problem = 'the broker has not confirmed it'
-    if (outgoing.writtenAt === 0) outgoing.writtenAt = Date.now()
-    else message.properties.headers[headers.republished] = true
+    if (outgoing.writtenAt === 0) {
+      outgoing.writtenAt = Date.now()
+      outgoing.problem = 'the broker has not confirmed it'
+    } else {
+      // Why it is written again stays what is known of it.
+      message.properties.headers[headers.republished] = true
+    }
     try {
       this.#congested = !channel.publish(exchange, routingKey, message.content, message.properties)
     } catch (error) {
