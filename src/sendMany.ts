@@ -50,26 +50,11 @@ export async function sendMany<Input, Output>(
         })
 
   let index = 0
-  /** Undefined when the next input may be taken at once; false when none is to be. */
-  const take = (input: Input): Promise<void> | undefined | false => {
-    if (failure !== undefined || signal?.aborted) return false
+  for await (const input of inputs) {
+    if (failure !== undefined || signal?.aborted) break
     inFlight++
     void one(input, index++)
-    return room(window)
-  }
-  if (Symbol.asyncIterator in inputs) {
-    for await (const input of inputs) {
-      const taken = take(input)
-      if (taken === false) break
-      await taken
-    }
-  } else {
-    // `for await` would wait for each of them as well, and there may be a million.
-    for (const input of inputs) {
-      const taken = take(input)
-      if (taken === false) break
-      if (taken !== undefined) await taken
-    }
+    await room(window)
   }
   await room(1)
   if (failure !== undefined) throw failure.error

@@ -120,10 +120,10 @@ export class Warren extends EventEmitter<WarrenEvents> {
   async send<Input, Parsed, Output>(
     task: Task<Input, Parsed, Output>,
     input: NoInfer<Input>,
-    options: SendOptions = NO_OPTIONS,
+    options: SendOptions = {},
   ): Promise<Handle<Output>> {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
-    if (options !== NO_OPTIONS) checkOptions('send', options, SEND_CHECKS)
+    checkOptions('send', options, SEND_CHECKS)
     const checking = check(task.input, input)
     // Most schemas are synchronous, and one more turn for each task would be felt.
     const checked = checking instanceof Promise ? await checking : checking
@@ -280,8 +280,6 @@ const CONNECT_CHECKS = {
   connectTimeoutMs: is.integer(1),
   heartbeatSeconds: is.integer(1, 60),
 }
-
-const NO_OPTIONS: SendOptions = {}
 
 const SEND_CHECKS = {
   id: is.text,
