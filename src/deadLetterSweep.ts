@@ -49,7 +49,11 @@ export interface SweepOptions {
   readonly onKept: (letter: DeadLetter, problem: WarrenError) => void
 }
 
-const MAX_IN_FLIGHT = 100
+/**
+ * Half of what may be in both places when the process is killed: as many again may be acknowledged, and RabbitMQ has not
+ * carried it out and forgets it with the connection.
+ */
+const MAX_IN_FLIGHT = 50
 const PASS_MS = 10 * 60 * 1000
 /** A slow sweep holds no more ahead than it deals with in this time. */
 const AHEAD_MS = 60_000

@@ -354,7 +354,7 @@ it('10,000 dead letters: listed page by page, 5,000 of one reason redriven with 
   expect(stayed.map(({ id }) => id).sort()).toEqual([...rejected].sort())
   expect(new Set(sent.map(({ id }) => id))).toEqual(new Set(failed))
   // Sent twice: what was on its way when the process was killed, and what the broker had not yet read to be
-  // acknowledged, which goes with the connection. Less than a second's.
+  // acknowledged, which goes with the connection.
   expect(sent.length).toBe(first + Number(summary?.done))
-  expect(sent.length - failed.length).toBeLessThan(1_000)
+  expect(sent.length - failed.length).toBeLessThanOrEqual(100)
 }, 120_000)
