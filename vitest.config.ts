@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-/** Examples import the package by its name, as its users do; the tests run them on the sources. */
+/** Everything outside src/ imports the package by its name, as users do; the tests run it on the sources. */
 const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
 /**
@@ -15,8 +15,12 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/support/closingLine.ts'],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 0 } } },
       {
+        resolve: { alias },
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 0 } },
+      },
+      {
+        resolve: { alias },
         test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
@@ -39,6 +43,7 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
         test: {
           name: 'console',
           include: ['test/console/**/*.test.ts'],

@@ -1,6 +1,6 @@
 /** The command line of `npm run bench`. Pure. */
 import { parseArgs } from 'node:util'
-import { didYouMean } from '../src/index.js'
+import { didYouMean } from 'warren'
 import { measures } from './measures/index.js'
 import type { Measure } from './measures/measure.js'
 import { rivals } from './rivals/index.js'

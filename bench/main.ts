@@ -3,8 +3,9 @@
  * it under `bench/results/`. Exits 0 when all was measured, whether or not what was wanted is reached; 1 when something
  * could not be measured; 2 when it was called wrongly.
  */
+
+import { textOf } from 'warren'
 import { exitCodeOf, onStopSignals } from '../demo/stopSignals.js'
-import { textOf } from '../src/index.js'
 import { type BenchOptions, HELP, parseArguments } from './arguments.js'
 import { Ground } from './ground.js'
 import { installRivals } from './install.js'

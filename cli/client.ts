@@ -1,6 +1,6 @@
 /** `warren client`: the demo's client against the running cluster. Its command line is the demo's own. */
 import type { Command } from 'commander'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 
 export function addClient(program: Command, _output: Output, verdict: Verdict): void {
   program

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Account } from '../console/index.js'
 import { Failure } from './failure.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 
 interface ConsoleCommandOptions {
@@ -89,7 +89,7 @@ type Addresses = Pick<Parameters<typeof import('../console/index.js').startConso
 /** What is given, and the rest from the environment or from the running cluster. */
 async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   const { withPassword } = await import('../demo/secrets.js')
-  const { DEAD_LETTER_DELIVERY_LIMIT } = await import('../src/index.js')
+  const { DEAD_LETTER_DELIVERY_LIMIT } = await import('warren')
   const list = (text: string | undefined): string[] | undefined =>
     text ? text.split(',').map((each) => withPassword(each.trim(), process.env)) : undefined
   const broker = list(options.broker || process.env.WARREN_BROKER)

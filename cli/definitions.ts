@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import { Failure } from './failure.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { packageRoot } from './version.js'
 
 export function addDefinitions(program: Command, { out }: Output, _verdict: Verdict): void {

@@ -1,10 +1,10 @@
 /** `warren dlq list|show|redrive|purge`: look at dead letters, send them back, remove them. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { DEATH_REASONS } from '../src/index.js'
+import { DEATH_REASONS } from 'warren'
 import { list, show } from './dlqLook.js'
 import type { FilterOptions, WhereOptions } from './dlqQueues.js'
 import { type SweepOptions, sweep } from './dlqSweep.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption } from './running.js'
 
 export function addDlq(program: Command, output: Output, verdict: Verdict): void {

@@ -1,10 +1,10 @@
 /** `warren dlq list` and `show`. */
 import { isUtf8 } from 'node:buffer'
-import type { DeadLetter, DeadLetterContent } from '../src/index.js'
+import type { DeadLetter, DeadLetterContent } from 'warren'
 import { type FilterOptions, filterOf, number, onEach, type WhereOptions } from './dlqQueues.js'
 import { Failure } from './failure.js'
+import type { Output } from './output.js'
 import { jsonLine, printable, printableLines } from './printable.js'
-import type { Output } from './program.js'
 import { duration } from './status.js'
 import { table } from './table.js'
 

@@ -5,7 +5,7 @@ import {
   type DeadLetters,
   type DeathReason,
   deadLetterQueue,
-} from '../src/index.js'
+} from 'warren'
 
 export interface WhereOptions {
   readonly domain?: string
@@ -38,7 +38,7 @@ export function filterOf({ id, task, reason, olderThan, newerThan, text }: Filte
 
 /** Runs `act` on the queues that are meant, one after the other. */
 export async function onEach(options: WhereOptions, act: (letters: DeadLetters) => Promise<void>): Promise<void> {
-  const { connect, domainOf } = await import('../src/index.js')
+  const { connect, domainOf } = await import('warren')
   const { tasks } = await import('../demo/tasks.js')
   const { runningAddresses } = await import('./running.js')
   const given = options.broker || process.env.WARREN_BROKER

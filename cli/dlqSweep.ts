@@ -1,11 +1,11 @@
 /** `warren dlq redrive` and `purge`. */
 import { createInterface } from 'node:readline/promises'
+import type { DeadLetterFilter, DeadLetters, RedriveSummary, SweepProgress, SweepSummary } from 'warren'
 import { onStopSignals } from '../demo/stopSignals.js'
-import type { DeadLetterFilter, DeadLetters, RedriveSummary, SweepProgress, SweepSummary } from '../src/index.js'
 import { type FilterOptions, filterOf, number, onEach } from './dlqQueues.js'
 import { Failure } from './failure.js'
+import type { Output } from './output.js'
 import { jsonLine, printable } from './printable.js'
-import type { Output } from './program.js'
 
 export interface SweepOptions extends FilterOptions {
   readonly limit?: number

@@ -8,7 +8,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { onStopSignals } from '../demo/stopSignals.js'
 import type { Drill, DrillOutcome } from '../drills/index.js'
 import { Failure } from './failure.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { table } from './table.js'
 
 interface DrillOptions {
@@ -80,7 +80,7 @@ const rowOf = ({ name, does }: Drill): string[] => [name, does]
 
 async function runNamed(names: readonly string[], chosen: DrillOptions, { out, err }: Output): Promise<number> {
   const { drills, runDrills } = await import('../drills/index.js')
-  const { didYouMean } = await import('../src/index.js')
+  const { didYouMean } = await import('warren')
   const known = drills.map(({ name }) => name)
   const picked = names.includes('all')
     ? drills

@@ -1,5 +1,5 @@
 /** How a command ends badly: one sentence on stderr, and 1 (the verdict failed) or 2 (used wrongly). */
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import { printableLines } from './printable.js'
 
 export class Failure extends Error {

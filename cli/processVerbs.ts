@@ -1,7 +1,7 @@
 /** `warren start|stop|kill|freeze|thaw|restart NAME...`: one process of the running cluster, or several in turn. */
 import type { Command } from 'commander'
 import type { ProcessAction } from '../cluster/index.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 
 const VERBS: readonly { verb: ProcessAction; does: string; more: string }[] = [

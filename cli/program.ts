@@ -9,20 +9,13 @@ import { addDefinitions } from './definitions.js'
 import { addDlq } from './dlq.js'
 import { addDrill } from './drill.js'
 import { report } from './failure.js'
+import type { Output, Verdict } from './output.js'
 import { addProcessVerbs } from './processVerbs.js'
 import { addScale } from './scale.js'
 import { addStatus } from './status.js'
 import { addUp } from './up.js'
 import { version } from './version.js'
 import { addWorker } from './worker.js'
-
-export interface Output {
-  readonly out: (text: string) => unknown
-  readonly err: (text: string) => unknown
-}
-
-/** What a verb's action says in the end. Undefined is 0. */
-export type Verdict = (code: number) => void
 
 const CONSOLE: Output = {
   out: (text) => process.stdout.write(text),

@@ -1,6 +1,6 @@
 /** `warren scale worker=N`: more or fewer workers, while tasks run. */
 import { type Command, InvalidArgumentError } from 'commander'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 
 /** As many as the port plan has room for. The cluster checks it again. */

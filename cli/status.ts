@@ -1,7 +1,7 @@
 /** `warren status`: every process of the running cluster, and how the nodes see each other. */
 import type { Command } from 'commander'
 import type { ClusterStatus } from '../cluster/index.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 import { table } from './table.js'
 

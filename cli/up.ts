@@ -8,7 +8,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { Cluster } from '../cluster/index.js'
 import { exitCodeOf, onStopSignals } from '../demo/stopSignals.js'
 import { Failure, report } from './failure.js'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { folderOf } from './running.js'
 
 interface UpOptions {
@@ -103,7 +103,7 @@ async function killAll(cluster: Cluster): Promise<void> {
 /** The first hundred tasks: half to each domain, through the code of the demo's client. */
 async function burst(cluster: Cluster, signal: AbortSignal, show: (line: string) => void): Promise<void> {
   const { runClient } = await import('../demo/clientRun.js')
-  const { connect } = await import('../src/index.js')
+  const { connect } = await import('warren')
   const { results } = cluster.addresses
   const warren = await connect({ broker: cluster.brokerUrl('client'), results, name: 'first-burst', logger: false })
   try {

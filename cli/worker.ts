@@ -1,6 +1,6 @@
 /** `warren worker`: one more of the demo's workers, in this terminal. */
 import type { Command } from 'commander'
-import type { Output, Verdict } from './program.js'
+import type { Output, Verdict } from './output.js'
 import { dirOption } from './running.js'
 
 export function addWorker(program: Command, _output: Output, verdict: Verdict): void {

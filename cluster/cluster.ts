@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { didYouMean, textOf } from '../src/index.js'
+import { didYouMean, textOf } from 'warren'
 import { type Binaries, findBinaries } from './binaries.js'
 import { consoleProcess } from './console.js'
 import { serveControl } from './control.js'

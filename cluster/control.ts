@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import type { Cluster } from './cluster.js'
 import { ClusterError, type ClusterErrorCode } from './errors.js'
 import type { ProcessChange } from './managedProcess.js'

@@ -1,6 +1,6 @@
 /** Waiting on facts: nothing in the cluster sleeps and hopes. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import { ClusterError } from './errors.js'
 
 /** Gives undefined when the fact holds, or else what is still missing. Throwing counts as missing. */

@@ -1,7 +1,7 @@
 /** What a cluster is made with, checked whole and at once, with the environment's and the built-in defaults filled in. */
 import { join } from 'node:path'
+import { didYouMean } from 'warren'
 import { users } from '../demo/topology.js'
-import { didYouMean } from '../src/index.js'
 import { ClusterError } from './errors.js'
 import { Folder, repositoryRoot } from './folder.js'
 import { DEFAULT_AMQP_PORT, DEFAULT_EDGE_PORT, DEFAULT_PORT_BASE, MAX_WORKERS, type PortPlan } from './ports.js'

@@ -1,6 +1,6 @@
 /** The API's routes: looking things up, and what operators do. Each act is told in the feed, with who did it. */
 import type { Hono } from 'hono'
-import { checkOptions, is } from '../src/index.js'
+import { checkOptions, is } from 'warren'
 import { checkBurst } from './burst.js'
 import { checkSweep, requireDeadLetterQueue } from './deadLetterDesk.js'
 import { type Env, jsonOf } from './guard.js'

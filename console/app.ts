@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import { streamSSE } from 'hono/streaming'
-import { checkOptions, is, OptionsError, textOf, WarrenError } from '../src/index.js'
+import { checkOptions, is, OptionsError, textOf, WarrenError } from 'warren'
 import { type Accounts, SignInLimit } from './accounts.js'
 import { actionRoutes } from './actions.js'
 import {

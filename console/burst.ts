@@ -3,10 +3,10 @@
  * before, and the payloads of the last few hundred, since no broker keeps those of tasks that are done.
  */
 import { EventEmitter } from 'node:events'
+import { checkOptions, is, type Task, textOf, type Warren } from 'warren'
 import { accountInput, durations, invoiceInput } from '../demo/payloads.js'
 import { ResultWatch } from '../demo/resultWatch.js'
 import { createAccount, createInvoice } from '../demo/tasks.js'
-import { checkOptions, is, type Task, textOf, type Warren } from '../src/index.js'
 import { Refusal } from './refusal.js'
 
 export interface BurstOrder {

@@ -3,8 +3,8 @@
  * those of one queue wait for each other; a redrive or purge is always tried dry before, by whoever asks.
  */
 import { isUtf8 } from 'node:buffer'
-import type { DeadLetter, DeadLetterFilter, DeadLetters, RedriveSummary, SweepSummary, Warren } from '../src/index.js'
-import { checkOptions, is } from '../src/index.js'
+import type { DeadLetter, DeadLetterFilter, DeadLetters, RedriveSummary, SweepSummary, Warren } from 'warren'
+import { checkOptions, is } from 'warren'
 import { Refusal } from './refusal.js'
 import { type Excerpt, excerpt, jsonExcerpt } from './text.js'
 

@@ -6,7 +6,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import { Refusal } from './refusal.js'
 
 export interface DrillAbout {

@@ -1,6 +1,7 @@
 /** The console's own connection to the broker and the store: opened when it is first needed, and kept. */
+
+import { connect, defineTask, type StoredResult, type Warren } from 'warren'
 import { z } from 'zod'
-import { connect, defineTask, type StoredResult, type Warren } from '../src/index.js'
 import type { ConsoleSettings } from './options.js'
 
 /** Results are kept by id alone: which task they are read as does not matter. */

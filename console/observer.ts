@@ -7,7 +7,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 import { compare, type Happening, moveSentence, moves, type Place, type Said } from './happenings.js'
 import { History, type Row } from './history.js'
 import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'

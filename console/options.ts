@@ -1,5 +1,5 @@
 /** What a console is started with, checked whole and at once, with everything left out filled in. */
-import { checkOptions, is } from '../src/index.js'
+import { checkOptions, is } from 'warren'
 
 /** `operator` may act, `viewer` may look. */
 export type Role = 'operator' | 'viewer'

@@ -2,7 +2,7 @@
  * RabbitMQ's management API, as far as the console reads it. It owns no connection and changes nothing. With several
  * addresses it stays with the one that answered last, and goes to the next when that one does not.
  */
-import { textOf } from '../src/index.js'
+import { textOf } from 'warren'
 
 export interface RawNode {
   readonly name: string

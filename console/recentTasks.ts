@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
-import { resultKey, type StoredResult } from '../src/index.js'
+import { resultKey, type StoredResult } from 'warren'
 import { type Excerpt, excerpt, jsonExcerpt } from './text.js'
 
 export interface TaskView {

@@ -2,7 +2,7 @@
  * Looks at the workers: by their own pages where a launcher says which ports they have, else by their connections to
  * RabbitMQ. It owns nothing but what each said last.
  */
-import { is } from '../src/index.js'
+import { is } from 'warren'
 import type { LauncherProcess } from './launcher.js'
 import type { RawConsumer } from './rabbitmq.js'
 import type { LatencyView, WorkerView } from './snapshot.js'

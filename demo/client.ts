@@ -6,7 +6,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { connect, type Logger, textOf, type Warren } from '../src/index.js'
+import { connect, type Logger, textOf, type Warren } from 'warren'
 import { aborted } from './aborted.js'
 import { CLIENT_HELP, type ClientOptions, parseClientArguments } from './clientArguments.js'
 import { CLOSE_MS, exitCode, runClient } from './clientRun.js'

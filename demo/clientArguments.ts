@@ -1,5 +1,5 @@
 /** The demo client's command line: `client [options] N SECONDS`, read into options or one sentence. Pure. */
-import { didYouMean } from '../src/index.js'
+import { didYouMean } from 'warren'
 
 export interface ClientOptions {
   /** How many tasks each round sends. */

@@ -6,7 +6,7 @@
  * is, as its ordinary end.
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Task, textOf, type Warren, WarrenError } from '../src/index.js'
+import { type Task, textOf, type Warren, WarrenError } from 'warren'
 import { aborted } from './aborted.js'
 import type { ClientOptions } from './clientArguments.js'
 import { accountInput, durations, invoiceInput } from './payloads.js'

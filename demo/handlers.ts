@@ -1,7 +1,7 @@
 /** What the demo's workers do: wait as long as the task says, the way a call to a bank or a mail server would, and answer. */
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { AttemptContext, Worker } from '../src/index.js'
+import type { AttemptContext, Worker } from 'warren'
 import { createAccount, createInvoice } from './tasks.js'
 
 /** Gives `worker` the demo's handlers. `name` is what their results say ran them. */

@@ -1,5 +1,5 @@
 /** Made-up people and amounts for the demo's tasks: varied enough to look like a day's work. */
-import type { TaskInput } from '../src/index.js'
+import type { TaskInput } from 'warren'
 import type { createAccount, createInvoice } from './tasks.js'
 
 const FIRST = ['Ada', 'Björn', 'Chidi', 'Dilnaz', 'Émile', 'Fatou', 'Grace', 'Hiro', 'Inês', 'Jun', 'Katya', 'Lien']

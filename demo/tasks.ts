@@ -1,6 +1,7 @@
 /** The demo's two tasks: one for each domain, one for each kind of queue. */
+
+import { defineTask } from 'warren'
 import { z } from 'zod'
-import { defineTask } from '../src/index.js'
 
 /** The demo's consumer application; the last part of its queues' names. */
 export const SERVICE = 'demo-service'

@@ -1,5 +1,5 @@
 /** What the operator of the demo predefines: dead letters, retention and users. `config/rabbitmq/definitions.json` is made from it. */
-import { definitions, planOperator, type Retention, type UserPlan } from '../src/index.js'
+import { definitions, planOperator, type Retention, type UserPlan } from 'warren'
 import { passwordFile } from './secrets.js'
 import { createAccount, createInvoice, SERVICE, tasks } from './tasks.js'
 

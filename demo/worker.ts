@@ -8,7 +8,7 @@
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
-import { connect, serveWorker, textOf, type Worker } from '../src/index.js'
+import { connect, serveWorker, textOf, type Worker } from 'warren'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
 import { withPassword } from './secrets.js'

@@ -1,8 +1,8 @@
 /** What drills ask RabbitMQ and the result store directly, past Warren: queues, leaders, policies, dead letters, results. */
 import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
 import { Redis } from 'iovalkey'
+import { deadLetterQueue, domainOf, headers, resultKey, taskQueue, textOf } from 'warren'
 import { createAccount, createInvoice, SERVICE } from '../demo/tasks.js'
-import { deadLetterQueue, domainOf, headers, resultKey, taskQueue, textOf } from '../src/index.js'
 import { QUEUE_KEYS, type QueueKey } from './timeline.js'
 
 const TASKS = { user: createAccount, payment: createInvoice } as const

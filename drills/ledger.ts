@@ -3,8 +3,9 @@
  * the workers' own ledgers (runs), by the dead-letter queues and by the result store, and it believes none of them for
  * another: a message is accounted for only when the store holds its SUCCESS or a dead-letter queue holds it.
  */
+
+import { domainOf } from 'warren'
 import type { LedgerLine } from '../demo/ledger.js'
-import { domainOf } from '../src/index.js'
 import type { QueueKey } from './timeline.js'
 
 interface Run {

@@ -2,9 +2,10 @@
  * Steady load: messages on both queues at a stated rate, whatever happens. It does not wait for confirms before it
  * sends on (an open loop, the way independent callers behave), and writes each send and its end into the ledger.
  */
+
+import { type TaskInput, textOf, UnconfirmedError } from 'warren'
 import { accountInput, invoiceInput } from '../demo/payloads.js'
 import type { createAccount, createInvoice } from '../demo/tasks.js'
-import { type TaskInput, textOf, UnconfirmedError } from '../src/index.js'
 import type { Ledger } from './ledger.js'
 import { QUEUE_KEYS, type QueueKey, type Timeline } from './timeline.js'
 

@@ -2,10 +2,11 @@
  * A cluster of somebody's own, given by address. Nothing is done to its processes, its policies or to messages that are
  * not the drill's; the demo's tasks are worked on by a worker in this process, which declares their queues.
  */
+
+import { connect, OptionsError, type Warren, type Worker } from 'warren'
 import { addHandlers } from '../demo/handlers.js'
 import type { LedgerLine } from '../demo/ledger.js'
 import { SERVICE } from '../demo/tasks.js'
-import { connect, OptionsError, type Warren, type Worker } from '../src/index.js'
 import { type DeadLetter, holdingQueues, serverVersion, takeDeadLetters } from './broker.js'
 import type { Ground } from './ground.js'
 import type { QueueKey } from './timeline.js'

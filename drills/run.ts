@@ -6,8 +6,8 @@
  * A drill that throws has failed, and says with what. Whatever it left behind, `Stage.restore` mends.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { textOf } from 'warren'
 import { type ProcessChange, waitFor } from '../cluster/index.js'
-import { textOf } from '../src/index.js'
 import { ResultReader } from './broker.js'
 import { type Drill, type Evidence, type Sabotage, type Scene, SkippedError } from './drill.js'
 import type { Ground } from './ground.js'

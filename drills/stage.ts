@@ -6,9 +6,9 @@
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { textOf } from 'warren'
 import { Cluster, freePortBlock, NODE_NUMBERS, type ProcessChange, repositoryRoot, waitFor } from '../cluster/index.js'
 import type { LedgerLine } from '../demo/ledger.js'
-import { textOf } from '../src/index.js'
 import {
   type DeadLetter,
   holdingQueues,

@@ -1,6 +1,7 @@
 /** The sender of every drill that is not sabotaged: Warren's own producer. */
+
+import { connect, type Warren } from 'warren'
 import { createAccount, createInvoice } from '../demo/tasks.js'
-import { connect, type Warren } from '../src/index.js'
 import type { Sender } from './load.js'
 import type { Timeline } from './timeline.js'
 

@@ -1,6 +1,3 @@
-export type { AttemptContext, Handler, HandlerOf } from './attempt.js'
-export type { DeadLetterFilter } from './deadLetterFilter.js'
-export type { SweepProgress } from './deadLetterSweep.js'
 export type {
   DeadLetters,
   DeadLettersOptions,
@@ -10,10 +7,13 @@ export type {
   RedriveProblem,
   RedriveSummary,
   SweepSummary,
-} from './deadLetters.js'
-export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './death.js'
-export { definitions, passwordHash, type UserPlan } from './definitions.js'
-export * from './errors.js'
+} from './deadLetters/deadLetters.js'
+export type { DeadLetterFilter } from './deadLetters/filter.js'
+export type { Destination, RedriveTarget } from './deadLetters/redrive.js'
+export type { SweepProgress } from './deadLetters/sweep.js'
+export * from './errors/index.js'
+export type { Isolation } from './isolate/isolate.js'
+export type { IsolatedHandler } from './isolate/isolatePool.js'
 export type {
   ConnectionRole,
   ConnectionState,
@@ -21,27 +21,17 @@ export type {
   WarrenEvents,
   WorkerEvents,
   WorkerState,
-} from './events.js'
-export type { Handle, ResultOptions } from './handle.js'
-export type { Isolation } from './isolate.js'
-export type { IsolatedHandler } from './isolates.js'
-export type { Logger } from './logging.js'
-export { workerMetrics } from './metrics.js'
-export {
-  commandsExchange,
-  deadLetterExchange,
-  deadLetterQueue,
-  domainOf,
-  headers,
-  resultKey,
-  retryQueue,
-  taskQueue,
-} from './names.js'
+} from './observe/events.js'
+export type { WorkerHealth } from './observe/health.js'
+export { workerMetrics } from './observe/metrics.js'
+export { type ServeOptions, serveWorker, type WorkerServer } from './observe/workerServer.js'
 export { checkOptions, defaults, didYouMean, is } from './options.js'
-export type { DeadLetterReason, OutcomeKind } from './outcome.js'
-export type { Destination, RedriveTarget } from './redrive.js'
-export type { ResultStatus, StoredError, StoredResult } from './resultFormat.js'
-export type { SendManyOptions, SendManySummary } from './sendMany.js'
+export type { Handle, ResultOptions } from './send/handle.js'
+export type { SendManyOptions, SendManySummary } from './send/sendMany.js'
+export { definitions, passwordHash, type UserPlan } from './task/definitions.js'
+export type { AttemptContext, Handler, HandlerOf } from './task/handler.js'
+export type { Logger } from './task/logger.js'
+export type { OutcomeKind } from './task/outcome.js'
 export {
   defineTask,
   type RetryPolicy,
@@ -49,7 +39,7 @@ export {
   type TaskInput,
   type TaskOptions,
   type TaskOutput,
-} from './task.js'
+} from './task/task.js'
 export {
   type BindingPlan,
   DEAD_LETTER_DELIVERY_LIMIT,
@@ -62,7 +52,19 @@ export {
   type QueueType,
   type Retention,
   type ServicePlan,
-} from './topology.js'
+} from './task/topology.js'
 export { type ConnectOptions, connect, type SendOptions, type Warren } from './warren.js'
-export type { Worker, WorkerHealth, WorkerOptions } from './worker.js'
-export { type ServeOptions, serveWorker, type WorkerServer } from './workerServer.js'
+export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
+export type { DeadLetterReason } from './wire/deadLetterReason.js'
+export {
+  commandsExchange,
+  deadLetterExchange,
+  deadLetterQueue,
+  domainOf,
+  headers,
+  resultKey,
+  retryQueue,
+  taskQueue,
+} from './wire/names.js'
+export type { ResultStatus, StoredError, StoredResult } from './wire/resultFormat.js'
+export type { Worker, WorkerOptions } from './work/worker.js'

@@ -2,7 +2,7 @@
  * Options are checked whole and at once: every problem is named in one error, unknown keys are refused with the
  * nearest known one. Defaults are exported constants in one place, `defaults`.
  */
-import { OptionsError } from './errors.js'
+import { OptionsError } from './errors/index.js'
 
 /** Every default of the library, by option name. Durations are in milliseconds. */
 export const defaults = {

@@ -4,22 +4,23 @@
  */
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { type Address, parseAddresses, parseStoreUrl } from './address.js'
-import { Broker } from './broker.js'
-import { DeadLetters, type DeadLettersOptions } from './deadLetters.js'
-import { encode } from './envelope.js'
-import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors.js'
-import type { ConnectionRole, WarrenEvents } from './events.js'
-import { Handle } from './handle.js'
-import { defaultLogger, type Logger, logWarren, logWorker, silentLogger } from './logging.js'
-import { commandsExchange, domainOf, headers, replyChannel } from './names.js'
+import { type Address, parseAddresses, parseStoreUrl } from './amqp/address.js'
+import { Connection } from './amqp/connection.js'
+import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
+import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
+import type { ConnectionRole, WarrenEvents } from './observe/events.js'
+import { defaultLogger, logWarren, logWorker } from './observe/logging.js'
+import { traceHeaders } from './observe/tracing.js'
 import { checkOptions, defaults, is } from './options.js'
-import { Producer } from './producer.js'
-import { Results } from './results.js'
-import { type SendManyOptions, type SendManySummary, sendMany } from './sendMany.js'
-import { check, type Task } from './task.js'
-import { traceHeaders } from './trace.js'
-import { Worker, type WorkerOptions } from './worker.js'
+import { Results } from './results/store.js'
+import { Handle } from './send/handle.js'
+import { Producer } from './send/producer.js'
+import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
+import { type Logger, silentLogger } from './task/logger.js'
+import { check, type Task } from './task/task.js'
+import { encode } from './wire/envelope.js'
+import { commandsExchange, domainOf, headers, replyChannel } from './wire/names.js'
+import { Worker, type WorkerOptions } from './work/worker.js'
 
 export interface ConnectOptions {
   /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
@@ -67,14 +68,14 @@ export class Warren extends EventEmitter<WarrenEvents> {
   readonly #addresses: readonly Address[]
   readonly #log: Logger
   readonly #producerId = randomUUID()
-  readonly #publishing: Broker
+  readonly #publishing: Connection
   readonly #producer: Producer
   readonly #results: Results | undefined
   /** Where the results of what is sent here are announced; undefined without a store. */
   readonly #replyTo: string | undefined
   readonly #workers = new Set<Worker>()
   /** The connections of those who look at dead letters just now. */
-  readonly #looking = new Set<Broker>()
+  readonly #looking = new Set<Connection>()
   #closing: Promise<void> | undefined
 
   /** Does no I/O. Use `connect()`. */
@@ -85,7 +86,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
     this.#options = { ...CONNECT_DEFAULTS, ...rest }
     this.#addresses = parseAddresses('connect: broker', broker)
     this.#log = logger === false ? silentLogger : (logger ?? defaultLogger())
-    this.#publishing = this.#broker('publish')
+    this.#publishing = this.#connection('publish')
     this.#producer = new Producer(this.#publishing, this.#options)
     this.#producer.on('confirmed', (event) => this.emit('confirmed', event))
     this.#producer.on('republished', (event) => this.emit('republished', event))
@@ -176,7 +177,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
 
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. */
   worker(options: WorkerOptions): Worker {
-    const consuming = this.#broker('consume')
+    const consuming = this.#connection('consume')
     const worker = new Worker(options, {
       consuming,
       publishing: this.#publishing,
@@ -199,7 +200,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
     return new DeadLetters(options, {
       connect: async () => {
         if (this.#closing !== undefined) throw new ClosedError('The connection')
-        const looking = this.#broker('consume')
+        const looking = this.#connection('consume')
         this.#looking.add(looking)
         looking.on('state', ({ state }) => {
           if (state === 'closed') this.#looking.delete(looking)
@@ -238,9 +239,9 @@ export class Warren extends EventEmitter<WarrenEvents> {
     this.#results?.close()
   }
 
-  #broker(role: ConnectionRole): Broker {
+  #connection(role: ConnectionRole): Connection {
     const { name, heartbeatSeconds, connectTimeoutMs } = this.#options
-    const broker = new Broker({
+    const connection = new Connection({
       addresses: this.#addresses,
       role,
       name: `${name} (${role})`,
@@ -249,10 +250,10 @@ export class Warren extends EventEmitter<WarrenEvents> {
       reconnectInitialDelayMs: defaults.reconnectInitialDelayMs,
       reconnectMaxDelayMs: defaults.reconnectMaxDelayMs,
     })
-    broker.on('state', (event) => this.emit('connectionState', event))
-    broker.on('blocked', (event) => this.emit('blocked', event))
-    broker.on('unblocked', (event) => this.emit('unblocked', event))
-    return broker
+    connection.on('state', (event) => this.emit('connectionState', event))
+    connection.on('blocked', (event) => this.emit('blocked', event))
+    connection.on('unblocked', (event) => this.emit('unblocked', event))
+    return connection
   }
 }
 

@@ -1,4 +1,4 @@
-import type { QueueType } from '../../src/index.js'
+import type { QueueType } from 'warren'
 import { rivals } from '../rivals/index.js'
 import type { Rival } from '../rivals/rival.js'
 import { type Claim, type Finding, type Measure, type Scene, Tally } from './measure.js'

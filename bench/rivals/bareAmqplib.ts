@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { type ConsumeMessage, connect } from 'amqplib'
 import { Redis } from 'iovalkey'
-import { commandsExchange, taskQueue } from '../../src/index.js'
+import { commandsExchange, taskQueue } from 'warren'
 import {
   type BenchClient,
   type BenchWorker,

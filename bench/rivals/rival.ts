@@ -2,7 +2,7 @@
  * What is measured beside what. A rival is a client program, which sends and waits for results, and a worker program,
  * each a process of its own as in real life; `program.ts` runs those that are written for Node, `celery/*.py` are Celery's.
  */
-import type { QueueType } from '../../src/index.js'
+import type { QueueType } from 'warren'
 
 /** What a client and its workers are told. */
 export interface Setup {

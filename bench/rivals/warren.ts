@@ -1,6 +1,7 @@
 /** Warren as its guide shows it, with every option at its default. */
+
+import { connect, defineTask, type Task } from 'warren'
 import { z } from 'zod'
-import { connect, defineTask, type Task } from '../../src/index.js'
 import {
   type BenchClient,
   type BenchWorker,

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type Channel, connect } from 'amqplib'
+import { commandsExchange, domainOf } from 'warren'
 import { createAccount, createInvoice } from '../../demo/tasks.js'
-import { commandsExchange, domainOf } from '../../src/index.js'
 import type { Sender } from '../load.js'
 
 export async function openNoConfirmsSender(broker: string): Promise<Sender> {

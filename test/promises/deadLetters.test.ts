@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect as amqpConnect, type ChannelModel, type ConfirmChannel, type Message } from 'amqplib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { encode } from '../../src/envelope.js'
 import {
   connect,
   DEAD_LETTER_DELIVERY_LIMIT,
@@ -17,6 +16,7 @@ import {
   type Warren,
   type Worker,
 } from '../../src/index.js'
+import { encode } from '../../src/wire/envelope.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
 import { type ClusterUrls, consuming, until, virtualHost } from '../support/cluster.js'
 

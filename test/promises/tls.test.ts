@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { clusterUrls, scale, testCluster } from '../support/cluster.js'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'warren-tls-'))
 /** On two addresses: the certificate names the first, and not the second. */
 const fronts: Server[] = []

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Batch } from '../../src/batch.js'
-import { announced, storeArguments } from '../../src/storeScript.js'
+import { Batch } from '../../src/results/batch.js'
+import { announced, storeArguments } from '../../src/results/script.js'
 
 describe('What is asked for in one turn of the event loop is done together', () => {
   it('each with its own answer', async () => {

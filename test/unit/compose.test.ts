@@ -16,7 +16,7 @@ import { workerSettings } from '../../demo/worker.js'
 import { prometheusConfig } from '../../monitoring/scraping.js'
 import { defaults } from '../../src/index.js'
 
-const root = new URL('../../', import.meta.url)
+const root = new URL('../..', import.meta.url)
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
 interface Service {

@@ -1,11 +1,11 @@
 import type { ConsumeMessage } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type DeadLetterFilter, matches } from '../../src/deadLetterFilter.js'
-import { sweep } from '../../src/deadLetterSweep.js'
-import { DEATH_REASONS, readContent, readDeadLetter } from '../../src/death.js'
+import { type DeadLetterFilter, matches } from '../../src/deadLetters/filter.js'
+import { destinationOf, freshCopy } from '../../src/deadLetters/redrive.js'
+import { sweep } from '../../src/deadLetters/sweep.js'
 import { connect, headers, OptionsError, UnconfirmedError, UnroutableError, type WarrenError } from '../../src/index.js'
-import { destinationOf, freshCopy } from '../../src/redrive.js'
+import { DEATH_REASONS, readContent, readDeadLetter } from '../../src/wire/deadLetter.js'
 
 const NOW = Date.parse('2026-03-01T12:00:00Z')
 const QUEUE = 'payment.invoice.create.demo-service'

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import type { Options } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decode, type Encoded, type Envelope, encode, type ReceivedProperties } from '../../src/envelope.js'
-import { InputError, MessageError } from '../../src/errors.js'
+import { InputError, MessageError } from '../../src/errors/index.js'
+import { decode, type Encoded, type Envelope, encode, type ReceivedProperties } from '../../src/wire/envelope.js'
 
 interface MessageFixture {
   readonly why: string

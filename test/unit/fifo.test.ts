@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Fifo } from '../../src/fifo.js'
+import { Fifo } from '../../src/send/fifo.js'
 
 it('does what an array does, whatever is done with it', () => {
   const step = fc.oneof(

@@ -1,11 +1,12 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { defineTask, type Handler, type HandlerOf, Reject } from '../../src/index.js'
-import { type IsolatedHandler, Isolates } from '../../src/isolates.js'
-import { cloning, fromWire, toWire } from '../../src/isolateWire.js'
+import { type IsolatedHandler, IsolatePool } from '../../src/isolate/isolatePool.js'
+import { cloning, fromWire, toWire } from '../../src/isolate/protocol.js'
 
 describe('What makes no isolated handler is refused where it is registered', () => {
-  const register = (options: unknown) => () => new Isolates().handler('image.photo.resize', options as IsolatedHandler)
+  const register = (options: unknown) => () =>
+    new IsolatePool().handler('image.photo.resize', options as IsolatedHandler)
   const module = new URL(import.meta.url)
 
   it.each([
@@ -22,7 +23,7 @@ describe('What makes no isolated handler is refused where it is registered', () 
   })
 
   it('and what makes one starts nothing yet', async () => {
-    const isolates = new Isolates()
+    const isolates = new IsolatePool()
     expect(isolates.handler('image.photo.resize', { module, isolation: 'process' })).toBeTypeOf('function')
     await isolates.close()
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { initialPrefetch, PrefetchEstimate } from '../../src/prefetch.js'
+import { initialPrefetch, PrefetchEstimate } from '../../src/work/prefetch.js'
 
 /** The prefetch after `count` attempts of `durationMs`, from the start. */
 function settled(concurrency: number, durationMs: number, count = 50): number {

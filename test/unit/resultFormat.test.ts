@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MessageError, OutputError } from '../../src/errors.js'
+import { MessageError, OutputError } from '../../src/errors/index.js'
 import {
   decodeResult,
   encodeFailure,
@@ -12,7 +12,7 @@ import {
   encodeSuccess,
   isFinal,
   type StoredResult,
-} from '../../src/resultFormat.js'
+} from '../../src/wire/resultFormat.js'
 
 /** Written by Python's Celery: test/support/python/fixtures.py. */
 const fromPython = (

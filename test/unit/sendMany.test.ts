@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Handle } from '../../src/handle.js'
-import { sendMany } from '../../src/sendMany.js'
+import type { Handle } from '../../src/send/handle.js'
+import { sendMany } from '../../src/send/sendMany.js'
 
 it('A first failure is noticed before the window is full', async () => {
   let calls = 0

@@ -1,9 +1,9 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
-import { jittered } from '../../src/backoff.js'
+import { jittered } from '../../src/amqp/backoff.js'
 import { defineTask, type Handle, type TaskInput, type TaskOutput, textOf, type Warren } from '../../src/index.js'
-import { retryDelayMs } from '../../src/retry.js'
-import { DEFAULT_RETRY } from '../../src/task.js'
+import { retryDelayMs } from '../../src/task/retry.js'
+import { DEFAULT_RETRY } from '../../src/task/task.js'
 
 const invoice = defineTask({
   name: 'payment.invoice.create',

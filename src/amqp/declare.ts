@@ -1,0 +1,74 @@
+/**
+ * Carries out a service's plan on a broker. Each queue is declared on a channel of its own, never on one that publishes
+ * or consumes: a refused declare closes its channel, and here nothing else is on it.
+ */
+import type { Channel, ChannelModel } from 'amqplib'
+import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from '../errors/index.js'
+import type { BindingPlan, ExchangePlan, QueuePlan, ServicePlan } from '../task/topology.js'
+import { withDeadline } from './deadline.js'
+
+/** One queue with what leads to it. */
+export interface QueueDeclaration {
+  readonly exchange: ExchangePlan
+  readonly queue: QueuePlan
+  readonly binding: BindingPlan
+}
+
+/** A plan taken apart by its queues, so that one that cannot be declared holds up none of the others. */
+export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
+  return plan.bindings.flatMap((binding) => {
+    const exchange = plan.exchanges.find(({ name }) => name === binding.exchange)
+    const queue = plan.queues.find(({ name }) => name === binding.queue)
+    return exchange === undefined || queue === undefined ? [] : [{ exchange, queue, binding }]
+  })
+}
+
+/** A quorum queue without a majority answers a declare late or never. */
+const DECLARE_TIMEOUT_MS = 15_000
+
+/**
+ * Declares an exchange, a queue and their binding; all of it may exist already.
+ * Throws `QueueMismatchError`, `QueueUnavailableError` or `AccessRefusedError`.
+ */
+export async function declareQueue(model: ChannelModel, declaration: QueueDeclaration): Promise<void> {
+  const { exchange, queue, binding } = declaration
+  try {
+    await onOwnChannel(model, `declaring ${queue.name}`, async (channel) => {
+      await channel.assertExchange(exchange.name, exchange.type, { durable: true })
+      await channel.assertQueue(queue.name, { durable: true, arguments: { 'x-queue-type': queue.type } })
+      await channel.bindQueue(binding.queue, binding.exchange, binding.routingKey)
+    })
+  } catch (error) {
+    throw explain(queue, error)
+  }
+}
+
+async function onOwnChannel(
+  model: ChannelModel,
+  what: string,
+  act: (channel: Channel) => Promise<void>,
+): Promise<void> {
+  const channel = await withDeadline(model.createChannel(), DECLARE_TIMEOUT_MS, what)
+  // Refusals reject the call that caused them; without a listener the event would be thrown.
+  channel.on('error', () => undefined)
+  await withDeadline(act(channel), DECLARE_TIMEOUT_MS, what)
+  await channel.close().catch(() => undefined)
+}
+
+/** RabbitMQ's words: "inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but current is 'classic'". */
+const INEQUIVALENT = /inequivalent arg '([^']+)'.*?received (.+?) but current is (.+?)(?:$|")/
+
+function explain(queue: QueuePlan, error: unknown): Error {
+  const text = textOf(error)
+  const code = (error as { code?: number }).code
+  if (code === 406) {
+    const [, argument, received, current] = INEQUIVALENT.exec(text) ?? []
+    const said = (value: string | undefined): string =>
+      (value ?? 'something else').replace(/^the value '(.*)' of type '.*'$/, "'$1'").replaceAll("'", '')
+    return argument === 'x-queue-type' || argument === undefined
+      ? new QueueMismatchError(queue.name, `a ${queue.type} queue`, `a ${said(current)} queue`, error)
+      : new QueueMismatchError(queue.name, `${argument} = ${said(received)}`, `${argument} = ${said(current)}`, error)
+  }
+  if (code === 403) return new AccessRefusedError(`queue ${queue.name}`, error)
+  return new QueueUnavailableError(queue.name, error)
+}

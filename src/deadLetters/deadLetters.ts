@@ -1,0 +1,260 @@
+/**
+ * The dead letters of one queue: look at them, send them back, remove them. All over AMQP, on a connection that is opened
+ * for each call and closed at its end, so that nothing here can disturb sending or consuming. Whatever ends a call in
+ * the middle, a lost connection or a killed process, leaves every message in its queue or where it was sent to.
+ */
+import type { ChannelModel, ConsumeMessage } from 'amqplib'
+import type { Connection } from '../amqp/connection.js'
+import { type ErrorCode, textOf, UnroutableError, type WarrenError } from '../errors/index.js'
+import { checkOptions, is } from '../options.js'
+import type { Producer } from '../send/producer.js'
+import { DEFAULT_DELIVERY_LIMIT } from '../task/topology.js'
+import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
+import { deadLetterQueue } from '../wire/names.js'
+import { checkFilter, type DeadLetterFilter, matches } from './filter.js'
+import { type Destination, destinationOf, freshCopy, type RedriveTarget } from './redrive.js'
+import { DeadLetterScan, type ScanOptions } from './scan.js'
+import { type SweepEnd, type SweepProgress, sweep } from './sweep.js'
+
+/** Whose dead letters: a domain's, or those in a queue of any name. */
+export type DeadLettersOptions = ({ readonly domain: string } | { readonly queue: string }) & {
+  /**
+   * The delivery limit that the queue's policy sets. Each look counts as a delivery, so a message that has used up half
+   * of it is refused with `DELIVERY_LIMIT_NEAR`. Default: 20 on RabbitMQ 4, which is what it does without a policy; none
+   * before. With the policies that `planOperator` gives: `DEAD_LETTER_DELIVERY_LIMIT`.
+   */
+  readonly deliveryLimit?: number
+}
+
+export interface ListOptions {
+  /** At most this many. Default: all. */
+  readonly limit?: number
+  /** Ends it early, without an error. */
+  readonly signal?: AbortSignal
+}
+
+export interface PurgeOptions extends ListOptions {
+  /** Counts, and changes nothing. Default false. */
+  readonly dryRun?: boolean
+  readonly onProgress?: (progress: SweepProgress) => void
+}
+
+export interface RedriveOptions extends PurgeOptions {
+  /** Messages a second, at most. Default: as fast as the broker confirms. */
+  readonly rate?: number
+  /**
+   * `origin`, the default: the exchange and routing key that it was first published with; every service bound there
+   * gets it. `queue`: only the queue that it died in.
+   */
+  readonly to?: RedriveTarget
+}
+
+/** How a redrive or a purge ended. */
+export interface SweepSummary extends SweepEnd {
+  readonly queue: string
+}
+
+export interface RedriveProblem {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly count: number
+  /** The first 5. */
+  readonly ids: readonly string[]
+}
+
+export interface RedriveSummary extends SweepSummary {
+  /** Where they went, or would go, most first; at most 100 places. */
+  readonly destinations: readonly (Destination & { readonly count: number })[]
+  /** Why some were kept, with the ids of a few; at most 20 problems. */
+  readonly problems: readonly RedriveProblem[]
+}
+
+/** Resolves when a dead letter that fits may be removed; throws why it stays. */
+type Act = (message: ConsumeMessage, letter: DeadLetter, model: ChannelModel) => Promise<void>
+
+/** What it needs of the connection it belongs to. */
+export interface DeadLettersDependencies {
+  /** A connection of its own, open. */
+  readonly connect: () => Promise<Connection>
+  readonly producer: Producer
+  readonly confirmTimeoutMs: number
+}
+
+const MAX_PROBLEMS = 20
+const MAX_IDS = 5
+const MAX_DESTINATIONS = 100
+
+export class DeadLetters {
+  /** The queue that they are in. */
+  readonly queue: string
+  readonly #deliveryLimit: number | undefined
+  readonly #dependencies: DeadLettersDependencies
+
+  /** Use `warren.deadLetters()`. Does no I/O. */
+  constructor(options: DeadLettersOptions, dependencies: DeadLettersDependencies) {
+    const named = is.record(options) === undefined && 'domain' in options ? { domain: is.text } : { queue: is.text }
+    checkOptions('deadLetters', options, { ...named, deliveryLimit: is.integer(2) }, Object.keys(named))
+    this.queue = 'domain' in options ? deadLetterQueue(options.domain) : options.queue
+    this.#deliveryLimit = options.deliveryLimit
+    this.#dependencies = dependencies
+  }
+
+  /**
+   * The dead letters that fit, oldest first, as they stood when it began. While it goes on they are held, invisible to
+   * others; all are back, in their order, when it ends or its loop is left. Keep what you need of each: the memory it
+   * takes is that of one. Throws `OptionsError`, `DeadLettersUnreadableError`, `DeliveryLimitNearError`.
+   */
+  list(filter: DeadLetterFilter = {}, options: ListOptions = {}): AsyncGenerator<DeadLetter, void, undefined> {
+    checkFilter('deadLetters.list', filter)
+    checkOptions('deadLetters.list', options, LIST_CHECKS)
+    return this.#look(filter, options, readDeadLetter)
+  }
+
+  /** One dead letter with its content and headers; more than one when the same task died more than once. */
+  async show(id: string): Promise<DeadLetterContent[]> {
+    checkFilter('deadLetters.show', { id })
+    const found: DeadLetterContent[] = []
+    for await (const letter of this.#look({ id }, {}, readContent)) found.push(letter)
+    return found
+  }
+
+  /**
+   * Sends dead letters back to where they came from, as fresh messages with all attempts before them. Each is removed
+   * here once the broker has confirmed it there, so that a crash leaves at worst a few in both places. What cannot be
+   * sent (nothing bound, exchange gone, origin unknown) stays and is reported. Throws what `list` throws, and
+   * `UnconfirmedError` when the broker stops confirming.
+   */
+  async redrive(filter: DeadLetterFilter, options: RedriveOptions = {}): Promise<RedriveSummary> {
+    checkFilter('deadLetters.redrive', filter)
+    checkOptions('deadLetters.redrive', options, REDRIVE_CHECKS)
+    const { to = 'origin' } = options
+    const now = Date.now()
+    const { producer, confirmTimeoutMs } = this.#dependencies
+    const exchanges = new Map<string, Promise<boolean>>()
+    const destinations = new Map<string, Destination & { count: number }>()
+    const problems = new Map<string, RedriveProblem>()
+    const send: Act = async (message, letter, model) => {
+      const { exchange, routingKey } = destinationOf(letter, to)
+      // An exchange that does not exist closes the channel, and with many messages for it that would be all it does.
+      const exists = exchanges.get(exchange) ?? exchangeExists(model, exchange)
+      exchanges.set(exchange, exists)
+      if (!(await exists)) throw new UnroutableError(exchange, routingKey, 'the exchange does not exist')
+      if (options.dryRun !== true) {
+        const copy = freshCopy(message, letter, to, now)
+        await producer.publish({ id: letter.id, exchange, routingKey, message: copy, confirmTimeoutMs })
+      }
+      const place = JSON.stringify([exchange, routingKey])
+      const known = destinations.get(place)
+      if (known !== undefined) known.count++
+      else if (destinations.size < MAX_DESTINATIONS) destinations.set(place, { exchange, routingKey, count: 1 })
+    }
+    const summary = await this.#sweep(filter, options, send, ({ id }, { code, message }) => {
+      const { count = 0, ids = [] } = problems.get(message) ?? {}
+      if (count === 0 && problems.size >= MAX_PROBLEMS) return
+      problems.set(message, { code, message, count: count + 1, ids: ids.length < MAX_IDS ? [...ids, id] : ids })
+    })
+    return {
+      ...summary,
+      destinations: [...destinations.values()].sort((a, b) => b.count - a.count),
+      problems: [...problems.values()],
+    }
+  }
+
+  /** Removes dead letters for good. Throws what `list` throws. */
+  async purge(filter: DeadLetterFilter, options: PurgeOptions = {}): Promise<SweepSummary> {
+    checkFilter('deadLetters.purge', filter)
+    checkOptions('deadLetters.purge', options, PURGE_CHECKS)
+    return this.#sweep(filter, options, async () => undefined)
+  }
+
+  async *#look<Letter extends DeadLetter>(
+    filter: DeadLetterFilter,
+    { limit = Number.POSITIVE_INFINITY, signal }: ListOptions,
+    read: (message: ConsumeMessage) => Letter,
+  ): AsyncGenerator<Letter, void, undefined> {
+    const now = Date.now()
+    const connection = await this.#dependencies.connect()
+    try {
+      const scan = await this.#scan(connection, { signal })
+      try {
+        for (let found = 0; found < limit; ) {
+          const message = await scan.next()
+          if (message === undefined) return
+          const letter = read(message)
+          if (!matches(filter, letter, message, now)) continue
+          found++
+          yield letter
+        }
+      } finally {
+        await scan.finish()
+      }
+    } finally {
+      await connection.close()
+    }
+  }
+
+  async #sweep(
+    filter: DeadLetterFilter,
+    options: RedriveOptions,
+    act: Act,
+    onKept: (letter: DeadLetter, problem: WarrenError) => void = () => undefined,
+  ): Promise<SweepSummary> {
+    const connection = await this.#dependencies.connect()
+    try {
+      const summary = await sweep({
+        ...options,
+        filter,
+        open: (bounds) => this.#scan(connection, { signal: options.signal, ...bounds }),
+        act: (message, letter) => act(message, letter, modelOf(connection)),
+        onKept,
+      })
+      return { queue: this.queue, ...summary }
+    } finally {
+      await connection.close()
+    }
+  }
+
+  #scan(connection: Connection, options: Pick<ScanOptions, 'signal' | 'maxAhead' | 'atMost'>): Promise<DeadLetterScan> {
+    // RabbitMQ 4 drops a message after 20 deliveries where no policy says otherwise; before, there is no limit.
+    const byDefault = Number.parseInt(connection.serverVersion ?? '', 10) >= 4 ? DEFAULT_DELIVERY_LIMIT : undefined
+    return DeadLetterScan.open(modelOf(connection), {
+      queue: this.queue,
+      deliveryLimit: this.#deliveryLimit ?? byDefault,
+      ...options,
+      idOf: (message) => readDeadLetter(message).id,
+    })
+  }
+}
+
+function modelOf({ model }: Connection): ChannelModel {
+  if (model === undefined) throw new Error('the connection was lost')
+  return model
+}
+
+async function exchangeExists(model: ChannelModel, exchange: string): Promise<boolean> {
+  if (exchange === '') return true
+  const channel = await model.createChannel()
+  channel.on('error', () => undefined)
+  try {
+    await channel.checkExchange(exchange)
+    await channel.close()
+    return true
+  } catch (error) {
+    // Whatever else is wrong, publishing will tell.
+    return !textOf(error).includes('NOT_FOUND')
+  }
+}
+
+const abortSignal = (value: unknown): string | undefined =>
+  value instanceof AbortSignal ? undefined : 'an AbortSignal'
+
+const LIST_CHECKS = { limit: is.integer(1), signal: abortSignal }
+
+const PURGE_CHECKS = { ...LIST_CHECKS, dryRun: is.flag, onProgress: is.callback }
+
+const REDRIVE_CHECKS = {
+  ...PURGE_CHECKS,
+  rate: (value: unknown) =>
+    typeof value === 'number' && value > 0 && Number.isFinite(value) ? undefined : 'a number > 0',
+  to: is.oneOf('origin', 'queue'),
+}

@@ -1,0 +1,48 @@
+/** Which dead letters are meant: all conditions that are given must hold. Pure. */
+import type { ConsumeMessage } from 'amqplib'
+import { checkOptions, is } from '../options.js'
+import { DEATH_REASONS, type DeadLetter, type DeathReason } from '../wire/deadLetter.js'
+
+export interface DeadLetterFilter {
+  /** The id as `list` gives it. */
+  readonly id?: string
+  /** The task's name. */
+  readonly task?: string
+  readonly reason?: DeathReason
+  /** Dead for longer than this, in milliseconds. What does not say when it died matches neither age. */
+  readonly olderThanMs?: number
+  /** Dead for less than this, in milliseconds. */
+  readonly newerThanMs?: number
+  /** Contained in its content or in its error's class or message, in upper or lower case. */
+  readonly text?: string
+}
+
+/** Throws `OptionsError`. */
+export function checkFilter(where: string, filter: DeadLetterFilter): void {
+  checkOptions(`${where}: filter`, filter, {
+    id: is.text,
+    task: is.text,
+    reason: is.oneOf(...DEATH_REASONS),
+    olderThanMs: is.integer(0),
+    newerThanMs: is.integer(0),
+    text: is.text,
+  })
+}
+
+/** Ages count from `now`, the start of the work, so that a long run does not catch more and more. */
+export function matches(filter: DeadLetterFilter, letter: DeadLetter, message: ConsumeMessage, now: number): boolean {
+  const { id, task, reason, olderThanMs, newerThanMs, text } = filter
+  const ageMs = letter.diedAt === undefined ? Number.NaN : now - letter.diedAt.getTime()
+  return (
+    (id === undefined || letter.id === id) &&
+    (task === undefined || letter.task === task) &&
+    (reason === undefined || letter.reason === reason) &&
+    (olderThanMs === undefined || ageMs > olderThanMs) &&
+    (newerThanMs === undefined || ageMs < newerThanMs) &&
+    (text === undefined || contains(text.toLowerCase(), letter, message))
+  )
+}
+
+const contains = (text: string, { errorClass = '', errorMessage = '' }: DeadLetter, message: ConsumeMessage): boolean =>
+  `${errorClass}: ${errorMessage}`.toLowerCase().includes(text) ||
+  message.content.toString('utf8').toLowerCase().includes(text)

@@ -1,0 +1,309 @@
+/**
+ * One look through a queue, from its head to what was its end when the look began. AMQP cannot look at a message without
+ * taking it, so a scan takes everything unacknowledged on a channel of its own, hands it out one by one, and gives back
+ * what was not acknowledged. Whatever ends the process or the connection meanwhile gives it back too: nothing is at risk.
+ *
+ * It promises:
+ * - It ends: it hands out at most as many messages as were ready when it began, so never its own returns.
+ * - Bounded memory: of a message that was handed out it keeps the delivery tag and no more.
+ * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so a
+ *   part that is given back alone would turn the queue round; a scan therefore reads to the end first, up to
+ *   {@link READ_TO_END_MAX}. And it returns them in small portions: measured on RabbitMQ 3.10.8, a quorum queue returns
+ *   the messages of one command in no order once they are more than 32, and merges commands that come before it has
+ *   carried out 32 earlier ones.
+ *
+ * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
+ * unbroken run of delivery tags, and the last is cancelled before anything goes back, or it would be handed out again.
+ */
+import type { Channel, ChannelModel, ConsumeMessage, GetMessage } from 'amqplib'
+import { withDeadline } from '../amqp/deadline.js'
+import { DeadLettersUnreadableError, DeliveryLimitNearError } from '../errors/index.js'
+import { deliveryCount } from '../wire/redelivery.js'
+
+export interface ScanOptions {
+  readonly queue: string
+  /** How many messages may be held that were not handed out yet, at most. */
+  readonly maxAhead?: number
+  /** Hands out no more than this. Default: all that were ready when it began. */
+  readonly atMost?: number
+  /** The queue's delivery limit. A message that has used up half of it ends the scan with an error. */
+  readonly deliveryLimit?: number | undefined
+  /** Aborted: `next` gives undefined, and what is held goes back at once. */
+  readonly signal?: AbortSignal | undefined
+  /** What a message is called in an error. */
+  readonly idOf: (message: ConsumeMessage) => string
+}
+
+/** The longest queue that is read to its end for the sake of its order. */
+const READ_TO_END_MAX = 100_000
+const FIRST_PREFETCH = 20
+/** What RabbitMQ allows a consumer of a quorum queue. */
+const MAX_PREFETCH = 2_000
+const AHEAD_BYTES = 8 * 1024 * 1024
+/** How many messages go back with one command, and after how many commands the queue is waited for. */
+const RETURN_PORTION = 32
+const RETURN_COMMANDS = 16
+/** How often the queue is asked whether it has taken them back: at once, then after a pause, then no more. */
+const LOOKS_AT_ONCE = 20
+const LOOKS_UNTIL_RETURNED = 120
+const RETURN_LOOK_MS = 20
+const ACK_BARRIERS = 2
+const ANSWER_TIMEOUT_MS = 15_000
+/** How often a queue from which nothing comes is asked for its next message, and how many times it must have none. */
+const LOOK_MS = 1_000
+const LOOKS_UNTIL_EMPTY = 2
+
+export class DeadLetterScan {
+  /** How many messages were ready when the scan began, or `atMost`. */
+  readonly total: number
+  readonly #channel: Channel
+  readonly #options: ScanOptions
+  /** Delivered and not handed out. */
+  #ahead: ConsumeMessage[] = []
+  /** Delivery tags of all that is not acknowledged, lowest first. */
+  readonly #unsettled = new Set<number>()
+  /** Those of them that `basic.get` gave, and no consumer. */
+  readonly #fetched = new Set<number>()
+  #consumers = 0
+  /** Of the consumer at work: its prefetch, and which of its messages are unacknowledged. */
+  #prefetch = 0
+  readonly #holding = new Set<number>()
+  #lastTag = 0
+  #handedOut = 0
+  #bytes = 0
+  #ended = false
+  #acknowledged = false
+  #failure: Error | undefined
+  #wake: (() => void) | undefined
+
+  /** Throws `DeadLettersUnreadableError`. */
+  static async open(model: ChannelModel, options: ScanOptions): Promise<DeadLetterScan> {
+    const { queue, atMost = Number.POSITIVE_INFINITY } = options
+    let refusal: unknown
+    try {
+      const channel = await answered(model.createChannel(), 'opening a channel')
+      channel.on('error', (error) => {
+        refusal = error
+      })
+      // How many there are comes with the first of them: a passive declare of a quorum queue whose leader is slow to
+      // answer says 0, where `basic.get` waits and knows.
+      const first = await answered(channel.get(queue), `looking at ${queue}`)
+      const total = first === false ? 0 : first.fields.messageCount + 1
+      const scan = new DeadLetterScan(channel, options, Math.min(total, atMost))
+      if (first !== false) scan.#take(first)
+      return scan
+    } catch (error) {
+      throw new DeadLettersUnreadableError(queue, refusal ?? error)
+    }
+  }
+
+  private constructor(channel: Channel, options: ScanOptions, total: number) {
+    this.#channel = channel
+    this.#options = options
+    this.total = total
+    // A delivery may come after its consumer's cancel-ok: the channel had it and was waiting for the queue's answer.
+    // amqplib throws at those, since it knows the consumer no more; here all are the scan's, whichever consumer's.
+    channel.removeAllListeners('delivery')
+    channel.on('delivery', (message: ConsumeMessage) => this.#receive(message))
+    channel.on('error', (error) => this.#fail(error))
+    channel.once('close', () => this.#fail(new Error('the connection or channel was closed')))
+    options.signal?.addEventListener('abort', () => this.#wake?.(), { once: true })
+  }
+
+  /** How many messages were handed out. */
+  get handedOut(): number {
+    return this.#handedOut
+  }
+
+  /**
+   * The next message, or undefined at the end: all were handed out, another consumer has the rest, or the signal is
+   * aborted. Throws `DeadLettersUnreadableError` and `DeliveryLimitNearError`; call `finish` then as well.
+   */
+  async next(): Promise<ConsumeMessage | undefined> {
+    let looks = 0
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#ended || this.#options.signal?.aborted === true || this.#handedOut === this.total) return undefined
+      const message = this.#ahead.shift()
+      if (message !== undefined) {
+        this.#handedOut++
+        return message
+      }
+      if (this.#holding.size >= this.#prefetch) await this.#nextConsumer()
+      else if (!(await this.#arrival()) && (await this.#nothingComes(++looks))) this.#ended = true
+    }
+  }
+
+  /** Removes a message from the queue. Throws when the scan has failed: the message is in the queue again. */
+  ack(message: ConsumeMessage): void {
+    if (this.#failure !== undefined) throw this.#failure
+    const { deliveryTag } = message.fields
+    if (!this.#unsettled.delete(deliveryTag)) return
+    this.#holding.delete(deliveryTag)
+    this.#fetched.delete(deliveryTag)
+    this.#acknowledged = true
+    this.#channel.ack(message)
+  }
+
+  /** Gives back all that was not acknowledged. Never throws: a channel that died has given it back already. */
+  async finish(): Promise<void> {
+    try {
+      if (this.total <= READ_TO_END_MAX && this.#failure === undefined) while ((await this.next()) !== undefined);
+    } catch {
+      // What is wrong was told to whoever called `next`; here it only means that there is no more to read.
+    }
+    try {
+      if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+      if (this.#acknowledged) for (let barrier = 0; barrier < ACK_BARRIERS; barrier++) await this.#settleAcks()
+      await this.#giveBack()
+    } catch {
+      // The channel died.
+    }
+    this.#failure ??= new Error('the scan is finished')
+    await answered(this.#channel.close(), 'closing the channel').catch(() => undefined)
+  }
+
+  /**
+   * Acknowledging is not confirmed, and RabbitMQ 3.10 forgets acknowledgements when the channel closes too soon: past 32
+   * that a quorum queue has not carried out yet, the channel keeps them to itself. A consumer that begins and ends goes
+   * through the queue's log behind all that was sent, and lets the channel send the rest; the second time nothing is left.
+   */
+  async #settleAcks(): Promise<void> {
+    await this.#consume(1)
+    await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+  }
+
+  async #giveBack(): Promise<void> {
+    if (this.#unsettled.size === 0) return
+    const before = await this.#ready()
+    let returned = 0
+    let last = 0
+    let portion = 0
+    let commands = 0
+    const send = (): void => {
+      if (portion > 0) this.#returnUpTo(last)
+      if (portion > 0) commands++
+      portion = 0
+    }
+    for (const tag of this.#unsettled) {
+      // Each command returns first what `basic.get` gave, then the rest: so these go alone.
+      const fetched = this.#fetched.has(tag)
+      if (fetched) send()
+      last = tag
+      returned++
+      portion++
+      if (fetched || portion === RETURN_PORTION) send()
+      if (commands < RETURN_COMMANDS) continue
+      commands = 0
+      await this.#untilReady(before + returned - portion)
+    }
+    send()
+    // So that whoever looks next finds all of it.
+    await this.#untilReady(before + returned)
+  }
+
+  async #ready(): Promise<number> {
+    const { queue } = this.#options
+    return (await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)).messageCount
+  }
+
+  /** Waits until the queue has taken back what was returned: there is no confirm for that. Others may take some of it. */
+  async #untilReady(count: number): Promise<void> {
+    for (let looks = 0; looks < LOOKS_UNTIL_RETURNED && (await this.#ready()) < count; looks++) {
+      if (looks >= LOOKS_AT_ONCE) await this.#pause(RETURN_LOOK_MS)
+    }
+  }
+
+  #returnUpTo(deliveryTag: number): void {
+    // amqplib reads nothing else of the message.
+    this.#channel.nack({ fields: { deliveryTag } } as ConsumeMessage, true, true)
+  }
+
+  get #consumerTag(): string {
+    // RabbitMQ returns the messages of several consumers in the order of the consumers' tags.
+    return `scan-${String(this.#consumers).padStart(6, '0')}`
+  }
+
+  async #nextConsumer(): Promise<void> {
+    const { maxAhead = MAX_PREFETCH } = this.#options
+    try {
+      if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
+      const mean = this.#lastTag === 0 ? 0 : this.#bytes / this.#lastTag
+      const affordable = this.#lastTag === 0 ? FIRST_PREFETCH : Math.max(FIRST_PREFETCH, Math.floor(AHEAD_BYTES / mean))
+      const left = this.total - this.#handedOut - this.#ahead.length
+      await this.#consume(Math.max(1, Math.min(MAX_PREFETCH, maxAhead, affordable, left)))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #consume(prefetch: number): Promise<void> {
+    this.#prefetch = prefetch
+    this.#holding.clear()
+    this.#consumers++
+    await answered(this.#channel.prefetch(prefetch), 'setting the prefetch')
+    // What is delivered comes by the channel's event; here comes only the broker's word that it cancelled the consumer.
+    const cancelled = (): void => this.#fail(new Error('the queue was deleted, or its node went down'))
+    const consuming = this.#channel.consume(this.#options.queue, cancelled, { consumerTag: this.#consumerTag })
+    await answered(consuming, 'consuming')
+  }
+
+  #receive(message: ConsumeMessage): void {
+    if (message.fields.consumerTag === this.#consumerTag) this.#holding.add(message.fields.deliveryTag)
+    this.#keep(message)
+  }
+
+  #take(message: GetMessage): void {
+    this.#fetched.add(message.fields.deliveryTag)
+    this.#keep({ ...message, fields: { ...message.fields, consumerTag: '' } })
+  }
+
+  #keep(message: ConsumeMessage): void {
+    this.#lastTag = message.fields.deliveryTag
+    this.#unsettled.add(this.#lastTag)
+    this.#bytes += message.content.length
+    this.#ahead.push(message)
+    const { deliveryLimit, queue, idOf } = this.#options
+    const deliveries = deliveryCount(message) ?? 0
+    if (deliveryLimit !== undefined && deliveries >= deliveryLimit / 2) {
+      this.#failure ??= new DeliveryLimitNearError(queue, idOf(message), deliveries, deliveryLimit)
+    }
+    this.#wake?.()
+  }
+
+  /** Whether something happened before it was time to look at the queue again. */
+  async #arrival(): Promise<boolean> {
+    return this.#ahead.length > 0 || this.#failure !== undefined || (await this.#pause())
+  }
+
+  /** True when woken, false when the time is over. */
+  #pause(ms = LOOK_MS): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+
+  /** Whether waiting is of no use: what is left has gone to another consumer, or expired. */
+  async #nothingComes(looks: number): Promise<boolean> {
+    const { queue } = this.#options
+    try {
+      const message = await answered(this.#channel.get(queue), `looking at ${queue}`)
+      if (message !== false) this.#take(message)
+    } catch (error) {
+      this.#fail(error)
+    }
+    return looks >= LOOKS_UNTIL_EMPTY && this.#ahead.length === 0 && this.#failure === undefined
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= new DeadLettersUnreadableError(this.#options.queue, error)
+    this.#wake?.()
+  }
+}
+
+const answered = <T>(promise: PromiseLike<T>, what: string): Promise<T> =>
+  withDeadline(Promise.resolve(promise), ANSWER_TIMEOUT_MS, what)

@@ -1,0 +1,14 @@
+export {
+  AccessRefusedError,
+  BrokerUnreachableError,
+  QueueMismatchError,
+  QueueUnavailableError,
+  UnconfirmedError,
+  UnroutableError,
+} from './broker.js'
+export { DeadLettersUnreadableError, DeliveryLimitNearError, OriginUnknownError } from './deadLetters.js'
+export { ClosedError, type ErrorCode, textOf, WarrenError } from './error.js'
+export { OptionsError } from './options.js'
+export { NoResultStoreError, ResultTimeoutError, StoreUnreachableError, TaskFailedError } from './results.js'
+export { DeliveryLimitError, IsolateDiedError, NotCloneableError, Reject, TimeLimitError } from './running.js'
+export { InputError, type Issue, MessageError, OutputError, PayloadTooLargeError, UnknownTaskError } from './tasks.js'

@@ -1,0 +1,11 @@
+/** What is wrong with how Warren is called. */
+import { WarrenError } from './error.js'
+
+/** An option is missing, unknown, or of the wrong shape. Lists everything that is wrong, not only the first. */
+export class OptionsError extends WarrenError {
+  readonly problems: readonly string[]
+  constructor(where: string, problems: readonly string[]) {
+    super('INVALID_OPTIONS', `${where}: ${problems.join('; ')}`)
+    this.problems = problems
+  }
+}

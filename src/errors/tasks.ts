@@ -1,0 +1,65 @@
+/** What is wrong with a task, its input, its output, or its message. */
+import { WarrenError } from './error.js'
+
+/** One thing that a schema found wrong with a value. */
+export interface Issue {
+  /** Where in the value, as `customer.address[0]`; empty for the value itself. */
+  readonly path: string
+  readonly message: string
+}
+
+const listIssues = (issues: readonly Issue[]): string =>
+  issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
+
+/** The input does not fit the task's schema. Raised by `send` before anything is published. */
+export class InputError extends WarrenError {
+  readonly task: string
+  readonly issues: readonly Issue[]
+  constructor(task: string, issues: readonly Issue[]) {
+    super('INVALID_INPUT', `The input of ${task} does not fit its schema: ${listIssues(issues)}`)
+    this.task = task
+    this.issues = issues
+  }
+}
+
+/** What the handler returned does not fit the task's output schema. Counts as a failed attempt. */
+export class OutputError extends WarrenError {
+  readonly task: string
+  readonly issues: readonly Issue[]
+  constructor(task: string, issues: readonly Issue[]) {
+    super(
+      'INVALID_OUTPUT',
+      `The handler of ${task} returned a value that does not fit its output schema: ${listIssues(issues)}`,
+    )
+    this.task = task
+    this.issues = issues
+  }
+}
+
+/** A message on the wire is not a task message that Warren can run. It is dead-lettered, never retried. */
+export class MessageError extends WarrenError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('INVALID_MESSAGE', message, options)
+  }
+}
+
+/** The message names a task for which this worker has no handler. It is dead-lettered, never retried. */
+export class UnknownTaskError extends WarrenError {
+  constructor(task: string, known: readonly string[]) {
+    super('UNKNOWN_TASK', `No handler for task ${task} in this worker; it handles: ${known.join(', ') || 'nothing'}`)
+  }
+}
+
+/** The encoded message is larger than `maxMessageBytes`. Nothing was published. */
+export class PayloadTooLargeError extends WarrenError {
+  readonly bytes: number
+  readonly maxBytes: number
+  constructor(task: string, bytes: number, maxBytes: number) {
+    super(
+      'PAYLOAD_TOO_LARGE',
+      `A message of ${task} takes ${bytes} bytes, more than maxMessageBytes (${maxBytes}). Keep the data in a store and send a reference to it, or raise maxMessageBytes in connect().`,
+    )
+    this.bytes = bytes
+    this.maxBytes = maxBytes
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * One isolate: a worker thread or a child process that runs handlers, one at a time. It owns that thread or process,
+ * from the first message to its exit.
+ *
+ *     idle ─run()─▶ busy ─returned, threw─▶ idle        any state ─kill(), crash─▶ dead
+ *
+ * Promises: `run` always settles, with what the handler gave or with `IsolateDiedError`; an aborted job that does not end
+ * within `ABORT_GRACE_MS` takes its isolate with it (SIGKILL for a process), since a busy loop heeds no signal.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { Worker as Thread } from 'node:worker_threads'
+import { IsolateDiedError, NotCloneableError } from '../errors/index.js'
+import type { AttemptContext } from '../task/handler.js'
+import { cloning, type FromIsolate, fromWire, type Job, type ToIsolate, toWire } from './protocol.js'
+
+/** `thread` shares the process and starts fast; `process` survives what a thread does not: native crashes, memory. */
+export type Isolation = 'thread' | 'process'
+
+/** How long an aborted handler has to end by itself before its isolate is killed. */
+const ABORT_GRACE_MS = 500
+
+const ENTRY = new URL('./entry.js', import.meta.url)
+
+/** How it ended, as far as Node tells. */
+export interface IsolateExit {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  /** What nobody caught, in a thread, or why there is no process. */
+  readonly error?: Error
+}
+
+/** What threads and processes have in common. */
+interface Body {
+  post(message: ToIsolate): void
+  kill(): void
+}
+
+interface Running {
+  readonly job: Job
+  readonly attempt: AttemptContext
+  resolve(output: unknown): void
+  reject(error: unknown): void
+  /** Whether the isolate has begun with it. */
+  started: boolean
+}
+
+export class Isolate {
+  readonly isolation: Isolation
+  /** Resolves when its thread or process is gone. */
+  readonly gone: Promise<IsolateExit>
+  readonly #body: Body
+  #running: Running | undefined
+  #dead = false
+  /** Whether the last `run` was rejected although nothing of the handler ran: the isolate died before. */
+  #unstarted = false
+
+  constructor(isolation: Isolation) {
+    this.isolation = isolation
+    const receive = (message: FromIsolate): void => this.#receive(message)
+    let resolveGone: (death: IsolateExit) => void = () => undefined
+    this.gone = new Promise((resolve) => {
+      resolveGone = resolve
+    })
+    const die = (death: IsolateExit): void => {
+      this.#die(death)
+      resolveGone(death)
+    }
+    this.#body = isolation === 'thread' ? threadBody(receive, die) : processBody(receive, die)
+  }
+
+  get dead(): boolean {
+    return this.#dead
+  }
+
+  get unstarted(): boolean {
+    return this.#unstarted
+  }
+
+  /** Runs one job. Only while idle. `NotCloneableError` when the input cannot be handed over. */
+  run(job: Job, attempt: AttemptContext): Promise<unknown> {
+    const { signal } = attempt
+    return new Promise<unknown>((resolve, reject) => {
+      let grace: NodeJS.Timeout | undefined
+      const abort = (): void => {
+        this.#post({ kind: 'abort', reason: toWire(signal.reason) })
+        grace = setTimeout(() => this.kill(), ABORT_GRACE_MS)
+      }
+      const end = (): void => {
+        clearTimeout(grace)
+        signal.removeEventListener('abort', abort)
+        this.#running = undefined
+      }
+      this.#running = {
+        job,
+        attempt,
+        started: false,
+        resolve: (output) => {
+          end()
+          resolve(output)
+        },
+        reject: (error) => {
+          end()
+          reject(error)
+        },
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        cloning(`the input of ${job.attempt.task}`, () => this.#body.post({ kind: 'run', job }))
+      } catch (error) {
+        if (error instanceof NotCloneableError) this.#running.reject(error)
+        // Else it has died, and says so itself.
+      }
+    })
+  }
+
+  kill(): void {
+    if (!this.#dead) this.#body.kill()
+  }
+
+  #receive(message: FromIsolate): void {
+    const running = this.#running
+    if (running === undefined) return
+    const { attempt } = running
+    switch (message.kind) {
+      case 'started':
+        running.started = true
+        break
+      case 'log':
+        attempt.log[message.level](message.fields, message.message)
+        break
+      case 'progress': {
+        const done = (error?: unknown): void =>
+          this.#post({
+            kind: 'progressDone',
+            call: message.call,
+            ...(error === undefined ? {} : { error: toWire(error) }),
+          })
+        void attempt.progress(message.value).then(() => done(), done)
+        break
+      }
+      case 'returned':
+        running.resolve(message.output)
+        break
+      case 'threw':
+        running.reject(fromWire(message.error))
+        break
+      default:
+        // The handler's module may call process.send() for purposes of its own.
+        message satisfies never
+    }
+  }
+
+  /** Says something that no longer matters to an isolate that is dying. */
+  #post(message: ToIsolate): void {
+    try {
+      this.#body.post(message)
+    } catch {
+      // Its death is on the way.
+    }
+  }
+
+  #die(death: IsolateExit): void {
+    if (this.#dead) return
+    this.#dead = true
+    const running = this.#running
+    if (running === undefined) return
+    this.#unstarted = !running.started
+    const { task, id } = running.job.attempt
+    running.reject(new IsolateDiedError({ isolation: this.isolation, task, id, ...death }))
+  }
+}
+
+function threadBody(receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
+  const thread = new Thread(ENTRY, { name: 'warren isolate' })
+  let uncaught: Error | undefined
+  thread.on('message', receive)
+  thread.on('error', (error: Error) => {
+    uncaught = error
+  })
+  thread.on('exit', (exitCode) =>
+    die({ exitCode, signal: null, ...(uncaught === undefined ? {} : { error: uncaught }) }),
+  )
+  return { post: (message) => thread.postMessage(message), kill: () => void thread.terminate() }
+}
+
+function processBody(receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
+  const child: ChildProcess = fork(ENTRY, [String(process.pid)], {
+    serialization: 'advanced',
+    // What it prints goes where the worker's prints go.
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // Loaders go along; a debugger's port can be had only once.
+    execArgv: process.execArgv.filter((each) => !each.startsWith('--inspect')),
+  })
+  child.on('message', (message) => receive(message as FromIsolate))
+  child.on('error', (error) => {
+    // Also raised for a message to a process that has just died: its exit says more. Without a process there is no exit.
+    if (child.pid === undefined) die({ exitCode: null, signal: null, error })
+  })
+  child.on('exit', (exitCode, signal) => die({ exitCode, signal }))
+  return { post: (message) => void child.send(message), kill: () => void child.kill('SIGKILL') }
+}

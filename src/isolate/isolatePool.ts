@@ -1,0 +1,126 @@
+/**
+ * The isolates of a worker: started when an attempt needs one, used again, ended when idle for a minute and when the
+ * worker stops. There are never more busy ones than the worker's concurrency, besides those that are just being ended
+ * after a time limit, so nothing ever waits for one here.
+ */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { OptionsError } from '../errors/index.js'
+import { checkOptions, is } from '../options.js'
+import type { AttemptContext, Handler } from '../task/handler.js'
+import { Isolate, type Isolation } from './isolate.js'
+import type { Job } from './protocol.js'
+
+/** A handler that lives in a module of its own and runs outside the worker's event loop. */
+export interface IsolatedHandler {
+  /** `new URL('./resize.js', import.meta.url)`: the built file, and a module with nothing but the handler in it. */
+  readonly module: URL | string
+  /** The name of the exported handler. Default `default`. */
+  readonly export?: string
+  /**
+   * `thread`: starts fast, and shares the process; a native crash takes the worker down with it.
+   * `process`: more memory and a slower start; whatever happens in there, the worker lives.
+   */
+  readonly isolation: Isolation
+}
+
+/** How long an isolate may be idle. */
+const IDLE_MS = 60_000
+
+export class IsolatePool {
+  readonly #all = new Set<Isolate>()
+  /** Each with the timer that ends it; the last used is used first, so that the others may grow old. */
+  readonly #idle = new Map<Isolate, NodeJS.Timeout>()
+  #closing = false
+
+  /** The handler that runs `isolated` for each attempt. Throws `OptionsError`. */
+  handler(task: string, isolated: IsolatedHandler): Handler {
+    const where = `worker.handle(${task})`
+    checkOptions(
+      where,
+      isolated,
+      {
+        module: (value) =>
+          value instanceof URL || typeof value === 'string'
+            ? undefined
+            : 'a file: URL, as new URL("./resize.js", import.meta.url) gives',
+        export: is.text,
+        isolation: is.oneOf('thread', 'process'),
+      },
+      ['module', 'isolation'],
+    )
+    const { isolation } = isolated
+    const module = moduleHref(where, isolated.module)
+    const exportName = isolated.export ?? 'default'
+    return (input, attempt) => {
+      const { id, task, number, redelivered } = attempt
+      return this.#run(isolation, { module, exportName, input, attempt: { id, task, number, redelivered } }, attempt)
+    }
+  }
+
+  async #run(isolation: Isolation, job: Job, attempt: AttemptContext): Promise<unknown> {
+    attempt.signal.throwIfAborted()
+    const used = this.#take(isolation)
+    if (used === undefined) return this.#runIn(this.#start(isolation), job, attempt)
+    try {
+      return await this.#runIn(used, job, attempt)
+    } catch (error) {
+      // It was dying of what ran before: this attempt has not begun, and must not pay for that.
+      if (!used.unstarted || attempt.signal.aborted) throw error
+      return this.#runIn(this.#start(isolation), job, attempt)
+    }
+  }
+
+  async #runIn(isolate: Isolate, job: Job, attempt: AttemptContext): Promise<unknown> {
+    try {
+      return await isolate.run(job, attempt)
+    } finally {
+      this.#release(isolate)
+    }
+  }
+
+  #take(isolation: Isolation): Isolate | undefined {
+    const isolate = [...this.#idle.keys()].findLast((each) => each.isolation === isolation)
+    if (isolate === undefined) return undefined
+    clearTimeout(this.#idle.get(isolate))
+    this.#idle.delete(isolate)
+    return isolate
+  }
+
+  #start(isolation: Isolation): Isolate {
+    const isolate = new Isolate(isolation)
+    this.#all.add(isolate)
+    void isolate.gone.then(() => {
+      clearTimeout(this.#idle.get(isolate))
+      this.#idle.delete(isolate)
+      this.#all.delete(isolate)
+    })
+    return isolate
+  }
+
+  #release(isolate: Isolate): void {
+    if (isolate.dead) return
+    if (this.#closing) isolate.kill()
+    else
+      this.#idle.set(
+        isolate,
+        setTimeout(() => isolate.kill(), IDLE_MS),
+      )
+  }
+
+  /** Ends the idle ones, and the others as soon as their handlers end or are ended. To be called once all attempts are aborted. */
+  async close(): Promise<void> {
+    this.#closing = true
+    for (const isolate of this.#idle.keys()) isolate.kill()
+    await Promise.all([...this.#all].map(({ gone }) => gone))
+  }
+}
+
+/** Says at once, where `handle` is called, what would else fail every attempt. */
+function moduleHref(where: string, module: URL | string): string {
+  const problem = (what: string): OptionsError => new OptionsError(where, [`expected \`module\` to be ${what}`])
+  const url = URL.canParse(String(module)) ? new URL(module) : undefined
+  if (url?.protocol !== 'file:') throw problem(`a file: URL, got: ${module}`)
+  if (!existsSync(fileURLToPath(url))) throw problem(`a file that exists, got: ${fileURLToPath(url)}`)
+  return url.href
+}

@@ -1,0 +1,81 @@
+/**
+ * What a worker and its isolates say to each other. An isolate runs one job at a time, so messages need no job's id.
+ * Everything is a structured clone: between threads as it is, between processes with `serialization: 'advanced'`.
+ */
+import { NotCloneableError, Reject, textOf } from '../errors/index.js'
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What the attempt is, for the handler inside. */
+export interface JobFacts {
+  readonly id: string
+  readonly task: string
+  readonly number: number
+  readonly redelivered: boolean
+}
+
+export interface Job {
+  /** A `file:` URL. */
+  readonly module: string
+  readonly exportName: string
+  readonly input: unknown
+  readonly attempt: JobFacts
+}
+
+export type ToIsolate =
+  | { readonly kind: 'run'; readonly job: Job }
+  | { readonly kind: 'abort'; readonly reason: WireError }
+  /** Answers `progress`; an error says that it could not be stored. */
+  | { readonly kind: 'progressDone'; readonly call: number; readonly error?: WireError }
+
+export type FromIsolate =
+  /** Before anything of the handler runs: an isolate that dies before this has run nothing of it. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string }
+  | { readonly kind: 'progress'; readonly call: number; readonly value: unknown }
+  | { readonly kind: 'returned'; readonly output: unknown }
+  | { readonly kind: 'threw'; readonly error: WireError }
+
+/** Anything thrown. Own classes do not survive a clone; what the store and the headers keep of an error does. */
+export interface WireError {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  readonly code?: string
+}
+
+export function toWire(thrown: unknown): WireError {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: textOf(thrown) }
+  const { stack } = thrown
+  const code: unknown = 'code' in thrown ? thrown.code : undefined
+  return {
+    name: String(thrown.name || thrown.constructor.name),
+    message: textOf(thrown),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(typeof code === 'string' ? { code } : {}),
+  }
+}
+
+/** `Reject` is known by its name: the handler's module may have a copy of Warren of its own. */
+export function fromWire({ name, message, stack, code }: WireError): Error {
+  const error = name === 'Reject' ? new Reject(message) : new Error(message)
+  // As an error's own would be: not among the fields that a logger or an equality check lists.
+  const hidden = (value: string): PropertyDescriptor => ({ value, configurable: true, writable: true })
+  Object.defineProperty(error, 'name', hidden(name))
+  if (stack !== undefined) Object.defineProperty(error, 'stack', hidden(stack))
+  return code === undefined ? error : Object.assign(error, { code })
+}
+
+/** Runs a `postMessage` or `send`, and says in words what could not be cloned. */
+export function cloning(what: string, post: () => void): void {
+  try {
+    post()
+  } catch (error) {
+    // A worker thread's error is a DOMException; a child process's, by its serializer, an Error.
+    if (/could not be cloned|DataCloneError/.test(`${(error as Error)?.name} ${textOf(error)}`)) {
+      throw new NotCloneableError(what, error)
+    }
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Everything that Warren tells about itself while it runs. The logger, the metrics and any console are listeners of
+ * these events and know nothing else. Durations are in milliseconds and end in `Ms`.
+ */
+import type { OutcomeKind } from '../task/outcome.js'
+import type { DeadLetterReason } from '../wire/deadLetterReason.js'
+
+/** A worker consumes over one connection and publishes over another, so that a blocked one never stops the other. */
+export type ConnectionRole = 'publish' | 'consume'
+export type ConnectionState = 'idle' | 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
+export type ConsumerState = 'idle' | 'opening' | 'consuming' | 'paused' | 'waiting' | 'draining' | 'stopped'
+export type WorkerState = 'idle' | 'starting' | 'running' | 'draining' | 'stopped'
+
+/** Emitted by what `connect()` returns. */
+export interface WarrenEvents {
+  /** A connection changed its state. `address` is redacted; `epoch` counts the connections that were opened. */
+  connectionState: [{ role: ConnectionRole; state: ConnectionState; address: string; epoch: number; reason?: string }]
+  /** The broker stopped reading from publishers (memory or disk alarm). Sends wait; consuming goes on. */
+  blocked: [{ role: ConnectionRole; reason: string }]
+  unblocked: [{ role: ConnectionRole; blockedMs: number }]
+  /** The broker confirmed a message. `latencyMs` counts from its first write. */
+  confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
+  /** A message goes to the broker again, under the same id. */
+  republished: [{ count: number; reason: string }]
+  /** The result store went away or came back. */
+  storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
+}
+
+interface AttemptRef {
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  /** 1 for the first attempt. */
+  readonly number: number
+}
+
+/** Emitted by a worker. */
+export interface WorkerEvents {
+  workerState: [{ state: WorkerState; reason?: string }]
+  /** A queue was taken up, lost, or given back. `reason` says why it waits. */
+  consumerState: [{ queue: string; state: ConsumerState; reason?: string }]
+  attemptStarted: [AttemptRef & { redelivered: boolean }]
+  /** The handler is done (or was not run at all, which `outcome` tells); nothing is settled yet. */
+  attemptFinished: [AttemptRef & { outcome: OutcomeKind; durationMs: number; error?: unknown }]
+  /** Result stored, retry or dead letter confirmed, message acknowledged. `lost`: its channel died first. */
+  attemptSettled: [
+    AttemptRef & { outcome: OutcomeKind; settled: 'acknowledged' | 'returned' | 'lost'; settleMs: number },
+  ]
+  deadLettered: [AttemptRef & { exchange: string; reason: DeadLetterReason; error: unknown }]
+  /** Settling waits for the result store or the broker, and tries again; the message is held meanwhile. */
+  settleDelayed: [AttemptRef & { waitingFor: 'store' | 'broker'; error: unknown }]
+}

@@ -1,0 +1,68 @@
+/**
+ * Log lines: listeners of the events, and nothing else. One line for what a person should know (a connection or a queue
+ * is away and is back, a dead letter), none for what goes as it should.
+ */
+import type { EventEmitter } from 'node:events'
+import { createRequire } from 'node:module'
+import { textOf } from '../errors/index.js'
+import type { Logger } from '../task/logger.js'
+import type { WarrenEvents, WorkerEvents } from './events.js'
+
+/** JSON lines on standard error, so that standard output stays the program's own. */
+export function defaultLogger(): Logger {
+  // Loaded when it is wanted: whoever brings a logger does without the time and the memory that it takes.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
+  return pino({ name: 'warren' }, pino.destination(2))
+}
+
+export function logWarren(warren: EventEmitter<WarrenEvents>, log: Logger): void {
+  const away = new Set<string>()
+  warren.on('connectionState', ({ role, state, address, reason, epoch }) => {
+    if (state === 'waiting' && epoch > 0 && !away.has(role)) {
+      away.add(role)
+      log.warn({ role, address, reason }, `The ${role} connection to ${address} was lost (${reason}); reconnecting`)
+    } else if (state === 'open' && away.delete(role)) {
+      log.info({ role, address, epoch }, `The ${role} connection is back, to ${address}`)
+    }
+  })
+  warren.on('blocked', ({ role, reason }) =>
+    log.warn({ role, reason }, `RabbitMQ blocks publishers (${reason}): sends wait, consuming goes on`),
+  )
+  warren.on('unblocked', ({ role, blockedMs }) => log.info({ role, blockedMs }, 'RabbitMQ takes messages again'))
+  warren.on('republished', ({ count, reason }) =>
+    log.warn({ count, reason }, `${count} unconfirmed messages are published again (${reason})`),
+  )
+  warren.on('storeState', ({ state, address, reason }) => {
+    if (state === 'available') log.info({ address }, `The result store at ${address} answers`)
+    else log.warn({ address, reason }, `The result store at ${address} is away (${reason}); results wait for it`)
+  })
+}
+
+export function logWorker(worker: EventEmitter<WorkerEvents> & { readonly service: string }, log: Logger): void {
+  const lost = new Set<string>()
+  const away = new Set<string>()
+  worker.on('consumerState', ({ queue, state, reason }) => {
+    if (state === 'consuming') {
+      lost.delete(queue)
+      if (away.delete(queue)) log.info({ queue }, `Consuming ${queue} again`)
+    } else if (state === 'waiting') {
+      // The loss alone says little and is often mended at once; the first try that fails knows what is wrong. It fails
+      // many times for one loss, and that is one line.
+      if (lost.has(queue) && !away.has(queue)) {
+        away.add(queue)
+        log.warn({ queue }, `Not consuming ${queue}: ${reason}`)
+      }
+      lost.add(queue)
+    }
+  })
+  worker.on('deadLettered', ({ id, task, number, exchange, reason, error }) =>
+    log.warn(
+      { id, task, attempt: number, exchange, reason },
+      `Task ${task} ${id} was dead-lettered to ${exchange} (${reason}): ${textOf(error)}`,
+    ),
+  )
+  worker.on('settleDelayed', ({ id, task, waitingFor, error }) =>
+    log.warn({ id, task, waitingFor }, `Task ${task} ${id} is held until the ${waitingFor} answers: ${textOf(error)}`),
+  )
+  worker.on('workerState', ({ state }) => log.info({ service: worker.service, state }, `Worker ${state}`))
+}

@@ -1,0 +1,21 @@
+/** W3C trace context: carried from the sender's active span to the handler's, when OpenTelemetry is set up. */
+import { type Context, context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
+import type { Envelope } from '../wire/envelope.js'
+
+/** The headers of the active trace; empty when there is none. */
+export function traceHeaders(): { traceparent?: string; tracestate?: string } {
+  const carrier: { traceparent?: string; tracestate?: string } = {}
+  propagation.inject(context.active(), carrier)
+  return carrier
+}
+
+/** The context that a message's trace headers describe. */
+export function traceContext({ traceparent, tracestate }: Envelope): Context {
+  if (traceparent === undefined) return ROOT_CONTEXT
+  return propagation.extract(ROOT_CONTEXT, { traceparent, ...(tracestate === undefined ? {} : { tracestate }) })
+}
+
+/** Runs `act` in the context of the message's trace. */
+export function inTrace<T>(envelope: Envelope, act: () => T): T {
+  return envelope.traceparent === undefined ? act() : context.with(traceContext(envelope), act)
+}

@@ -1,0 +1,53 @@
+/** A worker's HTTP face: `/healthz` for orchestrators and load balancers, `/metrics` for Prometheus. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { checkOptions, is } from '../options.js'
+import type { ObservedWorker } from './health.js'
+import { workerMetrics } from './metrics.js'
+
+export interface ServeOptions {
+  /** 0 takes a free port. */
+  readonly port: number
+  /** Default `127.0.0.1`: the page has no sign-in. In a container, `0.0.0.0`. */
+  readonly host?: string
+}
+
+export interface WorkerServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Serves until `close()`. `/healthz` answers 200 when the worker does all it is meant to, 503 with the same facts when not. */
+export async function serveWorker(worker: ObservedWorker, options: ServeOptions): Promise<WorkerServer> {
+  checkOptions('serveWorker', options, { port: is.integer(0, 65_535), host: is.text }, ['port'])
+  const registry = workerMetrics(worker)
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0]
+    if (path === '/healthz') {
+      const health = worker.health()
+      response.writeHead(health.ready ? 200 : 503, { 'content-type': 'application/json' })
+      response.end(`${JSON.stringify(health)}\n`)
+    } else if (path === '/metrics') {
+      registry.metrics().then(
+        (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+        (error) => response.writeHead(500).end(String(error)),
+      )
+    } else {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('Here are /healthz and /metrics.\n')
+    }
+  })
+  const host = options.host ?? '127.0.0.1'
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://${host}:${port}`,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}

@@ -1,0 +1,38 @@
+/** A message on its way to the broker: what is published, and what has become of it so far. */
+import type { OutgoingMessage } from '../wire/outgoingMessage.js'
+
+export interface Publication {
+  readonly id: string
+  readonly exchange: string
+  readonly routingKey: string
+  readonly message: OutgoingMessage
+  readonly confirmTimeoutMs: number
+}
+
+/** A publication on its way. A class, so that all have one shape: there are thousands a second. */
+export class Outgoing {
+  readonly publication: Publication
+  readonly deadline: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+  /** When it was first written to a channel; 0 for never. */
+  writtenAt = 0
+  /** When it was last written. */
+  lastWrittenAt = 0
+  /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
+  tag = 0
+  nacks = 0
+  /** An earlier copy was never answered, or refused: it may be in a queue, whatever becomes of the next one. */
+  unsure = false
+  returned = false
+  settled = false
+  problem: string
+
+  constructor(publication: Publication, resolve: () => void, reject: (error: unknown) => void, problem: string) {
+    this.publication = publication
+    this.deadline = Date.now() + publication.confirmTimeoutMs
+    this.resolve = resolve
+    this.reject = reject
+    this.problem = problem
+  }
+}

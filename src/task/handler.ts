@@ -1,0 +1,31 @@
+/** What runs a task: the handler, and what it learns of its attempt. */
+import type { Logger } from './logger.js'
+import type { Task } from './task.js'
+
+/** What a handler learns of its attempt, beside the input. */
+export interface AttemptContext {
+  /** The task id. The same for every attempt and every redelivery: use it as an idempotency key. */
+  readonly id: string
+  /** The task's name. */
+  readonly task: string
+  /** 1 for the first attempt. A redelivery after a lost worker repeats the number: that attempt never ended. */
+  readonly number: number
+  /** Whether RabbitMQ handed the message out before: an earlier run may have done part of the work. */
+  readonly redelivered: boolean
+  /**
+   * Aborted when the attempt passes its time limit, loses its delivery (another worker will get it), or the worker's
+   * grace period ends. The reason says which. Pass it on to whatever the handler awaits.
+   */
+  readonly signal: AbortSignal
+  readonly log: Logger
+  /** Stores a state PROGRESS with `value` for those who ask for the task's state meanwhile. */
+  progress(value: unknown): Promise<void>
+}
+
+export type Handler<Input = unknown, Output = unknown> = (
+  input: Input,
+  attempt: AttemptContext,
+) => Promise<Output> | Output
+
+/** The handler of a task by its type alone, for a module that must not load the task: `HandlerOf<typeof resize>`. */
+export type HandlerOf<T> = T extends Task<infer _Input, infer Parsed, infer Output> ? Handler<Parsed, Output> : never

@@ -1,0 +1,15 @@
+/** How an attempt ends. The set is closed: a `switch` over `kind` covers every way, and the docs list the same ones. */
+
+import type { DeadLetterReason } from '../wire/deadLetterReason.js'
+
+export type Outcome =
+  | /** `result` is encoded for the store already, so that what cannot be encoded is a failed attempt. */
+  { readonly kind: 'succeeded'; readonly result: string }
+  /** Found done in the result store after a redelivery: acknowledged without running again. */
+  | { readonly kind: 'alreadyDone' }
+  | { readonly kind: 'retried'; readonly error: unknown; readonly delayMs: number }
+  | { readonly kind: 'deadLettered'; readonly reason: DeadLetterReason; readonly error: unknown }
+  /** The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. */
+  | { readonly kind: 'returned' }
+
+export type OutcomeKind = Outcome['kind']

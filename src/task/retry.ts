@@ -1,0 +1,17 @@
+/**
+ * Retries: a failed attempt's message is published anew to a delay queue and returns to its task's queue by itself.
+ *
+ * Each delay of a policy has a queue of its own, since messages expire at the head of a queue only: in a queue of mixed
+ * delays a long one would hold up the short ones behind it. Within one queue the jitter makes delays differ, by at most
+ * half, and no message waits longer than the queue's delay.
+ *
+ * The retry is a fresh message without `x-death`: RabbitMQ takes a message that expires twice in the same queue for a
+ * cycle and drops it.
+ */
+import type { RetryPolicy } from './task.js'
+
+/** The delay before the attempt after `number`, before jitter: what its delay queue is named for. */
+export function retryDelayMs({ backoff, initialDelayMs, maxDelayMs }: RetryPolicy, number: number): number {
+  const grown = backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** Math.min(number - 1, 40)
+  return Math.min(grown, maxDelayMs)
+}

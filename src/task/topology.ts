@@ -1,0 +1,148 @@
+/**
+ * The topology as data: which exchanges, queues, bindings and policies a set of tasks needs. Pure; nothing here talks
+ * to a broker. `declare.ts` carries out the service's part, `definitions.ts` writes the operator's part.
+ *
+ * Who declares what: the service declares its commands exchanges, queues and bindings when it starts; the operator
+ * predefines the dead-letter exchanges and queues and every policy. Retention lives in policies, never in queue
+ * arguments, so that it can be changed without redeclaring a queue.
+ */
+import {
+  commandsExchange,
+  deadLetterExchange,
+  deadLetterQueue,
+  domainOf,
+  queuePolicy,
+  taskQueue,
+} from '../wire/names.js'
+
+/** `quorum` is replicated over the cluster; `classic` lives on one node and stops when that node does. */
+export type QueueType = 'classic' | 'quorum'
+
+export interface ExchangePlan {
+  readonly name: string
+  readonly type: 'topic'
+}
+
+export interface QueuePlan {
+  readonly name: string
+  readonly type: QueueType
+}
+
+export interface BindingPlan {
+  readonly exchange: string
+  readonly queue: string
+  readonly routingKey: string
+}
+
+/** A RabbitMQ policy for exactly one queue. Keys are RabbitMQ's own. */
+export interface PolicyPlan {
+  readonly name: string
+  /** A regular expression that matches the queue's name and nothing else. */
+  readonly pattern: string
+  readonly definition: Readonly<Record<string, string | number>>
+}
+
+/** What a service declares by itself. */
+export interface ServicePlan {
+  readonly exchanges: readonly ExchangePlan[]
+  readonly queues: readonly QueuePlan[]
+  readonly bindings: readonly BindingPlan[]
+}
+
+/** What an operator predefines. */
+export interface OperatorPlan extends ServicePlan {
+  readonly policies: readonly PolicyPlan[]
+}
+
+/** How long a queue keeps messages and how often it hands one out. */
+export interface Retention {
+  /** Milliseconds that a message may wait in the queue before it is dead-lettered. Default: for ever. */
+  readonly ttlMs?: number
+  /**
+   * How often a quorum queue hands a message out again before it is dead-lettered. RabbitMQ has no default before
+   * 4.0 and 20 from there on. Ignored by classic queues, which have no such counter. Default: 20.
+   */
+  readonly deliveryLimit?: number
+}
+
+/** The part of a task definition that the topology depends on. */
+export interface RoutedTask {
+  readonly name: string
+  readonly queue: { readonly type: QueueType }
+}
+
+/** RabbitMQ 4.0's own default; a policy sets it explicitly, since 3.x has none. */
+export const DEFAULT_DELIVERY_LIMIT = 20
+
+/**
+ * The delivery limit of dead-letter queues: as good as none, and valid everywhere. Whoever looks at a dead letter takes
+ * it and gives it back, which RabbitMQ counts as a delivery (up to 4.2, whatever the way). From 4.0 on a queue without
+ * this policy drops a message after 20 of them. `-1` means no limit from 4.0 on, but 3.x refuses it, and 4.x at times
+ * does not honour it in a policy (rabbitmq-server#14202, NServiceBus.RabbitMQ#1688). With a limit, a quorum queue of
+ * 3.10 also takes a message back at its head rather than its tail.
+ */
+export const DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
+
+/** What `service` declares in order to receive `tasks`. */
+export function planService(service: string, tasks: readonly RoutedTask[]): ServicePlan {
+  const domains = [...new Set(tasks.map((task) => domainOf(task.name)))]
+  return {
+    exchanges: domains.map((domain) => ({ name: commandsExchange(domain), type: 'topic' })),
+    queues: tasks.map((task) => ({ name: taskQueue(task.name, service), type: task.queue.type })),
+    bindings: tasks.map((task) => ({
+      exchange: commandsExchange(domainOf(task.name)),
+      queue: taskQueue(task.name, service),
+      routingKey: task.name,
+    })),
+  }
+}
+
+/** What the operator predefines for `service` and `tasks`. `retention` is by task name. */
+export function planOperator(
+  service: string,
+  tasks: readonly RoutedTask[],
+  retention: Readonly<Record<string, Retention>> = {},
+): OperatorPlan {
+  const domains = [...new Set(tasks.map((task) => domainOf(task.name)))]
+  return {
+    exchanges: domains.map((domain) => ({ name: deadLetterExchange(domain), type: 'topic' })),
+    queues: domains.map((domain) => ({ name: deadLetterQueue(domain), type: 'quorum' })),
+    bindings: domains.map((domain) => ({
+      exchange: deadLetterExchange(domain),
+      queue: deadLetterQueue(domain),
+      routingKey: '#',
+    })),
+    policies: [
+      ...tasks.map((task) => planPolicy(service, task, retention[task.name] ?? {})),
+      ...domains.map((domain) => ({
+        name: queuePolicy(deadLetterQueue(domain)),
+        pattern: exactly(deadLetterQueue(domain)),
+        definition: { 'delivery-limit': DEAD_LETTER_DELIVERY_LIMIT },
+      })),
+    ],
+  }
+}
+
+/** The regular expression that matches one queue's name. */
+const exactly = (queue: string): string => `^${queue.replaceAll('.', '\\.')}$`
+
+function planPolicy(service: string, task: RoutedTask, retention: Retention): PolicyPlan {
+  const queue = taskQueue(task.name, service)
+  const ttl = retention.ttlMs === undefined ? {} : { 'message-ttl': retention.ttlMs }
+  const deadLetter = { 'dead-letter-exchange': deadLetterExchange(domainOf(task.name)) }
+  return {
+    name: queuePolicy(queue),
+    pattern: exactly(queue),
+    definition:
+      task.queue.type === 'classic'
+        ? { ...deadLetter, ...ttl }
+        : {
+            ...deadLetter,
+            // At-least-once needs reject-publish: with any other overflow RabbitMQ silently falls back to at-most-once.
+            'dead-letter-strategy': 'at-least-once',
+            overflow: 'reject-publish',
+            'delivery-limit': retention.deliveryLimit ?? DEFAULT_DELIVERY_LIMIT,
+            ...ttl,
+          },
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * A dead letter, read: who it was, where it came from, and why it died, in a word and in words. Warren says why in
+ * headers of its own (`names.ts`), RabbitMQ in `x-death` (https://www.rabbitmq.com/docs/dlx#effects): a list of tables,
+ * the latest death first, the same in 3.10 and 4.x. Pure.
+ *
+ * All of it is a stranger's: any header may be missing, of another type, or hold text that is meant for the terminal of
+ * whoever reads it. Nothing here throws, and nothing here makes text safe to print; that is for whoever prints it.
+ */
+import { createHash } from 'node:crypto'
+import type { ConsumeMessage } from 'amqplib'
+import { isTable, parseInstant } from './celeryValues.js'
+import type { DeadLetterReason } from './deadLetterReason.js'
+import { celeryHeaders, headers as names } from './names.js'
+
+/** Why a message died: Warren's reasons, and RabbitMQ's under the same names. `unknown`: neither has said. */
+export type DeathReason = DeadLetterReason | 'maxlen' | 'unknown'
+
+export interface DeadLetter {
+  /** The task id; else the message id; else `sha256-` and the beginning of its content's hash. */
+  readonly id: string
+  readonly task: string | undefined
+  readonly reason: DeathReason
+  /** The reason in words, as `failed on attempt 4 with HandlerError: no such customer`. */
+  readonly why: string
+  /** Who dead-lettered it. */
+  readonly by: 'warren' | 'broker' | undefined
+  readonly diedAt: Date | undefined
+  /** The queue that it died in. */
+  readonly queue: string | undefined
+  /** Where it was published to, and so where a redrive sends it; the default exchange is the empty string. */
+  readonly exchange: string | undefined
+  readonly routingKey: string | undefined
+  /** How many attempts were made; undefined when it never got to a worker, as far as is known. */
+  readonly attempts: number | undefined
+  readonly errorClass: string | undefined
+  readonly errorMessage: string | undefined
+  /** How often it was sent back from the dead letters before. */
+  readonly redriven: number
+  readonly traceparent: string | undefined
+  /** The size of its content. */
+  readonly bytes: number
+}
+
+/** A dead letter with all that it holds. */
+export interface DeadLetterContent extends DeadLetter {
+  readonly content: Buffer
+  readonly contentType: string | undefined
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+/** AMQP's short strings: longer ids cannot be message ids. */
+const MAX_ID_BYTES = 255
+
+export function readDeadLetter(message: ConsumeMessage): DeadLetter {
+  const headers = headersOf(message)
+  const [death] = deathsIn(headers['x-death'])
+  const told = text(headers[names.reason])
+  const attempts = count(headers[names.attempts])
+  const errorClass = text(headers[names.errorClass])
+  const errorMessage = text(headers[names.errorMessage])
+  const queue = text(headers[names.queue]) ?? death?.queue
+  // Both or neither: a pair of which one half is another message's would lead anywhere.
+  const exchange = text(headers[names.exchange])
+  const routingKey = text(headers[names.routingKey])
+  const origin =
+    exchange !== undefined && routingKey !== undefined
+      ? { exchange, routingKey }
+      : { exchange: death?.exchange, routingKey: death?.routingKey }
+  const at = text(headers[names.at])
+  return {
+    id: deadLetterId(message, headers),
+    task: text(headers[celeryHeaders.task]) ?? origin.routingKey,
+    ...(told !== undefined
+      ? { by: 'warren', ...warrensReason(told, { attempts, errorClass, errorMessage }) }
+      : death !== undefined
+        ? { by: 'broker', ...brokersReason(death) }
+        : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }),
+    diedAt: (at === undefined ? undefined : parseInstant(at)) ?? death?.at,
+    queue,
+    ...origin,
+    attempts,
+    errorClass,
+    errorMessage,
+    redriven: count(headers[names.redriven]) ?? 0,
+    traceparent: text(headers[celeryHeaders.traceparent]),
+    bytes: message.content.length,
+  }
+}
+
+export function readContent(message: ConsumeMessage): DeadLetterContent {
+  return {
+    ...readDeadLetter(message),
+    content: message.content,
+    contentType: text(message.properties.contentType),
+    headers: headersOf(message),
+  }
+}
+
+function deadLetterId({ content, properties }: ConsumeMessage, headers: Headers): string {
+  for (const id of [text(headers[celeryHeaders.id]), text(properties.messageId)]) {
+    if (id !== undefined && Buffer.byteLength(id) <= MAX_ID_BYTES) return id
+  }
+  return `sha256-${createHash('sha256').update(content).digest('hex').slice(0, 16)}`
+}
+
+type Headers = Readonly<Record<string, unknown>>
+type Reason = Pick<DeadLetter, 'reason' | 'why'>
+
+const headersOf = ({ properties }: ConsumeMessage): Headers => (isTable(properties.headers) ? properties.headers : {})
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+const count = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+
+/** What Warren's reasons mean. A record, so that the compiler asks for the words of a new one. */
+const WARRENS_WORDS: Readonly<Record<DeadLetterReason, string>> = {
+  failed: 'failed',
+  rejected: 'rejected by its handler',
+  'invalid-input': "its input does not fit the task's schema",
+  'unknown-task': 'no handler for its task',
+  undecodable: 'cannot be read as a task message',
+  expired: "its sender's deadline had passed before it was run",
+  'delivery-limit': 'handed out again and again without an attempt ending; it may kill the workers that take it',
+}
+
+/** Every reason that a dead letter can have. */
+export const DEATH_REASONS: readonly DeathReason[] = [
+  ...(Object.keys(WARRENS_WORDS) as DeadLetterReason[]),
+  'maxlen',
+  'unknown',
+]
+
+function warrensReason(
+  told: string,
+  { attempts, errorClass, errorMessage }: Pick<DeadLetter, 'attempts' | 'errorClass' | 'errorMessage'>,
+): Reason {
+  const error = [errorClass, errorMessage].filter((part) => part !== undefined && part !== '').join(': ')
+  const known = Object.hasOwn(WARRENS_WORDS, told)
+  const words = known ? WARRENS_WORDS[told as DeadLetterReason] : told
+  if (told === 'failed' || told === 'rejected') {
+    const which = attempts === undefined ? '' : ` on attempt ${attempts}`
+    return { reason: told, why: `${words}${which}${error === '' ? '' : ` with ${error}`}` }
+  }
+  return {
+    reason: known ? (told as DeadLetterReason) : 'unknown',
+    why: error === '' ? words : `${words} (${error})`,
+  }
+}
+
+interface Death {
+  readonly reason: string | undefined
+  readonly queue: string | undefined
+  readonly exchange: string | undefined
+  readonly routingKey: string | undefined
+  readonly at: Date | undefined
+  /** The message's own expiration in milliseconds, as text; without it, the queue's TTL ended it. */
+  readonly expiration: string | undefined
+}
+
+function deathsIn(value: unknown): Death[] {
+  if (!Array.isArray(value)) return []
+  return (value as readonly unknown[]).filter(isTable).map((death) => {
+    const keys: unknown = death['routing-keys']
+    return {
+      reason: text(death.reason),
+      queue: text(death.queue),
+      exchange: text(death.exchange),
+      routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
+      at: timestamp(death.time),
+      expiration: text(death['original-expiration']),
+    }
+  })
+}
+
+/** amqplib gives AMQP's timestamps as `{ '!': 'timestamp', value: seconds }`. */
+function timestamp(value: unknown): Date | undefined {
+  const seconds = isTable(value) ? value.value : value
+  if (typeof seconds !== 'number') return undefined
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
+function brokersReason({ reason, queue = 'its queue', expiration }: Death): Reason {
+  switch (reason) {
+    case 'expired':
+      return {
+        reason,
+        why: `expired while it waited in ${queue} (${
+          expiration === undefined ? "the queue's TTL" : `its own expiration of ${expiration} ms`
+        })`,
+      }
+    case 'rejected':
+      return { reason, why: `rejected by a consumer of ${queue}` }
+    case 'delivery_limit':
+      return {
+        reason: 'delivery-limit',
+        why: `handed out from ${queue} more often than its delivery limit; it may kill the workers that take it`,
+      }
+    case 'maxlen':
+      return { reason, why: `dropped from ${queue}, which had reached its length limit` }
+    default:
+      return { reason: 'unknown', why: `dead-lettered from ${queue}: ${reason ?? 'no reason given'}` }
+  }
+}

@@ -1,0 +1,291 @@
+/**
+ * The task message on the wire: Celery's message protocol 2, both directions. Pure; nothing here talks to a broker.
+ * Source: https://docs.celeryq.dev/en/stable/internals/protocol.html and the code of Celery 5.2.
+ *
+ * The body is `[args, kwargs, embed]`. A Warren task's input travels as `kwargs`, so that a Python worker receives it as
+ * keyword arguments. `embed` holds Celery's canvas (callbacks, chains, chords), which Warren neither sends nor runs.
+ *
+ * What a Celery 5.2 worker needs, and so what `encode` sends:
+ * - headers `task` and `id`: the only ones read without a default (worker/consumer/consumer.py, worker/request.py).
+ *   `task` being there is also how the worker tells protocol 2 from 1. `lang` is never read by it; it says to people
+ *   and to other languages' workers who wrote the message, as the protocol asks.
+ * - `root_id` (default: the id, app/trace.py), `parent_id`, `group`, `retries` (0), `eta`, `expires`, `timelimit`,
+ *   `origin` have defaults: sent only when they say something else.
+ * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index`, `ignore_result` have defaults and serve logs, Flower or canvas:
+ *   not sent. The two reprs would repeat the input, which may be private, in every message's header.
+ * - properties `content_type` and `content_encoding`, without which kombu refuses to decode the body
+ *   (kombu/serialization.py); `correlation_id` and `reply_to`, used by Celery's rpc result backend.
+ */
+import { isUtf8 } from 'node:buffer'
+import { InputError, MessageError, textOf } from '../errors/index.js'
+import { describe, formatInstant, isTable, parseInstant, parseJson } from './celeryValues.js'
+import { celeryHeaders as names } from './names.js'
+
+/** A task message, decoded. */
+export interface Envelope {
+  /** The task's name, 1 to 255 bytes. */
+  readonly task: string
+  /** The task id, 1 to 255 bytes. */
+  readonly id: string
+  /** The id of the first message of this tree of tasks; the message's own id when it is the first. */
+  readonly rootId: string
+  /** The id of the task whose handler sent this message. */
+  readonly parentId: string | undefined
+  /** The id of the Celery group that the message belongs to. */
+  readonly group: string | undefined
+  /** How many attempts failed before; 0 on the first. */
+  readonly retries: number
+  /** Not to be run before. */
+  readonly eta: Date | undefined
+  /** Not to be run after. */
+  readonly expires: Date | undefined
+  /** The shorter of Celery's hard and soft time limits, in milliseconds. */
+  readonly timeLimitMs: number | undefined
+  /** Positional arguments, which only Celery clients send. Warren's tasks take none: the caller decides. */
+  readonly args: readonly unknown[]
+  /**
+   * Celery's `kwargs`: an object from every Celery client, any JSON value from Warren. A Python worker runs objects only
+   * and drops the rest without a result. Not yet validated.
+   */
+  readonly input: unknown
+  /** Where the sender listens for the result: a Warren producer's channel, or a Celery rpc queue. */
+  readonly replyTo: string | undefined
+  /** Who sent the message. */
+  readonly origin: string | undefined
+  /** W3C trace context. */
+  readonly traceparent: string | undefined
+  readonly tracestate: string | undefined
+}
+
+/** What `encode` takes: an {@link Envelope} of which only three fields are needed. An `Envelope` fits as it is. */
+export type NewEnvelope = Pick<Envelope, 'task' | 'id' | 'input'> & {
+  readonly [Key in keyof Envelope]?: Envelope[Key] | undefined
+}
+
+/** A message ready for amqplib's `publish(exchange, routingKey, content, properties)`. */
+export interface Encoded {
+  readonly content: Buffer
+  readonly properties: {
+    readonly contentType: 'application/json'
+    readonly contentEncoding: 'utf-8'
+    readonly correlationId: string
+    /** The task id again: `basic.return` and dead letters are looked up by it. */
+    readonly messageId: string
+    /** When it was first published, in whole seconds since 1970: a worker asks the store about one that is old. */
+    readonly timestamp: number
+    readonly replyTo?: string
+    readonly persistent: true
+    /** An unroutable message comes back instead of vanishing: a confirm alone would not tell. */
+    readonly mandatory: true
+    readonly headers: Record<string, unknown>
+  }
+}
+
+/** The part of amqplib's `MessageProperties` that is read. All of it is a stranger's. */
+export interface ReceivedProperties {
+  readonly contentType?: unknown
+  readonly contentEncoding?: unknown
+  readonly replyTo?: unknown
+  readonly headers?: unknown
+}
+
+const CONTENT_TYPE = 'application/json'
+const CONTENT_ENCODING = 'utf-8'
+/** Celery's own producer writes these four keys, and its worker asks for them. */
+const EMBED = ',{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
+/** AMQP's short strings: properties and routing keys hold no more, and an id is also a property. */
+const MAX_SHORT_BYTES = 255
+
+/**
+ * Encodes a task message. Throws {@link InputError} when the input is nothing that JSON can carry (undefined, BigInt,
+ * a cycle, a function), when the id is not 1 to 255 bytes, or when a date is none.
+ */
+export function encode(message: NewEnvelope): Encoded {
+  const { task, id } = message
+  // Every UTF-16 unit takes at most three bytes, so that the usual id is not measured.
+  if (id === '' || (id.length > MAX_SHORT_BYTES / 3 && Buffer.byteLength(id) > MAX_SHORT_BYTES)) {
+    throw new InputError(task, [{ path: '', message: `expected the id to have 1 to 255 bytes, got: ${describe(id)}` }])
+  }
+  const args = message.args === undefined || message.args.length === 0 ? '[]' : stringify(task, 'args', message.args)
+  const headers: Record<string, unknown> = { [names.lang]: 'js', [names.task]: task, [names.id]: id }
+  if (message.rootId !== undefined && message.rootId !== id) headers[names.rootId] = message.rootId
+  if (message.parentId !== undefined) headers[names.parentId] = message.parentId
+  if (message.group !== undefined) headers[names.group] = message.group
+  if (message.retries !== undefined && message.retries > 0) headers[names.retries] = message.retries
+  if (message.eta !== undefined) headers[names.eta] = instantOf(task, 'eta', message.eta)
+  if (message.expires !== undefined) headers[names.expires] = instantOf(task, 'expires', message.expires)
+  // [hard, soft], in seconds. Hard, since a soft limit only raises an error that a Python task may swallow.
+  if (message.timeLimitMs !== undefined) headers[names.timeLimit] = [message.timeLimitMs / 1000, null]
+  if (message.origin !== undefined) headers[names.origin] = message.origin
+  if (message.traceparent !== undefined) headers[names.traceparent] = message.traceparent
+  if (message.tracestate !== undefined) headers[names.tracestate] = message.tracestate
+  return {
+    content: Buffer.from(`[${args},${stringify(task, '', message.input)}${EMBED}`),
+    properties: {
+      contentType: CONTENT_TYPE,
+      contentEncoding: CONTENT_ENCODING,
+      correlationId: id,
+      messageId: id,
+      timestamp: Math.floor(Date.now() / 1000),
+      ...(message.replyTo === undefined ? undefined : { replyTo: message.replyTo }),
+      persistent: true,
+      mandatory: true,
+      headers,
+    },
+  }
+}
+
+function stringify(task: string, path: string, value: unknown): string {
+  let problem: string
+  try {
+    // TypeScript's signature leaves out that undefined, functions and symbols give undefined.
+    const text = JSON.stringify(value) as string | undefined
+    if (text !== undefined) return text
+    problem = `got: ${describe(value)}`
+  } catch (error) {
+    problem = textOf(error)
+  }
+  throw new InputError(task, [{ path, message: `expected a value that JSON can carry; ${problem}` }])
+}
+
+function instantOf(task: string, path: string, instant: Date): string {
+  const text = formatInstant(instant)
+  if (text !== undefined) return text
+  throw new InputError(task, [{ path, message: 'expected a valid date in the years 1 to 9999' }])
+}
+
+/**
+ * Decodes a task message. Throws {@link MessageError}, whose text says what was expected and what came, and nothing
+ * else, whatever the properties and bytes are. The input is not validated here.
+ */
+export function decode(properties: ReceivedProperties, content: Buffer): Envelope {
+  const headers = isTable(properties.headers) ? properties.headers : {}
+  checkEncoding(properties, headers)
+  const body = parseBody(content)
+  if (headers[names.task] === undefined && isTable(body) && 'task' in body) {
+    throw new MessageError(
+      'Expected Celery message protocol 2, got protocol 1 (the task is named in the body, not in a header): set task_protocol = 2 in the sending Celery application',
+    )
+  }
+  const task = shortTextOf(headers, names.task)
+  const id = shortTextOf(headers, names.id)
+  if (!Array.isArray(body) || body.length !== 3) {
+    throw new MessageError(`Expected the body to be [args, kwargs, embed], got: ${describe(body)}`)
+  }
+  const [args, input, embed] = body as readonly unknown[]
+  if (!Array.isArray(args)) throw new MessageError(`Expected args, body[0], to be a list, got: ${describe(args)}`)
+  refuseCanvas(embed)
+  return {
+    task,
+    id,
+    rootId: textIn(headers, names.rootId) ?? id,
+    parentId: textIn(headers, names.parentId),
+    group: textIn(headers, names.group),
+    retries: retriesIn(headers),
+    eta: instantIn(headers, names.eta),
+    expires: instantIn(headers, names.expires),
+    timeLimitMs: timeLimitIn(headers),
+    args,
+    input,
+    replyTo: optionalText('property reply_to', properties.replyTo),
+    origin: textIn(headers, names.origin),
+    // A broken trace context must not stop the work that it describes: W3C says to ignore it.
+    traceparent: traceIn(headers, names.traceparent),
+    tracestate: traceIn(headers, names.tracestate),
+  }
+}
+
+type Headers = Readonly<Record<string, unknown>>
+
+function checkEncoding({ contentType, contentEncoding }: ReceivedProperties, headers: Headers): void {
+  if (typeof contentType !== 'string' || contentType.split(';', 1)[0]?.trim().toLowerCase() !== CONTENT_TYPE) {
+    throw new MessageError(
+      `Expected content type application/json, got: ${describe(contentType)}; in a Celery application set task_serializer = "json"`,
+    )
+  }
+  const compression = headers[names.compression]
+  if (!isNothing(compression)) {
+    throw new MessageError(
+      `Expected an uncompressed body, got compression: ${describe(compression)}; in a Celery application leave task_compression unset`,
+    )
+  }
+  if (isNothing(contentEncoding)) return
+  if (typeof contentEncoding !== 'string' || !/^(utf-?8|us-ascii)$/i.test(contentEncoding)) {
+    throw new MessageError(`Expected content encoding utf-8, got: ${describe(contentEncoding)}`)
+  }
+}
+
+function parseBody(content: Buffer): unknown {
+  // Without this check, bytes that are not UTF-8 would silently become U+FFFD: the input would change on its way.
+  if (!isUtf8(content))
+    throw new MessageError(`Expected the body to be UTF-8, got ${content.length} bytes that are not`)
+  return parseJson('The body', content.toString('utf8'))
+}
+
+function refuseCanvas(embed: unknown): void {
+  if (embed === null) return
+  if (!isTable(embed)) throw new MessageError(`Expected embed, body[2], to be an object, got: ${describe(embed)}`)
+  for (const key of ['callbacks', 'errbacks', 'chain', 'chord']) {
+    if (isEmpty(embed[key])) continue
+    throw new MessageError(
+      `Expected a single task, got one with ${key}: Warren does not run Celery's canvas, and leaving the ${key} out would lose work`,
+    )
+  }
+}
+
+/** Python's falsehood, by which Celery itself decides whether there is a callback to run. */
+const isEmpty = (value: unknown): boolean =>
+  !value || (Array.isArray(value) && value.length === 0) || (isTable(value) && Object.keys(value).length === 0)
+
+/** Celery writes what it does not know as null, or for `reply_to` as the empty string. */
+const isNothing = (value: unknown): boolean => value === undefined || value === null || value === ''
+
+function shortTextOf(headers: Headers, name: string): string {
+  const value = headers[name]
+  if (typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_SHORT_BYTES) return value
+  throw new MessageError(`Expected header ${name} to be text of 1 to 255 bytes, got: ${describe(value)}`)
+}
+
+function optionalText(where: string, value: unknown): string | undefined {
+  if (isNothing(value)) return undefined
+  if (typeof value === 'string') return value
+  throw new MessageError(`Expected ${where} to be text, got: ${describe(value)}`)
+}
+
+const textIn = (headers: Headers, name: string): string | undefined => optionalText(`header ${name}`, headers[name])
+
+function traceIn(headers: Headers, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function retriesIn(headers: Headers): number {
+  const value = headers[names.retries]
+  if (isNothing(value)) return 0
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw new MessageError(`Expected header ${names.retries} to be an integer ≥ 0, got: ${describe(value)}`)
+}
+
+function instantIn(headers: Headers, name: string): Date | undefined {
+  const text = textIn(headers, name)
+  if (text === undefined) return undefined
+  const instant = parseInstant(text)
+  if (instant !== undefined) return instant
+  throw new MessageError(`Expected header ${name} to be an ISO 8601 date and time, got: ${describe(text)}`)
+}
+
+/** `timelimit` is `[hard, soft]` in seconds (app/amqp.py), either of which may be null. */
+function timeLimitIn(headers: Headers): number | undefined {
+  const value = headers[names.timeLimit]
+  if (isNothing(value)) return undefined
+  const limits = Array.isArray(value) ? (value as readonly unknown[]).filter((each) => !isNothing(each)) : [value]
+  // Celery ignores a limit of 0: `time_limit or task.time_limit`.
+  const seconds = limits.filter((each) => typeof each === 'number' && each >= 0 && Number.isFinite(each))
+  if (!Array.isArray(value) || seconds.length < limits.length) {
+    throw new MessageError(`Expected header ${names.timeLimit} to be [hard, soft] in seconds, got: ${describe(value)}`)
+  }
+  const shortest = Math.min(...(seconds as readonly number[]).filter((each) => each > 0))
+  return Number.isFinite(shortest)
+    ? Math.min(Math.max(1, Math.round(shortest * 1000)), Number.MAX_SAFE_INTEGER)
+    : undefined
+}

@@ -1,0 +1,83 @@
+/**
+ * Whether a message's task is done already, by another delivery of it. Only a message of which there may be one is looked
+ * up: redelivered; published again; old, since it may have been stuck in a frozen node and was published again
+ * meanwhile; or any at all in times of trouble. The store is asked when the message comes, together with the others that
+ * come then, so that no attempt waits for the answer; once more when the attempt begins, where another worker may have
+ * run it while it lay here.
+ */
+
+import type { Results } from '../results/store.js'
+import { headers } from '../wire/names.js'
+import { taskIdOf, wasDelivered } from '../wire/redelivery.js'
+import type { Delivery } from './consumer.js'
+
+/** Less than any connection takes to be given up that is not closed at once. */
+const OLD_MS = 2_000
+/** How long "not done" counts of what somebody else may be running at this moment. */
+const RECENT_MS = 5
+/**
+ * How long after a message that was published again any other may be the first copy of one, which nothing shows: what a
+ * node held back comes after its second copy, and both within moments of being sent.
+ */
+const TROUBLE_MS = 30_000
+
+interface Lookup {
+  readonly at: number
+  readonly done: Promise<boolean>
+}
+
+export class Duplicates {
+  readonly #results: Results | undefined
+  readonly #lookups = new WeakMap<Delivery, Lookup>()
+  /** When the last message came that was published again. */
+  #troubleAt = Number.NEGATIVE_INFINITY
+
+  constructor(results: Results | undefined) {
+    this.#results = results
+  }
+
+  /** Asks the store about a delivery that has just come. */
+  lookUp(delivery: Delivery): void {
+    if (wasRepublished(delivery)) this.#troubleAt = Date.now()
+    if (this.#mayHaveAnother(delivery)) this.#ask(delivery, taskIdOf(delivery.message))
+  }
+
+  /** Whether the task is done, when its attempt begins. False where that cannot be found out. */
+  async isDone(delivery: Delivery, id: string): Promise<boolean> {
+    const lookup = this.#lookups.get(delivery)
+    if (lookup !== undefined) {
+      // What is done stays done.
+      if (await lookup.done) return true
+      // While it lay here, it may have been done elsewhere.
+      if (Date.now() - lookup.at < (this.#isLikely(delivery) ? RECENT_MS : OLD_MS)) return false
+    }
+    return this.#mayHaveAnother(delivery) && (await this.#ask(delivery, id))
+  }
+
+  #ask(delivery: Delivery, id: string): Promise<boolean> | false {
+    const results = this.#results
+    if (results === undefined) return false
+    const done = results.get(id).then(
+      (result) => result?.status === 'SUCCESS',
+      () => false,
+    )
+    this.#lookups.set(delivery, { at: Date.now(), done })
+    return done
+  }
+
+  #mayHaveAnother(delivery: Delivery): boolean {
+    return this.#isLikely(delivery) || isOld(delivery)
+  }
+
+  /** Whether there was another delivery of it, or another copy, for all that is known. */
+  #isLikely(delivery: Delivery): boolean {
+    return wasDelivered(delivery.message) || Date.now() - this.#troubleAt < TROUBLE_MS
+  }
+}
+
+const wasRepublished = ({ message }: Delivery): boolean => message.properties.headers?.[headers.republished] === true
+
+function isOld({ message }: Delivery): boolean {
+  const { timestamp } = message.properties
+  return Date.now() - (typeof timestamp === 'number' ? timestamp * 1000 : 0) >= OLD_MS
+}
