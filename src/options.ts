@@ -45,6 +45,14 @@ export const is = {
       Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
         ? undefined
         : `an integer ${max === Number.MAX_SAFE_INTEGER ? `≥ ${min}` : `from ${min} to ${max}`}`,
+  /** Milliseconds: an integer ≥ `min`, of any length. With `forever`, also `Infinity`. */
+  duration:
+    (min: number, { forever = false } = {}): Check =>
+    (value) =>
+      (Number.isSafeInteger(value) && (value as number) >= min) || (forever && value === Number.POSITIVE_INFINITY)
+        ? undefined
+        : `an integer ≥ ${min}${forever ? ', or Infinity' : ''}`,
+  signal: (value: unknown) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
   flag: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
   callback: (value: unknown) => (typeof value === 'function' ? undefined : 'a function'),
@@ -104,6 +112,22 @@ export function checkOptions(
     if (expected !== undefined) problems.push(`expected \`${key}\` to be ${expected}, got: ${shown(value)}`)
   }
   if (problems.length > 0) throw new OptionsError(where, problems)
+}
+
+/**
+ * Checks options as `checkOptions` does, and returns them with `fallbacks` where they are left out. An option that is
+ * undefined counts as left out, so that `{ timeoutMs: config.timeoutMs }` may be written as it is.
+ */
+export function settleOptions<Options extends object, Fallbacks extends Partial<Options>>(
+  where: string,
+  options: Options,
+  checks: Readonly<Record<string, Check>>,
+  fallbacks: Fallbacks,
+  required: readonly string[] = [],
+): Options & Fallbacks {
+  checkOptions(where, options, checks, required)
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...fallbacks, ...Object.fromEntries(given) } as Options & Fallbacks
 }
 
 /** `, did you mean …?` for the nearest of `known`, or nothing when none is near. */

@@ -1,0 +1,82 @@
+/**
+ * The one way in which Warren calls what a user handed in: listeners, callbacks, loggers. It may throw, hang, or return a
+ * promise that rejects; none of that reaches the caller, and all of it is reported.
+ */
+import { EventEmitter } from 'node:events'
+import { textOf } from '../errors/index.js'
+import type { Logger } from '../task/logger.js'
+
+/** Told about each problem; `what` names whose code failed, as `a listener of deadLettered`. */
+export type ReportProblem = (what: string, error: unknown) => void
+
+/** Calls `call`. A throw and a rejection are reported, and nothing else happens. */
+export function callContained(what: string, call: () => unknown, report: ReportProblem): void {
+  try {
+    const returned = call()
+    if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => report(what, error))
+  } catch (error) {
+    report(what, error)
+  }
+}
+
+/** Whether a value is awaited by `await`: a promise of any library, or a query builder that looks like one. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  return typeof (value as { then?: unknown }).then === 'function'
+}
+
+/**
+ * An emitter whose listeners are users' code. They run in a microtask of their own: after the promise that an event
+ * accompanies is settled, in the order of the events, and never inside a callback of the broker's or the store's client.
+ */
+export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> extends EventEmitter<Events> {
+  #report: ReportProblem = () => undefined
+  #waiting: (() => void)[] = []
+
+  /** Sets who is told when a listener fails. */
+  protected reportProblemsTo(report: ReportProblem): void {
+    this.#report = report
+  }
+
+  /** Tells the listeners, in place of `emit`. */
+  protected tell<Event extends keyof Events & (string | symbol)>(event: Event, ...values: Events[Event]): void {
+    const listeners = this.rawListeners(event as never)
+    if (listeners.length === 0) return
+    if (this.#waiting.length === 0) queueMicrotask(() => this.#flush())
+    for (const listener of listeners) {
+      this.#waiting.push(() =>
+        callContained(`a listener of ${String(event)}`, () => listener.apply(this, values), this.#report),
+      )
+    }
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const call of waiting) call()
+  }
+}
+
+/** How long a failure of the same user's code is not reported again. */
+const QUIET_MS = 60_000
+
+/** Reports problems as log lines, each kind at most once a minute: a listener that fails fails for every message. */
+export function problemLog(log: Logger): ReportProblem {
+  const reportedAt = new Map<string, number>()
+  return (what, error) => {
+    const now = performance.now()
+    if (now - (reportedAt.get(what) ?? Number.NEGATIVE_INFINITY) < QUIET_MS) return
+    reportedAt.set(what, now)
+    log.error({ what }, `${capitalized(what)} failed: ${textOf(error)}. Warren continues; fix the code that it calls`)
+  }
+}
+
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
+/** A logger that never throws, around one that may. */
+export function containedLogger(log: Logger): Logger {
+  const ignore: ReportProblem = () => undefined
+  const write = (level: keyof Logger) => (fields: object, message: string) =>
+    callContained('the logger', () => log[level](fields, message), ignore)
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+}
