@@ -12,8 +12,8 @@ import { compare, type Happening, moveSentence, moves, type Place, type Said } f
 import { History, type Row } from './history.js'
 import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'
 import { type Age, QueueAges } from './queueAge.js'
-import type { RabbitmqApi, RawBinding, RawExchange } from './rabbitmq.js'
-import { assemble, type BrokerFacts, nodeNamer, type Snapshot, type WorkerView } from './snapshot.js'
+import type { BrokerFacts, RabbitmqApi, RawBinding, RawExchange } from './rabbitmq.js'
+import { assemble, nodeNamer, type Snapshot, type WorkerView } from './snapshot.js'
 import { WorkerWatch, workersOf } from './workerWatch.js'
 
 /** A snapshot with what only its history can tell. */

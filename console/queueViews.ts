@@ -1,6 +1,5 @@
 /** Queues and exchanges as the page shows them, and which of them carry tasks, retries and dead letters. Pure. */
-import type { RawQueue } from './rabbitmq.js'
-import type { BrokerFacts } from './snapshot.js'
+import type { BrokerFacts, RawQueue } from './rabbitmq.js'
 
 export type QueueRole = 'task' | 'retry' | 'deadLetters' | 'other'
 

@@ -85,6 +85,15 @@ export interface RawPage<Item> {
   readonly total_count: number
 }
 
+/** What one look at the cluster brought. */
+export interface BrokerFacts {
+  readonly overview: RawOverview
+  readonly nodes: readonly RawNode[]
+  readonly queues: RawPage<RawQueue>
+  readonly exchanges: readonly RawExchange[]
+  readonly bindings: readonly RawBinding[]
+}
+
 /** How many queues the console looks at: it is a page for people. */
 export const MAX_QUEUES = 200
 const MAX_CONNECTIONS = 300

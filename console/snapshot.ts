@@ -1,7 +1,7 @@
 /** What the page shows at one moment. Pure: made from what RabbitMQ, the launcher and the workers said. */
 import type { LauncherStatus } from './launcher.js'
 import { type ExchangeView, exchangeViews, type QueueView, queueViews } from './queueViews.js'
-import type { RawBinding, RawExchange, RawNode, RawOverview, RawPage, RawQueue } from './rabbitmq.js'
+import type { BrokerFacts, RawNode } from './rabbitmq.js'
 
 /** `unknown`: nobody who could know has answered. */
 export type NodeState = 'up' | 'down' | 'frozen' | 'starting' | 'stopping' | 'unknown'
@@ -87,14 +87,6 @@ export interface Snapshot {
   readonly unacknowledged: number
   readonly connections: number
   readonly latency: readonly LatencyView[]
-}
-
-export interface BrokerFacts {
-  readonly overview: RawOverview
-  readonly nodes: readonly RawNode[]
-  readonly queues: RawPage<RawQueue>
-  readonly exchanges: readonly RawExchange[]
-  readonly bindings: readonly RawBinding[]
 }
 
 export interface Sources {
