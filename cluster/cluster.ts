@@ -3,6 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { didYouMean, textOf } from 'warren'
 import { type Binaries, findBinaries } from './binaries.js'
+import type { ClusterAddresses, ClusterState, ClusterStatus } from './clusterStatus.js'
 import { consoleProcess } from './console.js'
 import { serveControl } from './control.js'
 import { epmd } from './epmd.js'
@@ -11,7 +12,7 @@ import { ClusterError } from './errors.js'
 import { allServersUp, haproxy, serverStates } from './haproxy.js'
 import { endLeftovers } from './leftovers.js'
 import { releaseLock, takeLock } from './lock.js'
-import { ManagedProcess, type ProcessChange, type ProcessDefinition, type ProcessStatus } from './managedProcess.js'
+import { ManagedProcess, type ProcessChange, type ProcessDefinition } from './managedProcess.js'
 import { Management } from './management.js'
 import { LOOPBACK, NODE_NUMBERS, neededPorts, ports, requireFree } from './ports.js'
 import { prometheus, storeExporter, writeTargets } from './prometheus.js'
@@ -20,36 +21,6 @@ import { type Fact, waitFor } from './readiness.js'
 import { type ClusterOptions, type Settings, settle } from './settings.js'
 import { store } from './store.js'
 import { WorkerPool } from './workerPool.js'
-
-export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping'
-
-export interface ClusterAddresses {
-  /** HAProxy's AMQP front, without a user: see {@link Cluster.brokerUrl}. */
-  readonly amqp: readonly string[]
-  /** AMQP of each node, past HAProxy, without a user. */
-  readonly nodes: readonly string[]
-  readonly results: string
-  /** The HTTP edge, without a closing slash. */
-  readonly edge: string
-  /** RabbitMQ's management through the edge, and on each node. */
-  readonly management: { readonly edge: string; readonly nodes: readonly string[] }
-  /** Where Prometheus runs: undefined where it is not installed, and before the start. */
-  readonly prometheus: string | undefined
-}
-
-export interface ClusterStatus {
-  readonly dir: string
-  /** The launcher's own pid. */
-  readonly pid: number
-  readonly state: ClusterState
-  readonly addresses: ClusterAddresses
-  readonly processes: readonly (ProcessStatus & {
-    /** RabbitMQ nodes only: the nodes that this one sees running, itself included. */
-    readonly sees?: readonly string[]
-    /** RabbitMQ nodes only: what HAProxy holds of it, as `UP` or `DOWN`. */
-    readonly front?: string
-  })[]
-}
 
 /** Two polls of RabbitMQ and HAProxy for a status must not hold it up when a node is frozen. */
 const STATUS_TIMEOUT_MS = 1_000

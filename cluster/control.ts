@@ -8,7 +8,7 @@
 import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { textOf } from 'warren'
-import type { Cluster } from './cluster.js'
+import type { ClusterStatus } from './clusterStatus.js'
 import { ClusterError, type ClusterErrorCode } from './errors.js'
 import type { ProcessChange } from './managedProcess.js'
 
@@ -21,10 +21,24 @@ export interface ControlProblem {
   readonly error: string
 }
 
+/** What the control acts on: the cluster, as far as a second terminal may reach it. */
+export interface Controlled {
+  status(): Promise<ClusterStatus>
+  scale(workers: number): Promise<void>
+  startProcess(name: string): Promise<void>
+  stopProcess(name: string): Promise<void>
+  killProcess(name: string): Promise<void>
+  freezeProcess(name: string): Promise<void>
+  thawProcess(name: string): Promise<void>
+  restartProcess(name: string): Promise<void>
+  on(event: 'process', listener: (change: ProcessChange) => void): unknown
+  off(event: 'process', listener: (change: ProcessChange) => void): unknown
+}
+
 /** How many bytes a reader of events may be behind. */
 const MAX_UNREAD = 1024 * 1024
 
-export async function serveControl(cluster: Cluster, socketPath: string): Promise<Server> {
+export async function serveControl(cluster: Controlled, socketPath: string): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.method === 'GET' && request.url === '/events') {
       follow(cluster, response)
@@ -59,7 +73,7 @@ export async function serveControl(cluster: Cluster, socketPath: string): Promis
 }
 
 /** A reader that is too slow for what happens is cut off: it asks for the status and begins anew. */
-function follow(cluster: Cluster, response: ServerResponse): void {
+function follow(cluster: Controlled, response: ServerResponse): void {
   const tell = (change: ProcessChange) => {
     response.write(`${JSON.stringify({ at: Date.now(), ...change })}\n`)
     if (response.writableLength > MAX_UNREAD) response.destroy()
@@ -69,7 +83,7 @@ function follow(cluster: Cluster, response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders()
 }
 
-async function answer(cluster: Cluster, request: IncomingMessage): Promise<unknown> {
+async function answer(cluster: Controlled, request: IncomingMessage): Promise<unknown> {
   const route = `${request.method} ${request.url}`
   if (route === 'GET /status') return cluster.status()
   if (route === 'POST /scale') {
@@ -86,7 +100,7 @@ async function answer(cluster: Cluster, request: IncomingMessage): Promise<unkno
 
 const isAction = (word: string | undefined): word is ProcessAction => processActions.some((each) => each === word)
 
-function act(cluster: Cluster, name: string, action: ProcessAction): Promise<void> {
+function act(cluster: Controlled, name: string, action: ProcessAction): Promise<void> {
   switch (action) {
     case 'start':
       return cluster.startProcess(name)

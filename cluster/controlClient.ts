@@ -1,6 +1,6 @@
 /** What a second terminal says to the running cluster. Every function rejects with a {@link ClusterError}. */
 import { request } from 'node:http'
-import type { ClusterStatus } from './cluster.js'
+import type { ClusterStatus } from './clusterStatus.js'
 import type { ControlProblem, ProcessAction } from './control.js'
 import { ClusterError } from './errors.js'
 import { Folder } from './folder.js'

@@ -1,4 +1,5 @@
-export { Cluster, type ClusterAddresses, type ClusterState, type ClusterStatus } from './cluster.js'
+export { Cluster } from './cluster.js'
+export type { ClusterAddresses, ClusterState, ClusterStatus } from './clusterStatus.js'
 export { type ProcessAction, processActions } from './control.js'
 export { actOnProcess, readStatus, scaleWorkers } from './controlClient.js'
 export { ClusterError, type ClusterErrorCode } from './errors.js'

@@ -2,15 +2,16 @@
  * What a drill is: steady load, a fault, a repair, and a promise that a ledger can show to be broken. A drill's file
  * says what it does to the cluster and what more than the common promises must hold; everything else is in `run.ts`.
  */
+
+import type { DrillCluster } from './drillCluster.js'
 import type { Ledger, LedgerCounts } from './ledger.js'
 import type { Load, LoadPlan } from './load.js'
-import type { Stage } from './stage.js'
 import type { TcpProxy } from './tcpProxy.js'
 import type { MarkKind, QueueKey, Timeline } from './timeline.js'
 
 /** What a drill's fault may do and see. */
 export interface Scene {
-  readonly stage: Stage
+  readonly drillCluster: DrillCluster
   readonly load: Load
   readonly ledger: Ledger
   readonly timeline: Timeline

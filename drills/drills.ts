@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { repositoryRoot } from '../cluster/index.js'
 import { queueTypeOf } from './broker.js'
 import type { Drill, Sabotage } from './drill.js'
-import type { Ground } from './ground.js'
+import { DEFAULT_DIR, DrillCluster } from './drillCluster.js'
 import type { LedgerCounts } from './ledger.js'
 import { OwnCluster, type OwnClusterOptions } from './ownCluster.js'
 import { type DrillOutcome, runDrill, skipped } from './run.js'
-import { DEFAULT_DIR, Stage } from './stage.js'
+import type { Target } from './target.js'
 
 export interface DrillsOptions {
   readonly drills: readonly Drill[]
@@ -34,19 +34,19 @@ export interface DrillsOptions {
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
   const { drills, repeat = 1, sabotage, signal, say, onStart, onLedger, onOutcome } = options
   signal.throwIfAborted()
-  const ground = await open(options)
+  const target = await open(options)
   const outcomes: DrillOutcome[] = []
   const earlier = { ids: new Set<string>() as ReadonlySet<string> }
   try {
-    onStart?.({ rabbitmqVersion: await ground.version() })
+    onStart?.({ rabbitmqVersion: await target.version() })
     for (let round = 1; round <= repeat; round++) {
       for (const drill of drills) {
         signal.throwIfAborted()
         say(`${drill.name}${repeat > 1 ? ` (${round} of ${repeat})` : ''}: ${drill.does}`)
-        const obstacle = obstacleFor(drill, ground)
+        const obstacle = obstacleFor(drill, target)
         const outcome =
           obstacle === undefined
-            ? await runDrill(drill, { ground, signal, say, sabotage, earlier, onLedger })
+            ? await runDrill(drill, { target, signal, say, sabotage, earlier, onLedger })
             : skipped(drill, obstacle)
         outcomes.push(outcome)
         onOutcome(outcome)
@@ -55,43 +55,46 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
     return outcomes
   } finally {
     say('Stopping what was started')
-    await ground.close()
+    await target.close()
   }
 }
 
-function open({ dir = DEFAULT_DIR, ownCluster, sabotage, signal, say }: DrillsOptions): Promise<Ground> {
-  return ownCluster === undefined ? startStage(dir, sabotage, signal, say) : OwnCluster.open(ownCluster)
+function open({ dir = DEFAULT_DIR, ownCluster, sabotage, signal, say }: DrillsOptions): Promise<Target> {
+  return ownCluster === undefined ? startDrillCluster(dir, sabotage, signal, say) : OwnCluster.open(ownCluster)
 }
 
-async function startStage(
+async function startDrillCluster(
   dir: string,
   sabotage: Sabotage | undefined,
   signal: AbortSignal,
   say: (line: string) => void,
-): Promise<Stage> {
+): Promise<DrillCluster> {
   const earlyAck = [process.execPath, join(repositoryRoot(), 'dist', 'drills', 'sabotage', 'earlyAckWorker.js')]
-  const stage = await Stage.open({ dir, ...(sabotage === 'early-ack' ? { workerCommand: earlyAck } : {}) })
+  const drillCluster = await DrillCluster.open({
+    dir,
+    ...(sabotage === 'early-ack' ? { workerCommand: earlyAck } : {}),
+  })
   // A start that is interrupted undoes itself; drills end by the signal.
-  const interrupt = () => void stage.close()
+  const interrupt = () => void drillCluster.close()
   signal.addEventListener('abort', interrupt, { once: true })
   try {
-    say(`Starting three nodes, HAProxy, the store and workers in ${stage.cluster.dir}`)
+    say(`Starting three nodes, HAProxy, the store and workers in ${drillCluster.cluster.dir}`)
     const started = Date.now()
-    await stage.cluster.start()
+    await drillCluster.cluster.start()
     say(`Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
-    return stage
+    return drillCluster
   } catch (error) {
-    await stage.close()
+    await drillCluster.close()
     throw error
   } finally {
     signal.removeEventListener('abort', interrupt)
   }
 }
 
-function obstacleFor(drill: Drill, ground: Ground): string | undefined {
+function obstacleFor(drill: Drill, target: Target): string | undefined {
   if (drill.needsClassic && queueTypeOf('user') !== 'classic') {
     return 'the user queue is a quorum queue here, so there is no classic one'
   }
-  if (!drill.anywhere && ground.stage === undefined) return 'it needs a cluster whose processes it may control'
+  if (!drill.anywhere && !(target instanceof DrillCluster)) return 'it needs a cluster whose processes it may control'
   return undefined
 }

@@ -1,7 +1,7 @@
 export { drills } from './catalogue.js'
 export { type Drill, SABOTAGES, type Sabotage } from './drill.js'
+export { DEFAULT_DIR } from './drillCluster.js'
 export { runDrills } from './drills.js'
 export { reportPage } from './report.js'
 export type { DrillOutcome } from './run.js'
-export { DEFAULT_DIR } from './stage.js'
 export { seconds } from './verdict.js'

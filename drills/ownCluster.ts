@@ -8,7 +8,7 @@ import { addHandlers } from '../demo/handlers.js'
 import type { LedgerLine } from '../demo/ledger.js'
 import { SERVICE } from '../demo/tasks.js'
 import { type DeadLetter, holdingQueues, serverVersion, takeDeadLetters } from './broker.js'
-import type { Ground } from './ground.js'
+import type { Target } from './target.js'
 import type { QueueKey } from './timeline.js'
 
 const NAME = 'drill-worker'
@@ -20,10 +20,9 @@ export interface OwnClusterOptions {
   readonly results: string
 }
 
-export class OwnCluster implements Ground {
+export class OwnCluster implements Target {
   readonly senderUrl: string
   readonly resultsUrl: string
-  readonly stage = undefined
   readonly #warren: Warren
   readonly #worker: Worker
   #listener: (line: LedgerLine) => void = () => {}

@@ -3,18 +3,18 @@
  *
  *     whole cluster ─▶ load, until steady ─▶ fault … repair ─▶ normal rates ─▶ load ends ─▶ all accounted for ─▶ verdict
  *
- * A drill that throws has failed, and says with what. Whatever it left behind, `Stage.restore` mends.
+ * A drill that throws has failed, and says with what. `DrillCluster.restore` repairs whatever it left behind.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { textOf } from 'warren'
 import { type ProcessChange, waitFor } from '../cluster/index.js'
 import { ResultReader } from './broker.js'
 import { type Drill, type Evidence, type Sabotage, type Scene, SkippedError } from './drill.js'
-import type { Ground } from './ground.js'
+import { DrillCluster, persist } from './drillCluster.js'
 import { Ledger, type LedgerCounts } from './ledger.js'
 import { Load, type LoadPlan, type Sender } from './load.js'
 import { openNoConfirmsSender } from './sabotage/noConfirms.js'
-import { persist } from './stage.js'
+import type { Target } from './target.js'
 import { TcpProxy } from './tcpProxy.js'
 import { type Chart, type Mark, QUEUE_KEYS, type QueueKey, Timeline } from './timeline.js'
 import { judge, type Pauses, pauses, recovery, type Verdict } from './verdict.js'
@@ -59,7 +59,7 @@ export interface DrillOutcome {
 }
 
 export interface RunOptions {
-  readonly ground: Ground
+  readonly target: Target
   readonly signal: AbortSignal
   readonly say: (line: string) => void
   readonly sabotage: Sabotage | undefined
@@ -111,10 +111,10 @@ async function perform(
   drill: Drill,
   plan: LoadPlan,
   timeline: Timeline,
-  { ground, signal, say, sabotage, earlier, onLedger }: RunOptions,
+  { target, signal, say, sabotage, earlier, onLedger }: RunOptions,
 ): Promise<{ evidence: Evidence; surprises: string[] }> {
   timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
-  await ground.restore(signal)
+  await target.restore(signal)
 
   const ledger = new Ledger(earlier.ids)
   const surprises: string[] = []
@@ -128,12 +128,12 @@ async function perform(
   }
   try {
     undo.push(
-      ground.followWorkers((line) => {
+      target.followWorkers((line) => {
         const queue = ledger.worker(line)
         if (queue !== undefined) timeline.count('finished', queue, line.at)
       }),
     )
-    const through = new URL(ground.senderUrl)
+    const through = new URL(target.senderUrl)
     const proxy = drill.throughProxy
       ? await TcpProxy.open({ host: through.hostname, port: Number(through.port || AMQP_PORT) })
       : undefined
@@ -145,9 +145,9 @@ async function perform(
     const marks: { faultAt?: number; repairAt?: number } = {}
     const numbers = new Map<string, number>()
     const scene: Scene = {
-      get stage() {
-        if (ground.stage === undefined) throw new SkippedError('it needs a cluster whose processes it may control')
-        return ground.stage
+      get drillCluster() {
+        if (target instanceof DrillCluster) return target
+        throw new SkippedError('it needs a cluster whose processes it may control')
       },
       ...{ load, ledger, timeline, signal, proxy, sabotage, numbers },
       defer: (step) => {
@@ -161,14 +161,14 @@ async function perform(
       },
       hold: (ms) => delay(ms, undefined, { signal }),
       until: (what, fact, timeoutMs) => waitFor(what, async () => fact(), { timeoutMs, signal }),
-      takeDeadLetters: () => takeDeadLettersOf(ground, ledger, signal),
+      takeDeadLetters: () => takeDeadLettersOf(target, ledger, signal),
       expectEnd: (...names) => {
         for (const name of names) expectedEnds.add(name)
       },
     }
     await drill.prepare?.(scene)
 
-    undo.push(ground.onProcess(onProcess))
+    undo.push(target.onProcess(onProcess))
     timeline.mark('phase', `Load: ${plan.ratePerQueue} messages a second on each queue, ${plan.taskMs} ms of work each`)
     const from = Date.now()
     load.start()
@@ -195,12 +195,12 @@ async function perform(
     load.stop()
     const to = Date.now()
     timeline.mark('phase', 'Load ends; waiting until every message is accounted for')
-    const holding = await settle(ground, ledger, signal, say).catch((error: unknown) => {
+    const holding = await settle(target, ledger, signal, say).catch((error: unknown) => {
       signal.throwIfAborted()
       surprises.push(textOf(error))
       return new Set(QUEUE_KEYS)
     })
-    ground.readWorkers()
+    target.readWorkers()
     const counts = ledger.counts(holding)
     return {
       evidence: {
@@ -231,12 +231,12 @@ function watch(change: ProcessChange, timeline: Timeline, expected: Set<string>,
   if (!expected.has(name)) surprises.push(`${name} ended by itself: ${why}`)
 }
 
-async function takeDeadLettersOf(ground: Ground, ledger: Ledger, signal: AbortSignal): Promise<void> {
+async function takeDeadLettersOf(target: Target, ledger: Ledger, signal: AbortSignal): Promise<void> {
   // Into the ledger one by one: what was taken out of its queue must not be forgotten when a connection breaks.
   await persist(
     'reading dead letters',
     () =>
-      ground.takeDeadLetters(
+      target.takeDeadLetters(
         (id) => ledger.knows(id),
         ({ id, queue, reason }) => ledger.deadLettered(id, queue, reason),
       ),
@@ -246,7 +246,7 @@ async function takeDeadLettersOf(ground: Ground, ledger: Ledger, signal: AbortSi
 
 /** Waits until every confirmed message is stored or dead-lettered. Gives the queues that still hold something. */
 async function settle(
-  ground: Ground,
+  target: Target,
   ledger: Ledger,
   signal: AbortSignal,
   say: (line: string) => void,
@@ -254,7 +254,7 @@ async function settle(
   const wait = { timeoutMs: SENDS_TIMEOUT_MS, signal }
   const ended = async () => (ledger.open === 0 ? undefined : `${ledger.open} sends have not ended`)
   await waitFor('the end of all sends', ended, wait).catch(() => signal.throwIfAborted())
-  const results = new ResultReader(ground.resultsUrl)
+  const results = new ResultReader(target.resultsUrl)
   const started = Date.now()
   let left = Number.POSITIVE_INFINITY
   let movedAt = Date.now()
@@ -263,7 +263,7 @@ async function settle(
     for (let last = false; ; ) {
       signal.throwIfAborted()
       // Dead letters first: reading many takes time, in which results are stored.
-      await takeDeadLettersOf(ground, ledger, signal)
+      await takeDeadLettersOf(target, ledger, signal)
       const read = () => results.successes(ledger.unaccounted(), (id) => ledger.stored(id))
       await persist('reading the result store', read, signal)
       const now = [...ledger.unaccounted()].length
@@ -279,7 +279,7 @@ async function settle(
       }
       await delay(stuckMs > QUIET_MS ? 2_000 : 300, undefined, { signal })
     }
-    return await persist('looking into the queues', () => ground.holding(), signal)
+    return await persist('looking into the queues', () => target.holding(), signal)
   } finally {
     results.close()
   }

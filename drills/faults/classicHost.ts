@@ -4,7 +4,7 @@
  */
 import { queueName } from '../broker.js'
 import type { Drill, Evidence } from '../drill.js'
-import { WORKERS } from '../stage.js'
+import { WORKERS } from '../drillCluster.js'
 import { seconds } from '../verdict.js'
 import { WorkerLogs } from '../workerLogs.js'
 import { nodeDrill, type Way } from './node.js'
@@ -26,7 +26,7 @@ function classicHostDrill(way: Way): Drill {
     needsClassic: true,
     async fault(scene) {
       const workers = Array.from({ length: WORKERS }, (_, index) => `worker-${index + 1}`)
-      const logs = new WorkerLogs(scene.stage.cluster.dir, workers)
+      const logs = new WorkerLogs(scene.drillCluster.cluster.dir, workers)
       await drill.fault(scene)
       scene.numbers.set('lines', logs.mostLines(`Not consuming ${queueName('user')}`))
     },

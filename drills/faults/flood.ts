@@ -1,6 +1,6 @@
 /** A flood: far more than the workers can do, so that messages grow too old in their queues and are dead-lettered. */
 import type { Drill, Evidence, Scene } from '../drill.js'
-import { otherThan } from '../stage.js'
+import { otherThan } from '../drillCluster.js'
 import { QUEUE_KEYS } from '../timeline.js'
 
 const TTL_MS = 3_000
@@ -14,9 +14,9 @@ const expects = {
   recoverWithinMs: null,
 } as const
 
-async function shortenLives({ stage, sabotage }: Scene): Promise<void> {
-  await stage.overridePolicy('user', { 'message-ttl': TTL_MS })
-  await stage.overridePolicy('payment', {
+async function shortenLives({ drillCluster, sabotage }: Scene): Promise<void> {
+  await drillCluster.overridePolicy('user', { 'message-ttl': TTL_MS })
+  await drillCluster.overridePolicy('payment', {
     'message-ttl': TTL_MS,
     ...(sabotage === 'at-most-once' ? { 'dead-letter-strategy': 'at-most-once', overflow: 'drop-head' } : {}),
   })
@@ -51,17 +51,17 @@ export const floodKillDeadLetters: Drill = {
   holds: 'Messages that grow too old while their dead-letter queue has no leader get there all the same.',
   ...expects,
   async prepare(scene) {
-    const { stage } = scene
+    const { drillCluster } = scene
     await shortenLives(scene)
     // A classic queue dead-letters without confirms, whatever its policy says: its dead-letter queue is left alone here.
-    const host = await stage.classicHost()
+    const host = await drillCluster.classicHost()
     const doomed = otherThan(host)
-    await stage.moveLeader({ deadLettersOf: 'payment' }, doomed)
-    await stage.moveLeader({ deadLettersOf: 'user' }, host)
+    await drillCluster.moveLeader({ deadLettersOf: 'payment' }, doomed)
+    await drillCluster.moveLeader({ deadLettersOf: 'user' }, host)
     // Killed together with the queue that messages come from, nothing would be at risk.
-    if ((await stage.leader()) === doomed) await stage.moveLeader('payment', otherThan(doomed, host))
+    if ((await drillCluster.leader()) === doomed) await drillCluster.moveLeader('payment', otherThan(doomed, host))
   },
-  async fault({ stage, mark, hold, timeline, until }) {
+  async fault({ drillCluster, mark, hold, timeline, until }) {
     mark('fault', 'More comes than the workers can do')
     await until(
       'a flood',
@@ -69,12 +69,12 @@ export const floodKillDeadLetters: Drill = {
       20_000,
     )
     await hold(2_000)
-    const node = await stage.leader({ deadLettersOf: 'payment' })
+    const node = await drillCluster.leader({ deadLettersOf: 'payment' })
     mark('fault', `Killed ${node}, which leads the payment dead-letter queue`)
-    await stage.cluster.killProcess(node)
+    await drillCluster.cluster.killProcess(node)
     await hold(6_000)
     mark('phase', `Starting ${node} again`)
-    await stage.cluster.startProcess(node)
+    await drillCluster.cluster.startProcess(node)
     mark('repair', `${node} is back, and the flood ends`)
   },
   check: floodShowed,

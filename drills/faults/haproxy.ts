@@ -6,7 +6,7 @@ export const restartHaproxy: Drill = {
   does: 'Restarts HAProxy, through which every producer and worker is connected.',
   holds: 'All of them connect again; what was not confirmed is sent again, and what was not acknowledged is run again.',
   recoverWithinMs: 15_000,
-  async fault({ stage: { cluster }, mark, hold }) {
+  async fault({ drillCluster: { cluster }, mark, hold }) {
     mark('fault', 'Stopped HAProxy')
     await cluster.stopProcess('haproxy')
     await hold(3_000)

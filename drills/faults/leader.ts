@@ -5,7 +5,7 @@
  */
 import { BareClient } from '../bareClient.js'
 import type { Drill, Evidence } from '../drill.js'
-import { nodeNames } from '../stage.js'
+import { nodeNames } from '../drillCluster.js'
 import { seconds } from '../verdict.js'
 import { AWAY_MS, nodeDrill, paymentsWentOn } from './node.js'
 
@@ -16,9 +16,9 @@ const BARE_BEFORE_MS = 1_000
 export const killLeader: Drill = {
   ...nodeDrill('kill', 'leader'),
   holds: `The two other nodes elect a new leader; payments pause at most ${MOST_TIMES_BARE} times as long as for amqplib alone that reconnects at once.`,
-  async fault({ stage, mark, hold, defer, numbers }) {
-    const node = await stage.leader()
-    const urlOf = (name: string) => stage.cluster.brokerUrl('admin', Number(name.slice(-1)))
+  async fault({ drillCluster, mark, hold, defer, numbers }) {
+    const node = await drillCluster.leader()
+    const urlOf = (name: string) => drillCluster.cluster.brokerUrl('admin', Number(name.slice(-1)))
     const others = nodeNames.filter((name) => name !== node).map(urlOf)
     const base = { leaderUrl: urlOf(node), ratePerSecond: BARE_RATE }
     const reconnecting = await BareClient.open({ ...base, queue: 'drill.reconnecting', urls: [urlOf(node), ...others] })
@@ -28,7 +28,7 @@ export const killLeader: Drill = {
     await hold(BARE_BEFORE_MS)
     const from = Date.now()
     mark('fault', `Killed ${node}, the node that leads the payment queue (SIGKILL)`)
-    await stage.cluster.killProcess(node)
+    await drillCluster.cluster.killProcess(node)
     await hold(AWAY_MS)
     const to = Date.now()
     numbers.set('from', from).set('to', to)
@@ -37,7 +37,7 @@ export const killLeader: Drill = {
     reconnecting.stop()
     undisturbed.stop()
     mark('phase', `Starting ${node} again`)
-    await stage.cluster.startProcess(node)
+    await drillCluster.cluster.startProcess(node)
     mark('repair', `${node} is back`)
   },
   check(evidence) {

@@ -1,19 +1,19 @@
 /** Two of three nodes at once: the payment queue has no majority, and waits until it has one again. */
 import { type Drill, pauseOf } from '../drill.js'
-import { nodeNames } from '../stage.js'
+import { nodeNames } from '../drillCluster.js'
 import { seconds } from '../verdict.js'
 
 export const loseMajority: Drill = {
   name: 'lose-majority',
   does: 'Kills two of three nodes at once, the leader of the payment queue among them, and brings them back.',
   holds: 'Sends wait and are told how they ended; nothing confirmed is lost, and all goes on with a majority.',
-  async prepare({ stage }) {
-    await stage.separateLeader()
+  async prepare({ drillCluster }) {
+    await drillCluster.separateLeader()
   },
-  async fault({ stage, mark, hold }) {
-    const { cluster } = stage
-    const leader = await stage.leader()
-    const host = await stage.classicHost()
+  async fault({ drillCluster, mark, hold }) {
+    const { cluster } = drillCluster
+    const leader = await drillCluster.leader()
+    const host = await drillCluster.classicHost()
     // The classic queue's node stays: what is left of the cluster is worth looking at too.
     const other = nodeNames.find((name) => name !== leader && name !== host) as string
     mark('fault', `Killed ${leader} and ${other} at once: one node of three is left`)

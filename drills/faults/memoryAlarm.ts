@@ -10,7 +10,7 @@ export const memoryAlarm: Drill = {
   name: 'memory-alarm',
   does: 'Raises a memory alarm on one node for some seconds, so that RabbitMQ stops reading from publishers.',
   holds: 'Sends wait and none fails; workers finish what is in the queues; all goes on when the alarm is over.',
-  async fault({ stage: { cluster }, mark, hold }) {
+  async fault({ drillCluster: { cluster }, mark, hold }) {
     mark('fault', 'Lowering the memory limit of rabbitmq-1 below what it uses')
     await cluster.rabbitmqctl(1, ['set_vm_memory_high_watermark', '0.001'])
     try {

@@ -3,7 +3,7 @@
  * queue. Each node is killed, stopped or frozen, stays away for a while, and rejoins.
  */
 import { type Drill, type Evidence, pauseOf, type Scene } from '../drill.js'
-import type { Stage } from '../stage.js'
+import type { DrillCluster } from '../drillCluster.js'
 import { seconds } from '../verdict.js'
 
 export type Way = 'kill' | 'stop' | 'freeze'
@@ -19,16 +19,16 @@ const partWords: Record<Part, string> = {
   'classic-host': 'the node that holds the classic queue',
 }
 
-const find: Record<Part, (stage: Stage) => Promise<string>> = {
-  leader: (stage) => stage.leader(),
-  follower: (stage) => stage.follower(),
-  'classic-host': (stage) => stage.classicHost(),
+const find: Record<Part, (drillCluster: DrillCluster) => Promise<string>> = {
+  leader: (drillCluster) => drillCluster.leader(),
+  follower: (drillCluster) => drillCluster.follower(),
+  'classic-host': (drillCluster) => drillCluster.classicHost(),
 }
 
 const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words: string) => Promise<void> }> = {
   kill: {
     does: 'Kills',
-    async run({ stage: { cluster }, mark, hold, numbers }, node, words) {
+    async run({ drillCluster: { cluster }, mark, hold, numbers }, node, words) {
       mark('fault', `Killed ${node}, ${words} (SIGKILL)`)
       await cluster.killProcess(node)
       numbers.set('awayFrom', Date.now())
@@ -41,7 +41,7 @@ const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words:
   },
   stop: {
     does: 'Stops',
-    async run({ stage: { cluster }, mark, hold, numbers }, node, words) {
+    async run({ drillCluster: { cluster }, mark, hold, numbers }, node, words) {
       mark('fault', `Stopping ${node}, ${words} (SIGTERM)`)
       await cluster.stopProcess(node)
       mark('seen', `${node} has stopped`)
@@ -55,14 +55,14 @@ const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words:
   },
   freeze: {
     does: 'Freezes',
-    async run({ stage, mark, hold, signal }, node, words) {
+    async run({ drillCluster, mark, hold, signal }, node, words) {
       mark('fault', `Froze ${node}, ${words} (SIGSTOP)`)
-      await stage.cluster.freezeProcess(node)
+      await drillCluster.cluster.freezeProcess(node)
       await hold(FROZEN_MS)
       mark('repair', `${node} goes on (SIGCONT), and finds that the others gave it up`)
-      await stage.cluster.thawProcess(node)
+      await drillCluster.cluster.thawProcess(node)
       // RabbitMQ restarts it from the inside when the others had given it up.
-      const restarted = await stage.mend(signal)
+      const restarted = await drillCluster.mend(signal)
       mark(
         'repair',
         restarted === undefined
@@ -81,11 +81,11 @@ export function nodeDrill(way: Way, part: Part): Drill {
       part === 'leader'
         ? 'The two other nodes elect a new leader and payments go on.'
         : 'Payments go on, since two of three members are there.',
-    async prepare({ stage }) {
-      await stage.separateLeader()
+    async prepare({ drillCluster }) {
+      await drillCluster.separateLeader()
     },
     async fault(scene) {
-      await ways[way].run(scene, await find[part](scene.stage), partWords[part])
+      await ways[way].run(scene, await find[part](scene.drillCluster), partWords[part])
     },
     check: (evidence) => paymentsWentOn(evidence, way),
     tell: (evidence) => [

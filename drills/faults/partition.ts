@@ -6,7 +6,7 @@
  * node's memory only: whatever becomes of the drill, a restart of the node heals it.
  */
 import type { Drill } from '../drill.js'
-import { nodeNames } from '../stage.js'
+import { nodeNames } from '../drillCluster.js'
 
 const HOLD_MS = 8_000
 
@@ -14,13 +14,14 @@ export const partition: Drill = {
   name: 'partition',
   does: 'Cuts the leader of the payment queue off from both other nodes, while clients still reach all three.',
   holds: 'The two others elect a leader and go on; the node that was cut off joins them again without losing anything.',
-  async prepare({ stage }) {
-    await stage.separateLeader()
+  async prepare({ drillCluster }) {
+    await drillCluster.separateLeader()
   },
-  async fault({ stage, mark, hold, signal }) {
-    const node = await stage.leader()
+  async fault({ drillCluster, mark, hold, signal }) {
+    const node = await drillCluster.leader()
     const peers = nodeNames.filter((name) => name !== node).map((name) => `'${name}@localhost'`)
-    const evaluate = (expression: string) => stage.cluster.rabbitmqctl(Number(node.slice(-1)), ['eval', expression])
+    const evaluate = (expression: string) =>
+      drillCluster.cluster.rabbitmqctl(Number(node.slice(-1)), ['eval', expression])
     const list = `Peers = [${peers.join(', ')}]`
     mark('fault', `Cutting ${node} off from the other nodes`)
     await evaluate(
@@ -34,7 +35,7 @@ export const partition: Drill = {
       `${list}, [erlang:set_cookie(P, erlang:get_cookie()) || P <- Peers], [spawn(net_kernel, connect_node, [P]) || P <- Peers].`,
     )
     mark('repair', 'The network is whole')
-    const restarted = await stage.mend(signal)
+    const restarted = await drillCluster.mend(signal)
     if (restarted !== undefined) {
       mark('repair', `The other nodes still took ${restarted} for down, which runs: restarted it, as the guide says`)
     }

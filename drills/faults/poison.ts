@@ -1,6 +1,6 @@
 /** Poison: a message that kills every worker process it meets. Without a limit it would go round for ever. */
 import type { Drill } from '../drill.js'
-import { DELIVERY_LIMIT, WORKERS } from '../stage.js'
+import { DELIVERY_LIMIT, WORKERS } from '../drillCluster.js'
 import { QUEUE_KEYS, type QueueKey } from '../timeline.js'
 
 const TIMEOUT_MS = 90_000
@@ -12,10 +12,10 @@ export const poison: Drill = {
   deadLetters: 'allowed',
   // Workers die again and again, and the launcher waits longer each time before it starts one.
   recoverWithinMs: 60_000,
-  async prepare({ stage }) {
-    await stage.overridePolicy('payment', { 'delivery-limit': DELIVERY_LIMIT })
+  async prepare({ drillCluster }) {
+    await drillCluster.overridePolicy('payment', { 'delivery-limit': DELIVERY_LIMIT })
   },
-  async fault({ stage, load, ledger, mark, until, expectEnd, takeDeadLetters }) {
+  async fault({ drillCluster, load, ledger, mark, until, expectEnd, takeDeadLetters }) {
     expectEnd(...Array.from({ length: WORKERS }, (_, index) => `worker-${index + 1}`))
     for (const queue of QUEUE_KEYS) {
       const id = await load.one(queue, { fault: 'exit' })
@@ -31,7 +31,7 @@ export const poison: Drill = {
       mark('seen', `It was dead-lettered (${ledger.reasonOf(id)}) after it was begun ${ledger.runsOf(id)} times`)
       ledger.note(id, queue)
     }
-    await stage.cluster.scale(WORKERS)
+    await drillCluster.cluster.scale(WORKERS)
     mark('repair', 'All workers are back')
   },
   check({ counts, ledger }) {

@@ -1,18 +1,18 @@
 /** The restart drill: each node in turn, the way an upgrade does it. Run it with `--repeat 20`. */
 import type { Drill } from '../drill.js'
-import { nodeNames } from '../stage.js'
+import { nodeNames } from '../drillCluster.js'
 
 export const rollingRestart: Drill = {
   name: 'rolling-restart',
   does: 'Restarts all three nodes, one after the other, each once the one before it is a full member again.',
   holds: 'All workers consume all queues again afterwards, each time.',
-  async fault({ stage, mark, signal }) {
+  async fault({ drillCluster, mark, signal }) {
     for (const [index, node] of nodeNames.entries()) {
       mark('fault', `Restarting ${node}`)
-      await stage.cluster.restartProcess(node)
+      await drillCluster.cluster.restartProcess(node)
       // The last one's return is the repair: what comes after it is the cluster's and Warren's to mend.
       mark(index === nodeNames.length - 1 ? 'repair' : 'seen', `${node} is back`)
-      await stage.whole(signal)
+      await drillCluster.whole(signal)
       mark('seen', `${node} is a member of every queue, and each worker consumes both queues`)
     }
   },

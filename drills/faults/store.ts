@@ -5,7 +5,7 @@ export const killStore: Drill = {
   name: 'kill-store',
   does: 'Kills the result store, leaves it away for some seconds, and starts it again.',
   holds: 'Workers hold what they cannot store, and go on by themselves when the store is back with all it had.',
-  async fault({ stage: { cluster }, mark, hold }) {
+  async fault({ drillCluster: { cluster }, mark, hold }) {
     mark('fault', 'Killed the result store (SIGKILL)')
     await cluster.killProcess('valkey')
     await hold(4_000)
@@ -18,7 +18,7 @@ export const restartStore: Drill = {
   name: 'restart-store',
   does: 'Restarts the result store.',
   holds: 'Results wait for it, and none is lost.',
-  async fault({ stage: { cluster }, mark }) {
+  async fault({ drillCluster: { cluster }, mark }) {
     mark('fault', 'Restarting the result store')
     await cluster.restartProcess('valkey')
     mark('repair', 'The result store is back')

@@ -21,7 +21,7 @@ import {
   serverVersion,
   takeDeadLetters,
 } from './broker.js'
-import type { Ground } from './ground.js'
+import type { Target } from './target.js'
 import { QUEUE_KEYS, type QueueKey } from './timeline.js'
 import { WorkerLedgers } from './workerLedgers.js'
 
@@ -37,18 +37,18 @@ const DARK_MS = 10_000
 /** All policies of drills begin so, and none outlives its drill. */
 const POLICY_PREFIX = 'drill-'
 
-export interface StageOptions {
+export interface DrillClusterOptions {
   readonly dir: string
   /** What workers run instead of the demo's worker: only sabotage does. */
   readonly workerCommand?: readonly string[]
 }
 
-export class Stage implements Ground {
+export class DrillCluster implements Target {
   readonly cluster: Cluster
   readonly management: Management
   readonly #ledgers: WorkerLedgers
 
-  static async open({ dir, workerCommand }: StageOptions): Promise<Stage> {
+  static async open({ dir, workerCommand }: DrillClusterOptions): Promise<DrillCluster> {
     const { base, amqp, edge } = await freePortBlock()
     const ledgerFolder = join(resolve(dir), 'ledger')
     rmSync(ledgerFolder, { recursive: true, force: true })
@@ -68,7 +68,7 @@ export class Stage implements Ground {
       },
       workerCommand: workerCommand ?? [process.execPath, join(repositoryRoot(), 'dist', 'demo', 'worker.js')],
     })
-    return new Stage(cluster, ledgerFolder)
+    return new DrillCluster(cluster, ledgerFolder)
   }
 
   private constructor(cluster: Cluster, ledgerFolder: string) {
@@ -87,10 +87,6 @@ export class Stage implements Ground {
 
   get resultsUrl(): string {
     return this.cluster.addresses.results
-  }
-
-  get stage(): Stage {
-    return this
   }
 
   version(): Promise<string> {
