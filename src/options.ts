@@ -2,7 +2,9 @@
  * Options are checked whole and at once: every problem is named in one error, unknown keys are refused with the
  * nearest known one. Defaults are exported constants in one place, `defaults`.
  */
+import { types } from 'node:util'
 import { OptionsError } from './errors/index.js'
+import { isAbortSignal } from './kinds.js'
 
 /** Every default of the library, by option name. Durations are in milliseconds. */
 export const defaults = {
@@ -52,11 +54,11 @@ export const is = {
       (Number.isSafeInteger(value) && (value as number) >= min) || (forever && value === Number.POSITIVE_INFINITY)
         ? undefined
         : `an integer ≥ ${min}${forever ? ', or Infinity' : ''}`,
-  signal: (value: unknown) => (value instanceof AbortSignal ? undefined : 'an AbortSignal'),
+  signal: (value: unknown) => (isAbortSignal(value) ? undefined : 'an AbortSignal'),
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
   flag: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
   callback: (value: unknown) => (typeof value === 'function' ? undefined : 'a function'),
-  date: (value: unknown) => (value instanceof Date && !Number.isNaN(value.getTime()) ? undefined : 'a valid Date'),
+  date: (value: unknown) => (types.isDate(value) && !Number.isNaN(value.getTime()) ? undefined : 'a valid Date'),
   value:
     (allowed: unknown): Check =>
     (value) =>

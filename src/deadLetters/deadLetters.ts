@@ -245,10 +245,7 @@ async function exchangeExists(model: ChannelModel, exchange: string): Promise<bo
   }
 }
 
-const abortSignal = (value: unknown): string | undefined =>
-  value instanceof AbortSignal ? undefined : 'an AbortSignal'
-
-const LIST_CHECKS = { limit: is.integer(1), signal: abortSignal }
+const LIST_CHECKS = { limit: is.integer(1), signal: is.signal }
 
 const PURGE_CHECKS = { ...LIST_CHECKS, dryRun: is.flag, onProgress: is.callback }
 

@@ -1,8 +1,13 @@
 /** What RabbitMQ refuses, or cannot do now. */
 import { textOf, WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /** The broker has no queue for the message. It was not kept anywhere. */
 export class UnroutableError extends WarrenError {
+  static {
+    identify(UnroutableError, 'UnroutableError')
+  }
+
   readonly exchange: string
   readonly routingKey: string
   constructor(exchange: string, routingKey: string, reason: string) {
@@ -18,6 +23,10 @@ export class UnroutableError extends WarrenError {
 
 /** The broker did not confirm the message before its deadline. It may or may not be in the queue. */
 export class UnconfirmedError extends WarrenError {
+  static {
+    identify(UnconfirmedError, 'UnconfirmedError')
+  }
+
   readonly id: string
   /** Whether the message was ever written to a connection. If not, it is certainly in no queue. */
   readonly written: boolean
@@ -38,6 +47,10 @@ export class UnconfirmedError extends WarrenError {
 
 /** No broker address answered. */
 export class BrokerUnreachableError extends WarrenError {
+  static {
+    identify(BrokerUnreachableError, 'BrokerUnreachableError')
+  }
+
   constructor(addresses: readonly string[], cause: unknown) {
     super(
       'BROKER_UNREACHABLE',
@@ -49,6 +62,10 @@ export class BrokerUnreachableError extends WarrenError {
 
 /** The broker knows the user but refuses, or does not know it: wrong password, virtual host or permission. */
 export class AccessRefusedError extends WarrenError {
+  static {
+    identify(AccessRefusedError, 'AccessRefusedError')
+  }
+
   constructor(address: string, cause: unknown) {
     super(
       'ACCESS_REFUSED',
@@ -60,6 +77,10 @@ export class AccessRefusedError extends WarrenError {
 
 /** The queue exists with other properties than the task asks for, most often another type. */
 export class QueueMismatchError extends WarrenError {
+  static {
+    identify(QueueMismatchError, 'QueueMismatchError')
+  }
+
   readonly queue: string
   constructor(queue: string, expected: string, found: string, cause: unknown) {
     super(
@@ -73,6 +94,10 @@ export class QueueMismatchError extends WarrenError {
 
 /** The node that holds the queue is down, or a quorum queue has no majority. Warren comes back to it by itself. */
 export class QueueUnavailableError extends WarrenError {
+  static {
+    identify(QueueUnavailableError, 'QueueUnavailableError')
+  }
+
   readonly queue: string
   /** The node that a classic queue lives on, where RabbitMQ names it. */
   readonly node: string | undefined

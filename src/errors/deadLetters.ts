@@ -1,11 +1,16 @@
 /** What keeps dead letters from being read or sent back. */
 import { textOf, WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /**
  * A dead-letter queue cannot be read, or not any further. Nothing is lost: what was taken and not settled is in the
  * queue again.
  */
 export class DeadLettersUnreadableError extends WarrenError {
+  static {
+    identify(DeadLettersUnreadableError, 'DeadLettersUnreadableError')
+  }
+
   readonly queue: string
   constructor(queue: string, cause: unknown) {
     super(
@@ -19,6 +24,10 @@ export class DeadLettersUnreadableError extends WarrenError {
 
 /** Another look at this queue could bring RabbitMQ to drop messages: each look counts as a delivery. */
 export class DeliveryLimitNearError extends WarrenError {
+  static {
+    identify(DeliveryLimitNearError, 'DeliveryLimitNearError')
+  }
+
   readonly queue: string
   constructor(queue: string, id: string, deliveries: number, limit: number) {
     super(
@@ -31,6 +40,10 @@ export class DeliveryLimitNearError extends WarrenError {
 
 /** A dead letter does not say where it came from, so it cannot be sent back there. It stays where it is. */
 export class OriginUnknownError extends WarrenError {
+  static {
+    identify(OriginUnknownError, 'OriginUnknownError')
+  }
+
   constructor() {
     super(
       'ORIGIN_UNKNOWN',

@@ -3,6 +3,8 @@
  * (`retryable`), and carries the error behind it as `cause`. Messages say what was tried, on what, and what to do now.
  * None of them contains a password: addresses are shown redacted.
  */
+import { isError } from '../kinds.js'
+import { identify } from './identity.js'
 
 export type ErrorCode =
   | 'INVALID_OPTIONS'
@@ -31,6 +33,10 @@ export type ErrorCode =
   | 'CLOSED'
 
 export class WarrenError extends Error {
+  static {
+    identify(WarrenError, 'WarrenError')
+  }
+
   readonly code: ErrorCode
   /** Whether the same call, unchanged, may succeed later. */
   readonly retryable: boolean
@@ -46,8 +52,10 @@ export class WarrenError extends Error {
 /** The text of anything that was thrown. Always a string, whatever a stranger's code throws; never throws itself. */
 export function textOf(thrown: unknown): string {
   try {
-    if (thrown instanceof AggregateError && thrown.message === '') return thrown.errors.map(textOf).join(', ')
-    return String(thrown instanceof Error ? thrown.message || thrown.name : thrown)
+    if (isError(thrown) && thrown.message === '' && 'errors' in thrown && Array.isArray(thrown.errors)) {
+      return thrown.errors.map(textOf).join(', ')
+    }
+    return String(isError(thrown) ? thrown.message || thrown.name : thrown)
   } catch {
     return `a ${typeof thrown} that has no text`
   }
@@ -55,6 +63,10 @@ export function textOf(thrown: unknown): string {
 
 /** The connection, producer or worker was closed by its owner. */
 export class ClosedError extends WarrenError {
+  static {
+    identify(ClosedError, 'ClosedError')
+  }
+
   constructor(what: string) {
     super('CLOSED', `${what} is closed`)
   }

@@ -1,8 +1,13 @@
 /** What is wrong with how Warren is called. */
 import { WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /** An option is missing, unknown, or of the wrong shape. Lists everything that is wrong, not only the first. */
 export class OptionsError extends WarrenError {
+  static {
+    identify(OptionsError, 'OptionsError')
+  }
+
   readonly problems: readonly string[]
   constructor(where: string, problems: readonly string[]) {
     super('INVALID_OPTIONS', `${where}: ${problems.join('; ')}`)

@@ -1,8 +1,13 @@
 /** What happens to those who ask for a result. */
 import { textOf, WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /** The result store does not answer. */
 export class StoreUnreachableError extends WarrenError {
+  static {
+    identify(StoreUnreachableError, 'StoreUnreachableError')
+  }
+
   constructor(address: string, cause: unknown) {
     super(
       'STORE_UNREACHABLE',
@@ -17,6 +22,10 @@ export class StoreUnreachableError extends WarrenError {
 
 /** A result was asked for, and `connect()` was given no store. */
 export class NoResultStoreError extends WarrenError {
+  static {
+    identify(NoResultStoreError, 'NoResultStoreError')
+  }
+
   constructor() {
     super('NO_RESULT_STORE', 'Results need a store: pass results: "redis://…" to connect().')
   }
@@ -24,6 +33,10 @@ export class NoResultStoreError extends WarrenError {
 
 /** The task ended as FAILURE or REVOKED. `errorClass` and the text are those of the worker's error, in any language. */
 export class TaskFailedError extends WarrenError {
+  static {
+    identify(TaskFailedError, 'TaskFailedError')
+  }
+
   readonly id: string
   readonly errorClass: string
   readonly traceback: string | undefined
@@ -37,6 +50,10 @@ export class TaskFailedError extends WarrenError {
 
 /** No result within the time given. The task may still be waiting or running. */
 export class ResultTimeoutError extends WarrenError {
+  static {
+    identify(ResultTimeoutError, 'ResultTimeoutError')
+  }
+
   readonly id: string
   constructor(id: string, timeoutMs: number) {
     super(

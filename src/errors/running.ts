@@ -1,8 +1,13 @@
 /** How attempts fail, besides what their handlers throw. */
 import { textOf, WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /** The attempt passed its task's `timeoutMs`: the reason of its abort signal, and the error of the attempt. */
 export class TimeLimitError extends WarrenError {
+  static {
+    identify(TimeLimitError, 'TimeLimitError')
+  }
+
   constructor(task: string, timeoutMs: number) {
     super('TIME_LIMIT', `An attempt at ${task} passed its time limit of ${timeoutMs} ms`)
   }
@@ -10,6 +15,10 @@ export class TimeLimitError extends WarrenError {
 
 /** A message was handed out again and again without an attempt ever ending: it may kill every worker it meets. */
 export class DeliveryLimitError extends WarrenError {
+  static {
+    identify(DeliveryLimitError, 'DeliveryLimitError')
+  }
+
   constructor(id: string, deliveries: number) {
     super(
       'DELIVERY_LIMIT',
@@ -20,6 +29,10 @@ export class DeliveryLimitError extends WarrenError {
 
 /** The thread or process that ran an isolated handler ended before the handler did. Counts as a failed attempt. */
 export class IsolateDiedError extends WarrenError {
+  static {
+    identify(IsolateDiedError, 'IsolateDiedError')
+  }
+
   readonly isolation: 'thread' | 'process'
   readonly exitCode: number | null
   /** What killed the process. SIGKILL that nobody sent is most often the system, out of memory. */
@@ -52,6 +65,10 @@ export class IsolateDiedError extends WarrenError {
 
 /** A value on its way into an isolate or out of it holds what cannot be copied there: a function, a socket, a promise. */
 export class NotCloneableError extends WarrenError {
+  static {
+    identify(NotCloneableError, 'NotCloneableError')
+  }
+
   constructor(what: string, cause: unknown) {
     super(
       'NOT_CLONEABLE',
@@ -63,6 +80,10 @@ export class NotCloneableError extends WarrenError {
 
 /** Throw this in a handler to dead-letter the message at once, whatever attempts are left. */
 export class Reject extends Error {
+  static {
+    identify(Reject, 'Reject')
+  }
+
   constructor(message: string, options: { cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'Reject'

@@ -1,5 +1,6 @@
 /** What is wrong with a task, its input, its output, or its message. */
 import { WarrenError } from './error.js'
+import { identify } from './identity.js'
 
 /** One thing that a schema found wrong with a value. */
 export interface Issue {
@@ -13,6 +14,10 @@ const listIssues = (issues: readonly Issue[]): string =>
 
 /** The input does not fit the task's schema. Raised by `send` before anything is published. */
 export class InputError extends WarrenError {
+  static {
+    identify(InputError, 'InputError')
+  }
+
   readonly task: string
   readonly issues: readonly Issue[]
   constructor(task: string, issues: readonly Issue[]) {
@@ -24,6 +29,10 @@ export class InputError extends WarrenError {
 
 /** What the handler returned does not fit the task's output schema. Counts as a failed attempt. */
 export class OutputError extends WarrenError {
+  static {
+    identify(OutputError, 'OutputError')
+  }
+
   readonly task: string
   readonly issues: readonly Issue[]
   constructor(task: string, issues: readonly Issue[]) {
@@ -38,6 +47,10 @@ export class OutputError extends WarrenError {
 
 /** A message on the wire is not a task message that Warren can run. It is dead-lettered, never retried. */
 export class MessageError extends WarrenError {
+  static {
+    identify(MessageError, 'MessageError')
+  }
+
   constructor(message: string, options: { cause?: unknown } = {}) {
     super('INVALID_MESSAGE', message, options)
   }
@@ -45,6 +58,10 @@ export class MessageError extends WarrenError {
 
 /** The message names a task for which this worker has no handler. It is dead-lettered, never retried. */
 export class UnknownTaskError extends WarrenError {
+  static {
+    identify(UnknownTaskError, 'UnknownTaskError')
+  }
+
   constructor(task: string, known: readonly string[]) {
     super('UNKNOWN_TASK', `No handler for task ${task} in this worker; it handles: ${known.join(', ') || 'nothing'}`)
   }
@@ -52,6 +69,10 @@ export class UnknownTaskError extends WarrenError {
 
 /** The encoded message is larger than `maxMessageBytes`. Nothing was published. */
 export class PayloadTooLargeError extends WarrenError {
+  static {
+    identify(PayloadTooLargeError, 'PayloadTooLargeError')
+  }
+
   readonly bytes: number
   readonly maxBytes: number
   constructor(task: string, bytes: number, maxBytes: number) {

@@ -3,6 +3,7 @@
  * Everything is a structured clone: between threads as it is, between processes with `serialization: 'advanced'`.
  */
 import { NotCloneableError, Reject, textOf } from '../errors/index.js'
+import { isError } from '../kinds.js'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -43,10 +44,12 @@ export interface WireError {
   readonly message: string
   readonly stack?: string
   readonly code?: string
+  /** A `Reject`, or a subclass of it. */
+  readonly rejects?: true
 }
 
 export function toWire(thrown: unknown): WireError {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: textOf(thrown) }
+  if (!isError(thrown)) return { name: 'Error', message: textOf(thrown) }
   const { stack } = thrown
   const code: unknown = 'code' in thrown ? thrown.code : undefined
   return {
@@ -54,12 +57,12 @@ export function toWire(thrown: unknown): WireError {
     message: textOf(thrown),
     ...(typeof stack === 'string' ? { stack } : {}),
     ...(typeof code === 'string' ? { code } : {}),
+    ...(thrown instanceof Reject ? { rejects: true } : {}),
   }
 }
 
-/** `Reject` is known by its name: the handler's module may have a copy of Warren of its own. */
-export function fromWire({ name, message, stack, code }: WireError): Error {
-  const error = name === 'Reject' ? new Reject(message) : new Error(message)
+export function fromWire({ name, message, stack, code, rejects }: WireError): Error {
+  const error = rejects ? new Reject(message) : new Error(message)
   // As an error's own would be: not among the fields that a logger or an equality check lists.
   const hidden = (value: string): PropertyDescriptor => ({ value, configurable: true, writable: true })
   Object.defineProperty(error, 'name', hidden(name))

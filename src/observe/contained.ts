@@ -4,7 +4,10 @@
  */
 import { EventEmitter } from 'node:events'
 import { textOf } from '../errors/index.js'
+import { isThenable } from '../kinds.js'
 import type { Logger } from '../task/logger.js'
+
+export { isThenable } from '../kinds.js'
 
 /** Told about each problem; `what` names whose code failed, as `a listener of deadLettered`. */
 export type ReportProblem = (what: string, error: unknown) => void
@@ -17,12 +20,6 @@ export function callContained(what: string, call: () => unknown, report: ReportP
   } catch (error) {
     report(what, error)
   }
-}
-
-/** Whether a value is awaited by `await`: a promise of any library, or a query builder that looks like one. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
-  return typeof (value as { then?: unknown }).then === 'function'
 }
 
 /**

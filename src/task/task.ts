@@ -4,6 +4,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Issue } from '../errors/index.js'
+import { isThenable } from '../kinds.js'
 import { checkOptions, is } from '../options.js'
 import type { QueueType } from './topology.js'
 
@@ -115,7 +116,7 @@ export type Checked<T> = { readonly value: T; readonly issues?: undefined } | { 
 /** Runs a Standard Schema; see https://standardschema.dev. Synchronous schemas cost no extra turn. */
 export function check<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Checked<T> | Promise<Checked<T>> {
   const outcome = schema['~standard'].validate(value)
-  return outcome instanceof Promise ? outcome.then(toChecked) : toChecked(outcome)
+  return isThenable(outcome) ? Promise.resolve(outcome).then(toChecked) : toChecked(outcome)
 }
 
 function toChecked<T>(outcome: StandardSchemaV1.Result<T>): Checked<T> {

@@ -2,6 +2,7 @@
  * What the two halves of Celery's wire share, `envelope.ts` (messages) and `resultFormat.ts` (results): how an instant
  * is written, how JSON is read, and how a stranger's value is shown in an error.
  */
+import { types } from 'node:util'
 import { MessageError, textOf } from '../errors/index.js'
 
 /**
@@ -47,7 +48,7 @@ export function parseJson(what: string, text: string): unknown {
 
 /** Whether a value is a JSON object or an AMQP table. */
 export const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !types.isUint8Array(value)
 
 /** A short text for any value that a stranger may have sent. Bounded in length, and throws for none of them. */
 export function describe(value: unknown): string {
@@ -58,7 +59,7 @@ export function describe(value: unknown): string {
       ? `${JSON.stringify(value.slice(0, 60))}… (${value.length} characters)`
       : JSON.stringify(value)
   }
-  if (value instanceof Uint8Array) return `${value.byteLength} bytes`
+  if (types.isUint8Array(value)) return `${value.byteLength} bytes`
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object') return 'an object'
   return typeof value === 'function' ? 'a function' : String(value)
