@@ -61,8 +61,9 @@ export function toWire(thrown: unknown): WireError {
   }
 }
 
+/** Copies of Warren before 0.2 did not mark their `Reject`: it is known by its name, too. */
 export function fromWire({ name, message, stack, code, rejects }: WireError): Error {
-  const error = rejects ? new Reject(message) : new Error(message)
+  const error = rejects || name === 'Reject' ? new Reject(message) : new Error(message)
   // As an error's own would be: not among the fields that a logger or an equality check lists.
   const hidden = (value: string): PropertyDescriptor => ({ value, configurable: true, writable: true })
   Object.defineProperty(error, 'name', hidden(name))
