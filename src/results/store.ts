@@ -35,6 +35,8 @@ export interface ResultSpeaker {
   readonly id: string
   /** Which attempt speaks, from 1. */
   readonly attempt: number
+  /** Of which run of the task: see `Envelope.run`. */
+  readonly run: number
   /** The `reply_to` of the task's message. */
   readonly replyTo: string | undefined
 }
@@ -73,6 +75,7 @@ export class Results extends EventEmitter<ResultsEvents> {
   #sweeper: NodeJS.Timeout | undefined
   #watchdog: NodeJS.Timeout | undefined
   #available = false
+  #problem: string | undefined
   #closed = false
 
   /** Opens no socket; `open` does. */
@@ -93,9 +96,14 @@ export class Results extends EventEmitter<ResultsEvents> {
     })
   }
 
-  /** Whether the store answered last time. */
+  /** Whether results can be stored, as far as is known. */
   get available(): boolean {
     return this.#available
+  }
+
+  /** Why not, in a sentence; undefined while `available`. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   get address(): string {
@@ -134,8 +142,14 @@ export class Results extends EventEmitter<ResultsEvents> {
     return (await this.#storing.add({ key: resultKey(id), encoded, reply, attempt }, urgent)) === 1
   }
 
+  /**
+   * Announces a new run of a task: a stored FAILURE or REVOKED of an earlier run gives way to PENDING, so that whoever
+   * waits waits for the new run. Never rejects; gives up after a second.
+   */
+  async begin(_id: string, _run: number): Promise<void> {}
+
   /** The stored result, or undefined when there is none (yet, or any more). */
-  async get(id: string): Promise<StoredResult | undefined> {
+  async get(id: string, _options: { readonly timeoutMs?: number } = {}): Promise<StoredResult | undefined> {
     const text = await this.#reading.add(resultKey(id))
     return text === null ? undefined : decodeResult(text)
   }
@@ -279,6 +293,7 @@ export class Results extends EventEmitter<ResultsEvents> {
   #setAvailable(available: boolean, reason?: string): void {
     if (this.#available === available || this.#closed) return
     this.#available = available
+    this.#problem = available ? undefined : reason
     const state = available ? 'available' : 'unavailable'
     this.emit('storeState', { state, address: this.#address, ...(reason === undefined ? {} : { reason }) })
   }

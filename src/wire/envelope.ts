@@ -10,8 +10,8 @@
  *   `task` being there is also how the worker tells protocol 2 from 1. `lang` is never read by it; it says to people
  *   and to other languages' workers who wrote the message, as the protocol asks.
  * - `root_id` (default: the id, app/trace.py), `parent_id`, `group`, `retries` (0), `eta`, `expires`, `timelimit`,
- *   `origin` have defaults: sent only when they say something else.
- * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index`, `ignore_result` have defaults and serve logs, Flower or canvas:
+ *   `origin`, `ignore_result` have defaults: sent only when they say something else.
+ * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index` have defaults and serve logs, Flower or canvas:
  *   not sent. The two reprs would repeat the input, which may be private, in every message's header.
  * - properties `content_type` and `content_encoding`, without which kombu refuses to decode the body
  *   (kombu/serialization.py); `correlation_id` and `reply_to`, used by Celery's rpc result backend.
@@ -19,7 +19,7 @@
 import { isUtf8 } from 'node:buffer'
 import { InputError, MessageError, textOf } from '../errors/index.js'
 import { describe, formatInstant, isTable, parseInstant, parseJson } from './celeryValues.js'
-import { celeryHeaders as names } from './names.js'
+import { celeryHeaders as names, headers as ours } from './names.js'
 
 /** A task message, decoded. */
 export interface Envelope {
@@ -35,6 +35,11 @@ export interface Envelope {
   readonly group: string | undefined
   /** How many attempts failed before; 0 on the first. */
   readonly retries: number
+  /**
+   * Which run of the task this is: 0 for a message that was sent once; else when it was redriven, or sent under an id of
+   * the caller's choice, in milliseconds since 1970. The store keeps the word of the latest run.
+   */
+  readonly run: number
   /** Not to be run before. */
   readonly eta: Date | undefined
   /** Not to be run after. */
@@ -50,6 +55,8 @@ export interface Envelope {
   readonly input: unknown
   /** Where the sender listens for the result: a Warren producer's channel, or a Celery rpc queue. */
   readonly replyTo: string | undefined
+  /** Whether its sender asked that nothing be stored of it: Celery's `ignore_result`. */
+  readonly ignoreResult: boolean
   /** Who sent the message. */
   readonly origin: string | undefined
   /** W3C trace context. */
@@ -112,6 +119,8 @@ export function encode(message: NewEnvelope): Encoded {
   if (message.parentId !== undefined) headers[names.parentId] = message.parentId
   if (message.group !== undefined) headers[names.group] = message.group
   if (message.retries !== undefined && message.retries > 0) headers[names.retries] = message.retries
+  if (message.run !== undefined && message.run > 0) headers[ours.run] = message.run
+  if (message.ignoreResult === true) headers[names.ignoreResult] = true
   if (message.eta !== undefined) headers[names.eta] = instantOf(task, 'eta', message.eta)
   if (message.expires !== undefined) headers[names.expires] = instantOf(task, 'expires', message.expires)
   // [hard, soft], in seconds. Hard, since a soft limit only raises an error that a Python task may swallow.
@@ -181,12 +190,14 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
     rootId: textIn(headers, names.rootId) ?? id,
     parentId: textIn(headers, names.parentId),
     group: textIn(headers, names.group),
-    retries: retriesIn(headers),
+    retries: countIn(headers, names.retries),
+    run: countIn(headers, ours.run),
     eta: instantIn(headers, names.eta),
     expires: instantIn(headers, names.expires),
     timeLimitMs: timeLimitIn(headers),
     args,
     input,
+    ignoreResult: !isEmpty(headers[names.ignoreResult]),
     replyTo: optionalText('property reply_to', properties.replyTo),
     origin: textIn(headers, names.origin),
     // A broken trace context must not stop the work that it describes: W3C says to ignore it.
@@ -259,11 +270,11 @@ function traceIn(headers: Headers, name: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function retriesIn(headers: Headers): number {
-  const value = headers[names.retries]
+function countIn(headers: Headers, name: string): number {
+  const value = headers[name]
   if (isNothing(value)) return 0
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw new MessageError(`Expected header ${names.retries} to be an integer ≥ 0, got: ${describe(value)}`)
+  throw new MessageError(`Expected header ${name} to be an integer ≥ 0, got: ${describe(value)}`)
 }
 
 function instantIn(headers: Headers, name: string): Date | undefined {

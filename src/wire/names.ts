@@ -71,6 +71,8 @@ export const headers = {
   republished: 'x-warren-republished',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',
+  /** Which run of the task the message starts: see `Envelope.run`. */
+  run: 'x-warren-run',
 } as const
 
 /** The longest error text that travels in a header, in characters: headers share one AMQP frame. */
@@ -92,6 +94,7 @@ export const celeryHeaders = {
   expires: 'expires',
   timeLimit: 'timelimit',
   origin: 'origin',
+  ignoreResult: 'ignore_result',
   compression: 'compression',
   traceparent: 'traceparent',
   tracestate: 'tracestate',

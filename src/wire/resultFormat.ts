@@ -2,8 +2,9 @@
  * What the result store holds for a task id: Celery's result format as JSON, both directions. Pure; nothing here talks
  * to a store. Source: celery/backends/base.py (`_get_result_meta`, `exception_to_python`) of Celery 5.2.
  *
- * Warren adds one key, `attempt`, the number of the attempt that wrote the state: a store can refuse the late word of an
- * attempt that was replaced. Celery keeps unknown keys and ignores them.
+ * Warren adds two keys, `attempt` and `run`, which say who wrote the state: the store can refuse the late word of an
+ * attempt that was replaced. Celery keeps unknown keys and ignores them. `status` comes first, as Celery writes it, and
+ * the two last, so that the store's script finds them without reading what a handler returned (`results/script.ts`).
  */
 import { MessageError, OutputError, textOf } from '../errors/index.js'
 import { describe, formatInstant, isTable, parseInstant, parseJson } from './celeryValues.js'
@@ -39,14 +40,19 @@ export interface StoredResult {
   readonly error?: StoredError
   /** Which attempt wrote this, from 1. Absent when it was not Warren that wrote it. */
   readonly attempt?: number
+  /** Which run of the task wrote this, see `Envelope.run`. Absent when it was not Warren that wrote it. */
+  readonly run?: number
   /** When the task ended. Absent until then. */
   readonly doneAt?: Date
 }
 
-/** What every `encode…` function needs: which task, and which attempt speaks, counted from 1. */
+/** What every `encode…` function needs: which task, and which attempt of which run speaks. */
 export interface Speaker {
   readonly id: string
+  /** Counted from 1. */
   readonly attempt: number
+  /** See `Envelope.run`. */
+  readonly run: number
 }
 
 /** Whether no further state will follow. */
@@ -100,7 +106,7 @@ function write(
   // Written piece by piece, so that a large output is turned into JSON once.
   return `{"status":"${status}","result":${resultJson},"traceback":${JSON.stringify(traceback ?? null)},"children":[],"date_done":${JSON.stringify(
     doneAt === undefined ? null : (formatInstant(doneAt) ?? null),
-  )},"task_id":${JSON.stringify(speaker.id)},"attempt":${speaker.attempt}}`
+  )},"task_id":${JSON.stringify(speaker.id)},"attempt":${speaker.attempt},"run":${speaker.run}}`
 }
 
 function outputJson(task: string, output: unknown): string {
@@ -141,7 +147,7 @@ const className = (name: string): string =>
 export function decodeResult(text: string): StoredResult {
   const meta = parseJson('The stored result', text)
   if (!isTable(meta)) throw new MessageError(`Expected the stored result to be an object, got: ${describe(meta)}`)
-  const { task_id: id, status, result, traceback, date_done: done, attempt } = meta
+  const { task_id: id, status, result, traceback, date_done: done, attempt, run } = meta
   if (typeof id !== 'string') throw new MessageError(`Expected task_id of a result to be text, got: ${describe(id)}`)
   if (typeof status !== 'string') {
     throw new MessageError(`Expected status of the result of ${describe(id)} to be text, got: ${describe(status)}`)
@@ -153,6 +159,7 @@ export function decodeResult(text: string): StoredResult {
     status,
     ...(holdsError(status) ? { error: errorOf(result, traceback) } : { result: result ?? null }),
     ...(typeof attempt === 'number' && Number.isSafeInteger(attempt) ? { attempt } : undefined),
+    ...(typeof run === 'number' && Number.isSafeInteger(run) ? { run } : undefined),
     ...(doneAt === undefined ? undefined : { doneAt }),
   }
 }

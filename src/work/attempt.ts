@@ -17,7 +17,7 @@ import {
   UnknownTaskError,
 } from '../errors/index.js'
 import { inTrace } from '../observe/tracing.js'
-import type { Results } from '../results/store.js'
+import type { ResultSpeaker, Results } from '../results/store.js'
 import type { AttemptContext, Handler } from '../task/handler.js'
 import type { Logger } from '../task/logger.js'
 import type { Outcome } from '../task/outcome.js'
@@ -97,6 +97,11 @@ export class Attempt {
 
   get number(): number {
     return (this.#envelope?.retries ?? 0) + 1
+  }
+
+  /** Who speaks to the result store. */
+  get speaker(): ResultSpeaker {
+    return { id: this.id, attempt: this.number, run: this.#envelope?.run ?? 0, replyTo: this.#envelope?.replyTo }
   }
 
   get queue(): string {
@@ -209,16 +214,16 @@ export class Attempt {
       if (task.output !== undefined) {
         const checked = await check(task.output, output)
         if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
-        return this.#succeeded(task, envelope, checked.value)
+        return this.#succeeded(task, checked.value)
       }
-      return this.#succeeded(task, envelope, output)
+      return this.#succeeded(task, output)
     } finally {
       clearTimeout(timer)
     }
   }
 
-  #succeeded(task: Task, { id }: Envelope, output: unknown): Outcome {
-    const result = encodeSuccess({ id, attempt: this.number, task: task.name, output, doneAt: new Date() })
+  #succeeded(task: Task, output: unknown): Outcome {
+    const result = encodeSuccess({ ...this.speaker, task: task.name, output, doneAt: new Date() })
     return { kind: 'succeeded', result }
   }
 
@@ -265,11 +270,8 @@ export class Attempt {
       },
       log,
       async progress(value: unknown) {
-        const { id, number, task } = attempt
-        await results?.store(
-          { id, attempt: number, replyTo: undefined },
-          encodeProgress({ id, attempt: number, task, progress: value }),
-        )
+        const { speaker, task } = attempt
+        await results?.store({ ...speaker, replyTo: undefined }, encodeProgress({ ...speaker, task, progress: value }))
       },
     }
   }

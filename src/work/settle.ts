@@ -53,7 +53,7 @@ export class Settler {
           break
         case 'retried':
           await this.#publishRetry(attempt, outcome.delayMs)
-          await this.#store(attempt, encodeRetry({ ...speaker(attempt), error: storedError(outcome.error) }))
+          await this.#store(attempt, encodeRetry({ ...attempt.speaker, error: storedError(outcome.error) }))
           break
         case 'deadLettered':
           await this.#publishDeadLetter(attempt, outcome.reason, outcome.error)
@@ -80,8 +80,9 @@ export class Settler {
     const id = attempt.taskId
     if (results === undefined || id === undefined) return
     if (!results.available) onDelayed(attempt, 'store', new Error(`no answer from ${results.address}`))
-    const speaker = { id, attempt: attempt.number, replyTo: attempt.envelope?.replyTo }
-    await this.#persist(attempt, 'store', () => results.store(speaker, encoded, attempt.delivery.consumer.nearlyFull))
+    await this.#persist(attempt, 'store', () =>
+      results.store(attempt.speaker, encoded, attempt.delivery.consumer.nearlyFull),
+    )
   }
 
   async #publishRetry(attempt: Attempt, delayMs: number): Promise<void> {
@@ -167,13 +168,11 @@ export class Settler {
   }
 }
 
-const speaker = (attempt: Attempt): { id: string; attempt: number } => ({ id: attempt.id, attempt: attempt.number })
-
 function deadLetterResult(attempt: Attempt, { reason, error }: { reason: DeadLetterReason; error: unknown }): string {
   const doneAt = new Date()
   return reason === 'expired'
-    ? encodeRevoked({ ...speaker(attempt), reason: 'expired', doneAt })
-    : encodeFailure({ ...speaker(attempt), error: storedError(error), doneAt })
+    ? encodeRevoked({ ...attempt.speaker, reason: 'expired', doneAt })
+    : encodeFailure({ ...attempt.speaker, error: storedError(error), doneAt })
 }
 
 /** Anything that was thrown, as the store and the headers keep it. */

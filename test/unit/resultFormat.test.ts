@@ -26,7 +26,7 @@ const doneAt = new Date('2026-11-24T10:52:21.123Z')
 
 /** JSON has no negative zero. */
 const json = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown)
-const speaker = { id: fc.string({ minLength: 1 }), attempt: fc.integer({ min: 1 }) }
+const speaker = { id: fc.string({ minLength: 1 }), attempt: fc.integer({ min: 1 }), run: fc.nat(Date.UTC(2100)) }
 const date = fc.date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
 const error = fc.record({
   errorClass: fc.constantFrom('Error', 'TypeError', 'MyError_2', 'Größe'),
@@ -61,22 +61,26 @@ describe('a stored result', () => {
   })
 
   it('of an attempt under way is read back as it was', () => {
-    expect(decodeResult(encodeStarted({ id, attempt: 2, pid: 42, hostname: 'h' }))).toEqual({
+    expect(decodeResult(encodeStarted({ id, attempt: 2, run: 0, pid: 42, hostname: 'h' }))).toEqual({
       id,
       attempt: 2,
+      run: 0,
       status: 'STARTED',
       result: { pid: 42, hostname: 'h' },
     })
-    expect(decodeResult(encodeProgress({ id, attempt: 1, task: 'a.b', progress: 0.5 }))).toEqual({
+    expect(decodeResult(encodeProgress({ id, attempt: 1, run: 0, task: 'a.b', progress: 0.5 }))).toEqual({
       id,
       attempt: 1,
+      run: 0,
       status: 'PROGRESS',
       result: 0.5,
     })
   })
 
-  it('has exactly the keys of Celery, and the attempt', () => {
-    const meta = JSON.parse(encodeSuccess({ id, attempt: 1, task: 'a.b', output: undefined, doneAt })) as unknown
+  it('has exactly the keys of Celery, the attempt and the run last', () => {
+    const meta = JSON.parse(
+      encodeSuccess({ id, attempt: 1, run: 0, task: 'a.b', output: undefined, doneAt }),
+    ) as unknown
     expect(meta).toEqual({
       status: 'SUCCESS',
       result: null,
@@ -85,19 +89,21 @@ describe('a stored result', () => {
       date_done: '2026-11-24T10:52:21.123000+00:00',
       task_id: id,
       attempt: 1,
+      run: 0,
     })
   })
 
   it('refuses an output that JSON cannot carry', () => {
     for (const output of [1n, () => 1, Symbol('s')]) {
-      expect(() => encodeSuccess({ id, attempt: 1, task: 'a.b', output, doneAt })).toThrow(OutputError)
+      expect(() => encodeSuccess({ id, attempt: 1, run: 0, task: 'a.b', output, doneAt })).toThrow(OutputError)
     }
   })
 
   it('names no class that Python cannot make', () => {
     const named = (errorClass: string) =>
-      decodeResult(encodeFailure({ id, attempt: 1, doneAt, error: { errorClass, message: '', traceback: undefined } }))
-        .error?.errorClass
+      decodeResult(
+        encodeFailure({ id, attempt: 1, run: 0, doneAt, error: { errorClass, message: '', traceback: undefined } }),
+      ).error?.errorClass
     expect(named('a\0b\ud800 c')).toBe('a_b__c')
     expect(named('')).toBe('Error')
   })
