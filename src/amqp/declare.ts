@@ -2,10 +2,10 @@
  * Carries out a service's plan on a broker. Each queue is declared on a channel of its own, never on one that publishes
  * or consumes: a refused declare closes its channel, and here nothing else is on it.
  */
-import type { Channel, ChannelModel } from 'amqplib'
+import type { ChannelModel } from 'amqplib'
 import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from '../errors/index.js'
 import type { BindingPlan, ExchangePlan, QueuePlan, ServicePlan } from '../task/topology.js'
-import { withDeadline } from './deadline.js'
+import { withChannel } from './channel.js'
 
 /** One queue with what leads to it. */
 export interface QueueDeclaration {
@@ -23,9 +23,6 @@ export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
   })
 }
 
-/** A quorum queue without a majority answers a declare late or never. */
-const DECLARE_TIMEOUT_MS = 15_000
-
 /**
  * Declares an exchange, a queue and their binding; all of it may exist already.
  * Throws `QueueMismatchError`, `QueueUnavailableError` or `AccessRefusedError`.
@@ -33,7 +30,7 @@ const DECLARE_TIMEOUT_MS = 15_000
 export async function declareQueue(model: ChannelModel, declaration: QueueDeclaration): Promise<void> {
   const { exchange, queue, binding } = declaration
   try {
-    await onOwnChannel(model, `declaring ${queue.name}`, async (channel) => {
+    await withChannel(model, `declaring ${queue.name}`, async (channel) => {
       await channel.assertExchange(exchange.name, exchange.type, { durable: true })
       await channel.assertQueue(queue.name, { durable: true, arguments: { 'x-queue-type': queue.type } })
       await channel.bindQueue(binding.queue, binding.exchange, binding.routingKey)
@@ -41,18 +38,6 @@ export async function declareQueue(model: ChannelModel, declaration: QueueDeclar
   } catch (error) {
     throw explain(queue, error)
   }
-}
-
-async function onOwnChannel(
-  model: ChannelModel,
-  what: string,
-  act: (channel: Channel) => Promise<void>,
-): Promise<void> {
-  const channel = await withDeadline(model.createChannel(), DECLARE_TIMEOUT_MS, what)
-  // Refusals reject the call that caused them; without a listener the event would be thrown.
-  channel.on('error', () => undefined)
-  await withDeadline(act(channel), DECLARE_TIMEOUT_MS, what)
-  await channel.close().catch(() => undefined)
 }
 
 /** RabbitMQ's words: "inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but current is 'classic'". */
