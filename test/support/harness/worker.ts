@@ -1,0 +1,61 @@
+/** A worker on the fakes, and messages for it. */
+import { defaults } from '../../../src/options.js'
+import { Producer } from '../../../src/send/producer.js'
+import { silentLogger } from '../../../src/task/logger.js'
+import type { Task } from '../../../src/task/task.js'
+import { encode } from '../../../src/wire/envelope.js'
+import { commandsExchange, domainOf, taskQueue } from '../../../src/wire/names.js'
+import { Worker, type WorkerOptions } from '../../../src/work/worker.js'
+import type { FakeBroker, FakeConnection, MessageParts } from './broker.js'
+import type { FakeStore } from './store.js'
+
+export interface FakeWorker {
+  readonly worker: Worker
+  readonly consuming: FakeConnection
+  readonly publishing: FakeConnection
+}
+
+/** Not started: call `handle` and `start`. Without a store there are no results. */
+export function workerOn(broker: FakeBroker, store?: FakeStore, options: Partial<WorkerOptions> = {}): FakeWorker {
+  const [consuming, publishing] = [broker.connection(), broker.connection()]
+  const producer = new Producer(publishing.asConnection(), {
+    maxUnconfirmed: defaults.maxUnconfirmed,
+    maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
+  })
+  publishing.announce()
+  const worker = new Worker(
+    { service: 'test', ...options },
+    {
+      consuming: consuming.asConnection(),
+      publishing: publishing.asConnection(),
+      producer,
+      results: store?.asResults(),
+      confirmTimeoutMs: defaults.confirmTimeoutMs,
+      log: silentLogger,
+      onStopped: async () => {
+        producer.close()
+        await Promise.all([consuming.close(), publishing.close()])
+      },
+    },
+  )
+  return { worker, consuming, publishing }
+}
+
+/** A message as `send` writes it; `parts` may change anything. Deliver it to {@link queueOf}. */
+export function taskMessage(task: Task, input: unknown, id: string, parts: MessageParts = {}): MessageParts {
+  const { content, properties } = encode({ task: task.name, id, input, expires: undefined, replyTo: undefined })
+  const { properties: more, ...rest } = parts
+  return {
+    content,
+    exchange: commandsExchange(domainOf(task.name)),
+    routingKey: task.name,
+    ...rest,
+    properties: {
+      ...properties,
+      ...more,
+      headers: { ...properties.headers, ...(more?.headers as Record<string, unknown> | undefined) },
+    },
+  }
+}
+
+export const queueOf = (task: Task, service = 'test'): string => taskQueue(task.name, service)
