@@ -3,7 +3,8 @@
  * (`retryable`), and carries the error behind it as `cause`. Messages say what was tried, on what, and what to do now.
  * None of them contains a password: addresses are shown redacted.
  */
-import { isError } from '../kinds.js'
+import { inspect } from 'node:util'
+import { isError, memberOf } from '../kinds.js'
 import { identify } from './identity.js'
 
 export type ErrorCode =
@@ -49,16 +50,82 @@ export class WarrenError extends Error {
   }
 }
 
-/** The text of anything that was thrown. Always a string, whatever a stranger's code throws; never throws itself. */
+/** The longest texts that Warren keeps of what was thrown, in characters. */
+const MAX_NAME = 200
+const MAX_MESSAGE = 10_000
+const MAX_TRACEBACK = 20_000
+/** How many errors of an AggregateError are named, and how deep they are looked for. */
+const MAX_AGGREGATED = 10
+const MAX_DEPTH = 3
+
+/** What was thrown, as the store, the headers of a dead letter and an isolate's message keep it. */
+interface ThrownDescription {
+  readonly errorClass: string
+  readonly message: string
+  readonly traceback: string | undefined
+}
+
+/**
+ * Describes anything that a stranger's code throws: errors of another realm or another copy of a class, text, plain
+ * objects, proxies, and errors whose properties throw when they are read. Never throws; every text has a limit.
+ */
+export function describeThrown(thrown: unknown): ThrownDescription {
+  const traceback = isErrorLike(thrown) ? memberOf(thrown, 'stack') : undefined
+  return {
+    errorClass: shortened(classOf(thrown), MAX_NAME),
+    message: textOf(thrown),
+    traceback: typeof traceback === 'string' && traceback !== '' ? shortened(traceback, MAX_TRACEBACK) : undefined,
+  }
+}
+
+/** The text of anything that was thrown. Always a string of limited length; never throws. */
 export function textOf(thrown: unknown): string {
   try {
-    if (isError(thrown) && thrown.message === '' && 'errors' in thrown && Array.isArray(thrown.errors)) {
-      return thrown.errors.map(textOf).join(', ')
-    }
-    return String(isError(thrown) ? thrown.message || thrown.name : thrown)
+    return shortened(fullText(thrown, 0), MAX_MESSAGE)
   } catch {
     return `a ${typeof thrown} that has no text`
   }
+}
+
+function fullText(thrown: unknown, depth: number): string {
+  if (!isErrorLike(thrown)) {
+    // Not `String`: of a plain object it says only that it is one, and it runs the object's own code.
+    return typeof thrown === 'object' ? inspect(thrown, PLAIN) : String(thrown)
+  }
+  const message = memberOf(thrown, 'message')
+  if (typeof message === 'string' && message !== '') return message
+  const errors = memberOf(thrown, 'errors')
+  if (Array.isArray(errors) && errors.length > 0 && depth < MAX_DEPTH) {
+    return errors
+      .slice(0, MAX_AGGREGATED)
+      .map((each) => fullText(each, depth + 1))
+      .join(', ')
+  }
+  return typeof message === 'string' || message === undefined
+    ? classOf(thrown)
+    : `${classOf(thrown)} whose message is no text: ${inspect(message, PLAIN)}`
+}
+
+/** Runs none of the object's own code: no getters, no proxy traps, no `inspect` methods. */
+const PLAIN = { depth: 2, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 1_000, customInspect: false } as const
+
+function classOf(thrown: unknown): string {
+  if (!isErrorLike(thrown)) return 'Error'
+  const name = memberOf(thrown, 'name')
+  if (typeof name === 'string' && name !== '') return name
+  const maker = memberOf(thrown, 'constructor')
+  const own = typeof maker === 'function' ? memberOf(maker, 'name') : undefined
+  return typeof own === 'string' && own !== '' ? own : 'Error'
+}
+
+/** Also what only looks like an error, as those of some libraries do. */
+const isErrorLike = (thrown: unknown): thrown is object =>
+  isError(thrown) || (typeof thrown === 'object' && typeof memberOf(thrown, 'message') === 'string')
+
+/** At most `max` characters of a text, whole ones: half a surrogate pair is refused by Python and by UTF-8. */
+export function shortened(text: string, max: number): string {
+  if (text.length <= max) return text
+  return `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 /** The connection, producer or worker was closed by its owner. */

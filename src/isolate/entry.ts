@@ -4,17 +4,8 @@
  */
 import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads'
 import type { AttemptContext, Handler } from '../task/handler.js'
-import type { Logger } from '../task/logger.js'
-import {
-  cloning,
-  type FromIsolate,
-  fromWire,
-  type Job,
-  LOG_LEVELS,
-  type LogLevel,
-  type ToIsolate,
-  toWire,
-} from './protocol.js'
+import { LOG_LEVELS, type Logger, type LogLevel } from '../task/logger.js'
+import { cloning, type FromIsolate, fromWire, type Job, type ToIsolate, toWire } from './protocol.js'
 
 /** What the job that runs can be told. */
 interface Current {

@@ -2,11 +2,10 @@
  * What a worker and its isolates say to each other. An isolate runs one job at a time, so messages need no job's id.
  * Everything is a structured clone: between threads as it is, between processes with `serialization: 'advanced'`.
  */
+import { describeThrown, shortened } from '../errors/error.js'
 import { NotCloneableError, Reject, textOf } from '../errors/index.js'
-import { isError } from '../kinds.js'
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+import { memberOf } from '../kinds.js'
+import type { LogLevel } from '../task/logger.js'
 
 /** What the attempt is, for the handler inside. */
 export interface JobFacts {
@@ -49,17 +48,18 @@ export interface WireError {
 }
 
 export function toWire(thrown: unknown): WireError {
-  if (!isError(thrown)) return { name: 'Error', message: textOf(thrown) }
-  const { stack } = thrown
-  const code: unknown = 'code' in thrown ? thrown.code : undefined
+  const { errorClass, message, traceback } = describeThrown(thrown)
+  const code = memberOf(thrown, 'code')
   return {
-    name: String(thrown.name || thrown.constructor.name),
-    message: textOf(thrown),
-    ...(typeof stack === 'string' ? { stack } : {}),
-    ...(typeof code === 'string' ? { code } : {}),
+    name: errorClass,
+    message,
+    ...(traceback === undefined ? {} : { stack: traceback }),
+    ...(typeof code === 'string' ? { code: shortened(code, MAX_CODE) } : {}),
     ...(thrown instanceof Reject ? { rejects: true } : {}),
   }
 }
+
+const MAX_CODE = 200
 
 /** Copies of Warren before 0.2 did not mark their `Reject`: it is known by its name, too. */
 export function fromWire({ name, message, stack, code, rejects }: WireError): Error {

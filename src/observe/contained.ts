@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events'
 import { textOf } from '../errors/index.js'
 import { isThenable } from '../kinds.js'
-import type { Logger } from '../task/logger.js'
+import { isLogger, type Logger, type LogLevel } from '../task/logger.js'
 
 export { isThenable } from '../kinds.js'
 
@@ -70,10 +70,45 @@ export function problemLog(log: Logger): ReportProblem {
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-/** A logger that never throws, around one that may. */
+/**
+ * A logger that never throws, around one that may. Each level is looked up when it is written to, and called as a method:
+ * pino replaces its methods when the level changes, and loggers made of classes need their `this`.
+ */
 export function containedLogger(log: Logger): Logger {
-  const ignore: ReportProblem = () => undefined
-  const write = (level: keyof Logger) => (fields: object, message: string) =>
-    callContained('the logger', () => log[level](fields, message), ignore)
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const write = (level: LogLevel) => (fields: object, message: string) =>
+    callContained('the logger', () => log[level](fields, message), ignored)
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (fields) => childLogger(log, fields),
+  }
 }
+
+/** A logger that adds `fields` to each line: the logger's own child where it makes one. Contained, whatever `log` is. */
+export function childLogger(log: Logger, fields: object): Logger {
+  const own = ownChild(log, fields)
+  if (own !== undefined) return containedLogger(own)
+  const write = (level: LogLevel) => (more: object, message: string) =>
+    callContained('the logger', () => log[level]({ ...fields, ...more }, message), ignored)
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (more) => childLogger(log, { ...fields, ...more }),
+  }
+}
+
+function ownChild(log: Logger, fields: object): Logger | undefined {
+  try {
+    const child = log.child?.(fields)
+    return isLogger(child) === undefined ? (child as Logger) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The logger is where problems are reported, so its own go nowhere. */
+const ignored: ReportProblem = () => undefined

@@ -1,6 +1,8 @@
-/** Fresh copies of a received message, for a retry or a dead letter. */
+/** Fresh copies of a received message, for a retry, a dead letter, or a redrive. */
 import type { ConsumeMessage } from 'amqplib'
-import { headers, MAX_ERROR_TEXT } from './names.js'
+import { shortened } from '../errors/error.js'
+import { headerBytes } from './headerSize.js'
+import { celeryHeaders, headers, MAX_ERROR_TEXT } from './names.js'
 import type { OutgoingMessage } from './outgoingMessage.js'
 
 /**
@@ -9,28 +11,87 @@ import type { OutgoingMessage } from './outgoingMessage.js'
  */
 const NOT_COPIED = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|CC|BCC)$/i
 
+/** The broker refuses a message with this `reply_to` on a channel that has no such consumer, and closes the channel. */
+const DIRECT_REPLY = 'amq.rabbitmq.reply-to'
+
+type Headers = Readonly<Record<string, unknown>>
+
 /**
  * The same content and properties, with `added` headers. Left out: `user_id`, which must be the publisher's own, and
  * `expiration`, which spoke of the queue it is taken from.
  */
-export function copyOf(message: ConsumeMessage, id: string, added: Readonly<Record<string, unknown>>): OutgoingMessage {
-  const { contentType, contentEncoding, priority, correlationId, replyTo, timestamp, type, appId } = message.properties
-  const kept = Object.entries(message.properties.headers ?? {}).filter(([name]) => !NOT_COPIED.test(name))
+export function copyOf(message: ConsumeMessage, id: string, added: Headers): OutgoingMessage {
+  return copyWith(message, id, { ...Object.fromEntries(strangersHeaders(message)), ...added })
+}
+
+/** What the headers of a slim copy take at most: well below the client's 64 KiB for all of a message's properties. */
+export const SLIM_HEADER_BYTES = 32 * 1024
+/** The longest note about dropped headers, in characters, and what is kept free for it in bytes. */
+const MAX_DROPPED_TEXT = 1_000
+const MAX_DROPPED_BYTES = 3 * MAX_DROPPED_TEXT
+
+/** Headers that a worker reads. They are dropped last. */
+const READ_BY_WORKERS: ReadonlySet<string> = new Set([...Object.values(celeryHeaders), ...Object.values(headers)])
+
+/**
+ * A copy whose headers fit into any AMQP frame, for when one with all of them cannot be encoded or is refused. Drops the
+ * sender's largest headers, and those that cannot be written again, until the rest takes at most `maxBytes`; first those
+ * that Warren does not read. `added` headers all stay. Which ones were dropped is said in `x-warren-headers-dropped`.
+ */
+export function slimCopyOf(
+  message: ConsumeMessage,
+  id: string,
+  added: Headers,
+  maxBytes: number = SLIM_HEADER_BYTES,
+): OutgoingMessage {
+  const sized = strangersHeaders(message)
+    .filter(([name]) => !Object.hasOwn(added, name) && name !== headers.headersDropped)
+    .map(([name, value]) => ({ name, value, bytes: headerBytes(name, value), read: READ_BY_WORKERS.has(name) }))
+    .sort((a, b) => Number(a.read) - Number(b.read) || b.bytes - a.bytes)
+  const writable = sized.filter(({ bytes }) => Number.isFinite(bytes))
+  const dropped = sized.filter(({ bytes }) => !Number.isFinite(bytes)).map(({ name }) => name)
+  let total = MAX_DROPPED_BYTES
+  for (const [name, value] of Object.entries(added)) total += headerBytes(name, value)
+  for (const { bytes } of writable) total += bytes
+  const kept: Record<string, unknown> = {}
+  for (const { name, value, bytes } of writable) {
+    if (total > maxBytes) {
+      dropped.push(name)
+      total -= bytes
+    } else {
+      kept[name] = value
+    }
+  }
+  return copyWith(message, id, { ...kept, ...droppedNote(message, dropped), ...added })
+}
+
+/** Names what this copy leaves out, and what an earlier one did. */
+function droppedNote({ properties }: ConsumeMessage, dropped: readonly string[]): Headers {
+  const before: unknown = properties.headers?.[headers.headersDropped]
+  const names = [...(typeof before === 'string' && before !== '' ? [before] : []), ...dropped]
+  return names.length === 0 ? {} : { [headers.headersDropped]: shortened(names.join(', '), MAX_DROPPED_TEXT) }
+}
+
+const strangersHeaders = ({ properties }: ConsumeMessage): [string, unknown][] =>
+  Object.entries(properties.headers ?? {}).filter(([name]) => !NOT_COPIED.test(name))
+
+function copyWith({ content, properties }: ConsumeMessage, id: string, headers: Headers): OutgoingMessage {
+  const { contentType, contentEncoding, priority, correlationId, replyTo, timestamp, type, appId } = properties
   return {
-    content: message.content,
+    content,
     properties: {
       contentType,
       contentEncoding,
       priority,
       correlationId,
-      replyTo,
+      replyTo: replyTo === DIRECT_REPLY ? undefined : replyTo,
       timestamp,
       type,
       appId,
       messageId: id,
       persistent: true,
       mandatory: true,
-      headers: { ...Object.fromEntries(kept), ...added },
+      headers: { ...headers },
     },
   }
 }
@@ -39,10 +100,16 @@ export function copyOf(message: ConsumeMessage, id: string, added: Readonly<Reco
 export function originOf({ fields, properties }: ConsumeMessage): { exchange: string; routingKey: string } {
   const exchange: unknown = properties.headers?.[headers.exchange]
   const routingKey: unknown = properties.headers?.[headers.routingKey]
-  if (typeof exchange === 'string' && typeof routingKey === 'string') return { exchange, routingKey }
+  if (isName(exchange) && isName(routingKey)) return { exchange, routingKey }
   return { exchange: fields.exchange, routingKey: fields.routingKey }
 }
 
+/** AMQP's names have at most 255 bytes. A longer one in a header would fail where it is published to. */
+const MAX_NAME_BYTES = 255
+
+/** Whether a stranger's header can be the name of an exchange or a queue, or a routing key. */
+export const isName = (value: unknown): value is string =>
+  typeof value === 'string' && Buffer.byteLength(value) <= MAX_NAME_BYTES
+
 /** Headers share one AMQP frame of 64 KiB and more with everything else, so error texts are cut. */
-export const cutText = (text: string): string =>
-  text.length <= MAX_ERROR_TEXT ? text : `${text.slice(0, MAX_ERROR_TEXT - 1)}…`
+export const cutText = (text: string): string => shortened(text, MAX_ERROR_TEXT)

@@ -73,6 +73,8 @@ export const headers = {
   redriven: 'x-warren-redriven',
   /** Which run of the task the message starts: see `Envelope.run`. */
   run: 'x-warren-run',
+  /** The names of its sender's headers that a copy left out, since all of them did not fit into one AMQP frame. */
+  headersDropped: 'x-warren-headers-dropped',
 } as const
 
 /** The longest error text that travels in a header, in characters: headers share one AMQP frame. */

@@ -25,6 +25,8 @@ export function isSuspect(message: ConsumeMessage): boolean {
   return count === undefined ? message.fields.redelivered : count >= 2
 }
 
-/** The task id as the store knows it, of a message that is not decoded; empty for one without any. */
-export const taskIdOf = ({ properties }: ConsumeMessage): string =>
-  String(properties.headers?.[celeryHeaders.id] ?? properties.messageId ?? '')
+/** The task id as the store knows it, of a message that is not decoded; empty for one without any that is text. */
+export function taskIdOf({ properties }: ConsumeMessage): string {
+  const id: unknown = properties.headers?.[celeryHeaders.id] ?? properties.messageId
+  return typeof id === 'string' ? id : ''
+}
