@@ -1,5 +1,5 @@
 /** What the operator of the demo predefines: dead letters, retention and users. `config/rabbitmq/definitions.json` is made from it. */
-import { definitions, planOperator, type Retention, type UserPlan } from 'warren'
+import { definitions, joinPlans, planDelays, planOperator, type Retention, type UserPlan } from 'warren'
 import { passwordFile } from './secrets.js'
 import { createAccount, createInvoice, SERVICE, tasks } from './tasks.js'
 
@@ -17,7 +17,8 @@ const password = (name: string, env: NodeJS.ProcessEnv): string =>
 export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const all = { configure: '.*', write: '.*', read: '.*' }
   const commands = '^(user|payment)\\.commands$'
-  const queues = `\\.${SERVICE}(\\.retry\\.[0-9]+)?$`
+  const queues = `\\.${SERVICE}$`
+  const delays = '^warren\\.delay\\.[0-9]{2}$'
   return [
     { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
     // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
@@ -34,9 +35,10 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
       tags: [],
       permissions: {
         configure: `${commands}|${queues}`,
-        // The default exchange, `amq.default`, leads to the delay queues in which retries wait.
-        write: `^(user|payment)\\.(commands|dlx)$|${queues}|^amq\\.default$`,
-        read: `${commands}|${queues}`,
+        // The default exchange, `amq.default`, leads back to a service's own queue: short delays take no level.
+        write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$`,
+        // Its queues are bound to what is due.
+        read: `${commands}|${queues}|^warren\\.delay\\.due$`,
       },
     },
     // Publishes commands; declares and reads nothing.
@@ -51,5 +53,5 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
 
 /** The content of RabbitMQ's definitions file for the demo. */
 export function demoDefinitions(env: NodeJS.ProcessEnv = process.env): Record<string, unknown> {
-  return definitions(planOperator(SERVICE, tasks, retention), users(env))
+  return definitions(joinPlans(planOperator(SERVICE, tasks, retention), planDelays()), users(env))
 }

@@ -44,6 +44,8 @@ export {
   type BindingPlan,
   DEAD_LETTER_DELIVERY_LIMIT,
   type ExchangePlan,
+  joinPlans,
+  type LinkPlan,
   type OperatorPlan,
   type PolicyPlan,
   planOperator,
@@ -53,6 +55,7 @@ export {
   type Retention,
   type ServicePlan,
 } from './task/topology.js'
+export { planDelays } from './time/delayLevels.js'
 export { type ConnectOptions, connect, type SendOptions, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'

@@ -114,3 +114,14 @@ export class QueueUnavailableError extends WarrenError {
     this.node = node
   }
 }
+
+/** The delay levels do not exist, and this user may not declare them. */
+export class DelaysMissingError extends WarrenError {
+  constructor(refusal: string, cause: unknown) {
+    super(
+      'DELAYS_MISSING',
+      `A message is to wait, and this virtual host has no delay levels (warren.delay.*), which this user may not declare: ${refusal}. Ask the operator to load them: \`warren definitions\` prints them, \`planDelays()\` gives them in code.`,
+      { retryable: true, cause },
+    )
+  }
+}

@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'DEAD_LETTERS_UNREADABLE'
   | 'DELIVERY_LIMIT_NEAR'
   | 'ORIGIN_UNKNOWN'
+  | 'DELAYS_MISSING'
   | 'CLOSED'
 
 export class WarrenError extends Error {

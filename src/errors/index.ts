@@ -1,6 +1,7 @@
 export {
   AccessRefusedError,
   BrokerUnreachableError,
+  DelaysMissingError,
   QueueMismatchError,
   QueueUnavailableError,
   UnconfirmedError,

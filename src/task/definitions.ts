@@ -27,6 +27,9 @@ export function passwordHash(name: string, password: string): string {
 
 /** The definitions object, ready for `JSON.stringify`. `vhost` defaults to `/`. */
 export function definitions(plan: OperatorPlan, users: readonly UserPlan[], vhost = '/'): Record<string, unknown> {
+  const binding = (source: string, destination: string, type: 'queue' | 'exchange', routingKey: string) => ({
+    ...{ source, vhost, destination, destination_type: type, routing_key: routingKey, arguments: {} },
+  })
   return {
     vhosts: [{ name: vhost }],
     users: users.map((user) => ({
@@ -37,30 +40,26 @@ export function definitions(plan: OperatorPlan, users: readonly UserPlan[], vhos
       limits: {},
     })),
     permissions: users.map((user) => ({ user: user.name, vhost, ...user.permissions })),
-    exchanges: plan.exchanges.map(({ name, type }) => ({
+    exchanges: plan.exchanges.map(({ name, type, arguments: given = {} }) => ({
       name,
       vhost,
       type,
       durable: true,
       auto_delete: false,
       internal: false,
-      arguments: {},
+      arguments: given,
     })),
-    queues: plan.queues.map(({ name, type }) => ({
+    queues: plan.queues.map(({ name, type, arguments: given = {} }) => ({
       name,
       vhost,
       durable: true,
       auto_delete: false,
-      arguments: { 'x-queue-type': type },
+      arguments: { 'x-queue-type': type, ...given },
     })),
-    bindings: plan.bindings.map(({ exchange, queue, routingKey }) => ({
-      source: exchange,
-      vhost,
-      destination: queue,
-      destination_type: 'queue',
-      routing_key: routingKey,
-      arguments: {},
-    })),
+    bindings: [
+      ...plan.bindings.map(({ exchange, queue, routingKey }) => binding(exchange, queue, 'queue', routingKey)),
+      ...(plan.links ?? []).map(({ from, to, routingKey }) => binding(from, to, 'exchange', routingKey)),
+    ],
     policies: plan.policies.map(({ name, pattern, definition }) => ({
       name,
       vhost,

@@ -20,17 +20,27 @@ export type QueueType = 'classic' | 'quorum'
 
 export interface ExchangePlan {
   readonly name: string
-  readonly type: 'topic'
+  readonly type: 'topic' | 'fanout'
+  readonly arguments?: Readonly<Record<string, string | number>>
 }
 
 export interface QueuePlan {
   readonly name: string
   readonly type: QueueType
+  /** Only where what is in the queue is Warren's own matter: retention belongs into policies. */
+  readonly arguments?: Readonly<Record<string, string | number>>
 }
 
 export interface BindingPlan {
   readonly exchange: string
   readonly queue: string
+  readonly routingKey: string
+}
+
+/** A binding from one exchange to another. */
+export interface LinkPlan {
+  readonly from: string
+  readonly to: string
   readonly routingKey: string
 }
 
@@ -51,6 +61,7 @@ export interface ServicePlan {
 
 /** What an operator predefines. */
 export interface OperatorPlan extends ServicePlan {
+  readonly links?: readonly LinkPlan[]
   readonly policies: readonly PolicyPlan[]
 }
 
@@ -144,5 +155,16 @@ function planPolicy(service: string, task: RoutedTask, retention: Retention): Po
             'delivery-limit': retention.deliveryLimit ?? DEFAULT_DELIVERY_LIMIT,
             ...ttl,
           },
+  }
+}
+
+/** Several plans as one: an operator's parts for several services, or with the delay levels. */
+export function joinPlans(...plans: readonly OperatorPlan[]): OperatorPlan {
+  return {
+    exchanges: plans.flatMap(({ exchanges }) => exchanges),
+    queues: plans.flatMap(({ queues }) => queues),
+    bindings: plans.flatMap(({ bindings }) => bindings),
+    links: plans.flatMap(({ links = [] }) => links),
+    policies: plans.flatMap(({ policies }) => policies),
   }
 }

@@ -25,6 +25,15 @@ export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 /** The delay queue in which a message waits for its next attempt, at most `delayMs`, before it returns to `queue`. */
 export const retryQueue = (queue: string, delayMs: number): string => `${queue}.retry.${delayMs}`
 
+/** A delay level's exchange and queue, `warren.delay.00` to `.23`. The operator predefines them. */
+export const delayLevel = (level: number): string => `warren.delay.${String(level).padStart(2, '0')}`
+
+/** The exchange behind all delay levels, to which every task queue is bound. */
+export const DELAY_DUE = 'warren.delay.due'
+
+/** The exchange and the queue for delayed messages that no queue takes when they are due. */
+export const DELAY_UNROUTABLE = 'warren.delay.unroutable'
+
 /** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
 export const queuePolicy = (queue: string): string => queue
 
@@ -69,6 +78,8 @@ export const headers = {
   at: 'x-warren-dead-lettered-at',
   /** Set on a message whose id may have been published before: again after a lost connection, or under an id of the caller's. */
   republished: 'x-warren-republished',
+  /** The instant before which the message is not to be run, in milliseconds since 1970. */
+  due: 'x-warren-due',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',
   /** Which run of the task the message starts: see `Envelope.run`. */

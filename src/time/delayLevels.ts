@@ -1,0 +1,69 @@
+/**
+ * Delay levels: where everything waits that is not to run yet. Level N is a topic exchange and a quorum queue whose
+ * messages wait 2^N seconds. A message's routing key begins with one binary digit for each level, the highest first:
+ * `1` leads into the level's queue and, when it expires there, on to the next level; `0` leads straight on. Behind level
+ * 0 is the exchange `warren.delay.due`, to which every task queue is bound.
+ *
+ * The layout is that of Celery 5.5's native delayed delivery, with names of its own. Pure.
+ */
+import { joinPlans, type OperatorPlan } from '../task/topology.js'
+import { DELAY_DUE, DELAY_UNROUTABLE, delayLevel } from '../wire/names.js'
+
+/** Levels 0 to 23: delays of up to 2^24 - 1 seconds, 194 days, in one go. */
+export const DELAY_LEVELS = 24
+export const MAX_DELAY_SECONDS = 2 ** DELAY_LEVELS - 1
+
+/** AMQP's routing keys hold 255 bytes; each level takes two of them, a digit and a dot. */
+export const MAX_DELAYED_KEY_BYTES = 255 - 2 * DELAY_LEVELS
+
+/** The level to publish to for whole seconds: the highest that the message waits in. */
+export const firstLevel = (seconds: number): number => 31 - Math.clz32(seconds)
+
+/** The routing key that takes a message through the levels for `seconds`, 1 to {@link MAX_DELAY_SECONDS}. */
+export const delayKey = (seconds: number, key: string): string =>
+  `${seconds.toString(2).padStart(DELAY_LEVELS, '0').split('').join('.')}.${key}`
+
+/** What binds a queue to {@link DELAY_DUE} for messages that are delayed under `key`. */
+export const dueBinding = (key: string): string => `${'*.'.repeat(DELAY_LEVELS)}${key}`
+
+/** What stands below all levels: the exchange for what is due, and a queue for what nobody takes. */
+export const DUE_PLAN: OperatorPlan = {
+  exchanges: [
+    { name: DELAY_UNROUTABLE, type: 'fanout' },
+    // Without it one message that nobody takes would be tried again for ever and block its level.
+    { name: DELAY_DUE, type: 'topic', arguments: { 'alternate-exchange': DELAY_UNROUTABLE } },
+  ],
+  queues: [{ name: DELAY_UNROUTABLE, type: 'quorum' }],
+  bindings: [{ exchange: DELAY_UNROUTABLE, queue: DELAY_UNROUTABLE, routingKey: '' }],
+  policies: [],
+}
+
+/** One level: its exchange, its queue, and the two ways out of the exchange. */
+export function planLevel(level: number): OperatorPlan {
+  const name = delayLevel(level)
+  const next = level === 0 ? DELAY_DUE : delayLevel(level - 1)
+  const higher = '*.'.repeat(DELAY_LEVELS - 1 - level)
+  return {
+    exchanges: [{ name, type: 'topic' }],
+    queues: [
+      {
+        name,
+        type: 'quorum',
+        arguments: {
+          'x-message-ttl': 2 ** level * 1000,
+          'x-dead-letter-exchange': next,
+          // At least once needs reject-publish: with any other overflow RabbitMQ falls back to at most once, in silence.
+          'x-dead-letter-strategy': 'at-least-once',
+          'x-overflow': 'reject-publish',
+        },
+      },
+    ],
+    bindings: [{ exchange: name, queue: name, routingKey: `${higher}1.#` }],
+    links: [{ from: name, to: next, routingKey: `${higher}0.#` }],
+    policies: [],
+  }
+}
+
+/** All of it, lowest first, for the operator's definitions. */
+export const planDelays = (): OperatorPlan =>
+  joinPlans(DUE_PLAN, ...Array.from({ length: DELAY_LEVELS }, (_, level) => planLevel(level)))
