@@ -117,10 +117,14 @@ export class QueueUnavailableError extends WarrenError {
 
 /** The delay levels do not exist, and this user may not declare them. */
 export class DelaysMissingError extends WarrenError {
+  static {
+    identify(DelaysMissingError, 'DelaysMissingError')
+  }
+
   constructor(refusal: string, cause: unknown) {
     super(
       'DELAYS_MISSING',
-      `A message is to wait, and this virtual host has no delay levels (warren.delay.*), which this user may not declare: ${refusal}. Ask the operator to load them: \`warren definitions\` prints them, \`planDelays()\` gives them in code.`,
+      `A message has to wait, but this virtual host has no delay levels (warren.delay.*) and this user may not declare them: ${refusal}. Ask the operator to load them: \`warren definitions\` prints them, and \`planDelays()\` returns them in code.`,
       { retryable: true, cause },
     )
   }
