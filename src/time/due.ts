@@ -1,7 +1,7 @@
 /** When a message is due, and under which keys a queue takes what is. Pure. */
 import { createHash } from 'node:crypto'
-import { dueBinding, MAX_DELAYED_KEY_BYTES } from './delayLevels.js'
 import { headers } from '../wire/names.js'
+import { dueBinding, MAX_DELAYED_KEY_BYTES } from './delayLevels.js'
 
 /** The instant before which a message is not to be run, in milliseconds since 1970; 0 for at once. */
 export function dueAt(eta: Date | undefined, given: Readonly<Record<string, unknown>> | undefined): number {
