@@ -36,8 +36,13 @@ export const defaults = {
 
 type Check = (value: unknown) => string | undefined
 
-const shown = (value: unknown): string =>
-  typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
+/** Nothing that is inside of an object or a list: addresses hold passwords, and clients and loggers hold everything. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === 'object' && value !== null) return 'an object'
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
+}
 
 /** The vocabulary of checks: each gives undefined, or what was expected. */
 export const is = {

@@ -8,6 +8,7 @@ import { type Address, parseAddresses, parseStoreUrl } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
+import { containedLogger } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { defaultLogger, logWarren, logWorker } from './observe/logging.js'
 import { traceHeaders } from './observe/tracing.js'
@@ -16,7 +17,7 @@ import { Results } from './results/store.js'
 import { Handle } from './send/handle.js'
 import { Producer } from './send/producer.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
-import { type Logger, silentLogger } from './task/logger.js'
+import { isLogger, type Logger, silentLogger } from './task/logger.js'
 import { check, type Task } from './task/task.js'
 import { encode } from './wire/envelope.js'
 import { commandsExchange, domainOf, headers, replyChannel } from './wire/names.js'
@@ -29,7 +30,7 @@ export interface ConnectOptions {
   readonly results?: string
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
   readonly name?: string
-  /** Where log lines go: a pino logger or one of its shape; `false` for nowhere. Default: pino, JSON lines on standard error. */
+  /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: pino, JSON lines on standard error. */
   readonly logger?: Logger | false
   /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
   readonly confirmTimeoutMs?: number
@@ -85,7 +86,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
     const { broker, results, logger, ...rest } = options
     this.#options = { ...CONNECT_DEFAULTS, ...rest }
     this.#addresses = parseAddresses('connect: broker', broker)
-    this.#log = logger === false ? silentLogger : (logger ?? defaultLogger())
+    this.#log = logger === false ? silentLogger : containedLogger(logger ?? defaultLogger())
     this.#publishing = this.#connection('publish')
     this.#producer = new Producer(this.#publishing, this.#options)
     this.#producer.on('confirmed', (event) => this.emit('confirmed', event))
@@ -214,6 +215,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
         return looking
       },
       producer: this.#producer,
+      results: this.#results,
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
     })
   }
@@ -272,7 +274,7 @@ const CONNECT_CHECKS = {
   broker: is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty')),
   results: is.text,
   name: is.text,
-  logger: is.anyOf(is.value(false), is.record),
+  logger: is.anyOf(is.value(false), isLogger),
   confirmTimeoutMs: is.integer(1),
   maxUnconfirmed: is.integer(1, 100_000),
   maxUnconfirmedBytes: is.integer(1),

@@ -7,6 +7,7 @@ import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
 import { type ErrorCode, textOf, UnroutableError, type WarrenError } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
+import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import { DEFAULT_DELIVERY_LIMIT } from '../task/topology.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
@@ -77,6 +78,8 @@ export interface DeadLettersDependencies {
   /** A connection of its own, open. */
   readonly connect: () => Promise<Connection>
   readonly producer: Producer
+  /** Told that a redriven task begins anew; undefined without a store. */
+  readonly results: Results | undefined
   readonly confirmTimeoutMs: number
 }
 
