@@ -1,5 +1,5 @@
 /** W3C trace context: carried from the sender's active span to the handler's, when OpenTelemetry is set up. */
-import { type Context, context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
+import { type Context, context, createContextKey, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { Envelope } from '../wire/envelope.js'
 
 /** The headers of the active trace; empty when there is none. */
@@ -18,4 +18,18 @@ export function traceContext({ traceparent, tracestate }: Envelope): Context {
 /** Runs `act` in the context of the message's trace. */
 export function inTrace<T>(envelope: Envelope, act: () => T): T {
   return envelope.traceparent === undefined ? act() : context.with(traceContext(envelope), act)
+}
+
+/**
+ * The key by which OpenTelemetry's SDK and its propagators know that nothing is to be traced. It is `suppressTracing` of
+ * `@opentelemetry/core`; keys are the same for the same text.
+ */
+const SUPPRESSED = ROOT_CONTEXT.setValue(createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING'), true)
+
+/**
+ * Runs `act` where instrumentations trace nothing. That of amqplib would overwrite a message's `traceparent` with the
+ * context in which it happens to be written: most often that of another message's confirm.
+ */
+export function withoutTracing(act: () => void): void {
+  context.with(SUPPRESSED, act)
 }

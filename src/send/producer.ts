@@ -1,7 +1,7 @@
 /**
- * The outbox: every message that was handed over and is not yet confirmed. It publishes on a confirm channel with a
- * bounded window in flight, and each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused by
- * the broker; or past its deadline (`UNCONFIRMED`). When a channel or connection dies, what was in flight is published
+ * The outbox: every message that was handed over and is not yet confirmed. It publishes on a confirm channel of its own
+ * with a bounded window in flight, and each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused
+ * by the broker; or past its deadline (`UNCONFIRMED`). When a channel or connection dies, what was in flight is published
  * again under the same id as soon as there is a new one, in the same order. From then on it is never `UNROUTABLE`: a
  * queue that is away may hold the earlier copy, so it is published until it is confirmed or past its deadline.
  *
@@ -9,25 +9,23 @@
  *                          ▲                    │
  *                          └─ nack, lost channel ┘        deadline, return, refusal: settled with an error
  *
- * A channel that the broker closes with an error (403, 404, 406) was closed by one of the messages in flight, and the
- * broker does not say which. Those in flight become suspects and are published one at a time; the one in flight when
- * the channel closes again is the culprit, and it alone is rejected.
+ * Any number of producers may share a connection. No user's code runs in here: promises are settled, and events are for
+ * the owner, after the promises that they accompany.
  */
 import { EventEmitter } from 'node:events'
-import type { ChannelModel, ConfirmChannel, Message } from 'amqplib'
-import { jittered } from '../amqp/backoff.js'
+import type { Message } from 'amqplib'
+import Denque from 'denque'
 import type { Connection } from '../amqp/connection.js'
-import {
-  AccessRefusedError,
-  ClosedError,
-  MessageError,
-  textOf,
-  UnconfirmedError,
-  UnroutableError,
-} from '../errors/index.js'
+import { ClosedError, MessageError, textOf, UnconfirmedError, UnroutableError } from '../errors/index.js'
+import { withoutTracing } from '../observe/tracing.js'
+import { pause } from '../timers.js'
 import { headers } from '../wire/names.js'
-import { Fifo } from './fifo.js'
+import { Flight } from './flight.js'
 import { Outgoing, type Publication } from './outgoing.js'
+import { Patience } from './patience.js'
+import { type ChannelOwner, PublishingChannel } from './publishingChannel.js'
+import { Refused } from './refused.js'
+import { refusal, Suspects } from './suspects.js'
 
 export interface ProducerOptions {
   readonly maxUnconfirmed: number
@@ -41,61 +39,49 @@ export interface ProducerEvents {
 
 /** How often deadlines are looked at: one timer for all messages, not one for each. */
 const SWEEP_MS = 100
-/** How long the oldest message may wait for its confirm before all in flight are published again on a new channel. */
-const STALL_MS = 10_000
-/**
- * The same after a lost connection, doubled each time. Its node may have led a quorum queue: a channel that is opened
- * before the other nodes have elected a leader goes on sending to the dead one, and RabbitMQ 3.10.8 refuses all that
- * comes through it until that node is back. A channel that is opened later finds the new leader.
- */
-const FRESH_STALL_MS = 300
-/** A broker that is only slow is given more time to confirm. */
-const FRESH_SILENCE_MS = 1_000
-/** How often one message is refused before a new channel is tried. A full queue refuses too, and a new channel is cheap. */
-const REFUSED_TIMES = 3
-const NACK_DELAY_MS = 50
-const NACK_MAX_DELAY_MS = 2_000
-const REOPEN_DELAY_MS = 100
-/** Channel errors that a message can cause: no permission, no exchange, precondition failed, not allowed. */
-const REFUSALS: ReadonlySet<number> = new Set([403, 404, 406, 530])
 
 export class Producer extends EventEmitter<ProducerEvents> {
   readonly #connection: Connection
   readonly #options: ProducerOptions
-  readonly #waiting = new Fifo<Outgoing>()
-  /** By the tag of the confirm that each waits for, lowest first. */
-  readonly #inFlight = new Map<number, Outgoing>()
-  #inFlightBytes = 0
-  #channel: ConfirmChannel | undefined
-  /** The tag of the next confirm of the present channel, counted from 1 as the broker does. */
-  #nextTag = 1
-  #openedAt = 0
-  #stallMs = STALL_MS
-  #opening = false
-  #congested = false
-  #suspects = 0
+  readonly #channel: PublishingChannel
+  readonly #waiting = new Denque<Outgoing>()
+  readonly #flight = new Flight()
+  readonly #suspects = new Suspects()
+  readonly #patience = new Patience()
+  readonly #refused = new Refused()
+  readonly #onConnectionLost = (): void => this.#patience.connectionLost()
+  readonly #write = (): void => this.#writeWaiting()
   #sweeper: NodeJS.Timeout | undefined
-  #reopener: NodeJS.Timeout | undefined
-  readonly #nackTimers = new Map<NodeJS.Timeout, Outgoing>()
   #pending = 0
+  #pendingBytes = 0
   #closed = false
   #idle: (() => void)[] = []
 
+  /** Opens its channel as soon as there is a connection, now or later. */
   constructor(connection: Connection, options: ProducerOptions) {
     super()
     this.#connection = connection
     this.#options = options
-    connection.on('open', ({ model }) => void this.#openChannel(model))
-    connection.on('lost', ({ reason }) => {
-      this.#stallMs = FRESH_STALL_MS
-      this.#loseChannel(undefined, reason)
-    })
-    connection.on('unblocked', () => this.#pump())
+    connection.on('lost', this.#onConnectionLost)
+    const owner: ChannelOwner = {
+      ready: () => this.#pump(),
+      lost: (reason, code) => this.#channelLost(reason, code),
+      unavailable: (reason) => this.#explainWaiting(reason),
+      answered: (tag, multiple, nacked) => this.#answered(tag, multiple, nacked),
+      returned: (message) => this.#markReturned(message),
+    }
+    this.#channel = new PublishingChannel(connection, owner)
   }
 
   /** How many messages are handed over and not settled yet. */
   get pending(): number {
     return this.#pending
+  }
+
+  /** Whether what is pending fills the window. `publish` takes more all the same: it is kept in memory until then. */
+  get full(): boolean {
+    const { maxUnconfirmed, maxUnconfirmedBytes } = this.#options
+    return this.#pending >= maxUnconfirmed || this.#pendingBytes >= maxUnconfirmedBytes
   }
 
   /**
@@ -106,17 +92,21 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (this.#closed) return Promise.reject(new ClosedError('The producer'))
     const problem = this.#connection.blocked ? 'the broker blocks publishers' : 'no connection to the broker'
     return new Promise((resolve, reject) => {
+      const outgoing = new Outgoing(publication, resolve, reject, problem)
       this.#pending++
-      this.#waiting.push(new Outgoing(publication, resolve, reject, problem))
+      this.#pendingBytes += outgoing.bytes
+      this.#waiting.push(outgoing)
       this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS)
       this.#pump()
     })
   }
 
-  /** Resolves when nothing is pending. */
-  async flush(): Promise<void> {
+  /** Resolves when nothing is pending, or after `withinMs`. */
+  async flush(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.#pending === 0) return
-    await new Promise<void>((resolve) => this.#idle.push(resolve))
+    const over = new AbortController()
+    await Promise.race([new Promise<void>((resolve) => this.#idle.push(resolve)), pause(withinMs, over.signal)])
+    over.abort()
   }
 
   /** Takes nothing new, and rejects what is still pending. Call `flush` first to wait for it. */
@@ -124,153 +114,92 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#sweeper)
-    clearTimeout(this.#reopener)
-    const nacked = [...this.#nackTimers].map(([timer, outgoing]) => {
-      clearTimeout(timer)
-      return outgoing
-    })
-    for (const outgoing of [...this.#inFlight.values(), ...nacked, ...this.#waiting.take()]) {
-      this.#settle(outgoing, new ClosedError('The producer'))
-    }
-    this.#nackTimers.clear()
-  }
-
-  async #openChannel(model: ChannelModel): Promise<void> {
-    if (this.#opening || this.#closed) return
-    this.#opening = true
-    try {
-      const channel = await model.createConfirmChannel()
-      if (this.#connection.model !== model) return
-      let refusal: { code?: number; message: string } | undefined
-      channel.on('error', (error: Error & { code?: number }) => {
-        refusal = error
-      })
-      channel.once('close', () => {
-        this.#loseChannel(channel, textOf(refusal ?? 'channel closed'), refusal?.code)
-      })
-      channel.on('ack', ({ deliveryTag, multiple }) => this.#answer(channel, deliveryTag, multiple, false))
-      channel.on('nack', ({ deliveryTag, multiple }) => this.#answer(channel, deliveryTag, multiple, true))
-      channel.on('return', (message) => this.#markReturned(message))
-      channel.on('drain', () => {
-        this.#congested = false
-        this.#pump()
-      })
-      this.#channel = channel
-      this.#openedAt = Date.now()
-      this.#nextTag = 1
-      this.#congested = false
-    } catch {
-      // The model died, or has no channel left; tried again below.
-    } finally {
-      this.#opening = false
-      // The connection may have been replaced meanwhile, and its `open` found this one still at work.
-      if (this.#channel === undefined) this.#reopenLater('the channel could not be opened')
-    }
-    this.#pump()
-  }
-
-  #reopenLater(reason: string): void {
-    const model = this.#connection.model
-    // Without a connection, the next `open` brings the channel.
-    if (model === undefined || this.#closed) return
-    for (const outgoing of this.#waiting) outgoing.problem = reason
-    clearTimeout(this.#reopener)
-    this.#reopener = setTimeout(() => {
-      const current = this.#connection.model
-      if (current !== undefined && this.#channel === undefined) void this.#openChannel(current)
-    }, REOPEN_DELAY_MS)
-  }
-
-  /** `channel` undefined: the whole connection is gone. Called at most once for each channel: later calls find it replaced. */
-  #loseChannel(channel: ConfirmChannel | undefined, reason: string, code?: number): void {
-    if (this.#channel === undefined || (channel !== undefined && channel !== this.#channel)) return
-    this.#channel = undefined
-    const lost = [...this.#inFlight.values()]
-    for (const outgoing of lost) outgoing.tag = 0
-    this.#inFlight.clear()
-    this.#inFlightBytes = 0
-    const refused = code !== undefined && REFUSALS.has(code)
-    if (refused) {
-      const [culprit] = lost
-      if (lost.length === 1 && culprit !== undefined) {
-        lost.pop()
-        this.#settle(culprit, refusal(code, reason, culprit.publication))
-      } else {
-        this.#suspects = lost.length
-      }
-    }
-    if (lost.length > 0) {
-      for (const outgoing of lost) {
-        outgoing.problem = reason
-        outgoing.unsure = true
-        outgoing.returned = false
-      }
-      this.#waiting.unshift(lost)
-      this.emit('republished', { count: lost.length, reason })
-    }
-    this.#reopenLater(reason)
+    this.#connection.off('lost', this.#onConnectionLost)
+    this.#channel.close()
+    const pending = [...this.#flight.takeAll(), ...this.#refused.takeAll(), ...this.#waiting.toArray()]
+    this.#waiting.clear()
+    for (const outgoing of pending) this.#settle(outgoing, new ClosedError('The producer'))
   }
 
   #pump(): void {
+    if (this.#waiting.length > 0 && this.#channel.writable) withoutTracing(this.#write)
+  }
+
+  #writeWaiting(): void {
     const { maxUnconfirmed, maxUnconfirmedBytes } = this.#options
-    const window = this.#suspects > 0 ? 1 : maxUnconfirmed
     while (
       this.#waiting.length > 0 &&
-      this.#channel !== undefined &&
-      !this.#congested &&
-      !this.#connection.blocked &&
-      this.#inFlight.size < window &&
-      (this.#inFlightBytes < maxUnconfirmedBytes || this.#inFlight.size === 0)
+      this.#channel.writable &&
+      this.#flight.live < (this.#suspects.any ? 1 : maxUnconfirmed) &&
+      (this.#flight.bytes < maxUnconfirmedBytes || this.#flight.live === 0)
     ) {
-      const outgoing = this.#waiting.shift() as Outgoing
-      if (!outgoing.settled) this.#write(this.#channel, outgoing)
+      const outgoing = this.#waiting.shift()
+      if (outgoing?.message !== undefined) this.#writeOne(outgoing, outgoing.message)
     }
   }
 
-  #write(channel: ConfirmChannel, outgoing: Outgoing): void {
-    const { exchange, routingKey, message, id } = outgoing.publication
+  #writeOne(outgoing: Outgoing, message: NonNullable<Outgoing['message']>): void {
+    const now = performance.now()
     if (outgoing.writtenAt === 0) {
-      outgoing.writtenAt = Date.now()
       outgoing.problem = 'the broker has not confirmed it'
     } else {
       // Why it is written again stays what is known of it.
       message.properties.headers[headers.republished] = true
     }
+    let tag: number
     try {
-      this.#congested = !channel.publish(exchange, routingKey, message.content, message.properties)
+      tag = this.#channel.write(outgoing.exchange, outgoing.routingKey, message)
     } catch (error) {
-      this.#settle(outgoing, new MessageError(`Message ${id} cannot be encoded: ${textOf(error)}`, { cause: error }))
+      const text = `Message ${outgoing.id} cannot be encoded: ${textOf(error)}`
+      this.#settle(outgoing, new MessageError(text, { cause: error }))
       return
     }
-    outgoing.lastWrittenAt = Date.now()
-    outgoing.tag = this.#nextTag++
-    this.#inFlight.set(outgoing.tag, outgoing)
-    this.#inFlightBytes += message.content.length
+    if (outgoing.writtenAt === 0) outgoing.writtenAt = now
+    outgoing.lastWrittenAt = now
+    this.#flight.add(outgoing, tag)
   }
 
-  #answer(channel: ConfirmChannel, tag: number, multiple: boolean, nacked: boolean): void {
-    if (channel !== this.#channel) return
-    if (multiple) {
-      for (const [each, outgoing] of this.#inFlight) {
-        if (each > tag) break
-        this.#answerOne(outgoing, nacked)
-      }
-    } else {
-      // Past its deadline it left the flight, and its confirm comes after all: the caller was told already.
-      const outgoing = this.#inFlight.get(tag)
-      if (outgoing !== undefined) this.#answerOne(outgoing, nacked)
+  #channelLost(reason: string, code: number | undefined): void {
+    const inFlight = this.#flight.takeAll()
+    const culprit = this.#suspects.culprit(inFlight, code)
+    if (culprit !== undefined && code !== undefined) this.#settle(culprit, refusal(code, reason, culprit))
+    const lost = inFlight.filter(({ settled }) => !settled)
+    if (lost.length === 0) return
+    // From the back, so that they come first and in their order.
+    for (const outgoing of lost.reverse()) {
+      outgoing.problem = reason
+      outgoing.unsure = true
+      outgoing.returned = false
+      this.#waiting.unshift(outgoing)
     }
+    this.emit('republished', { count: lost.length, reason })
+  }
+
+  #explainWaiting(reason: string): void {
+    for (let index = 0; index < this.#waiting.length; index++) {
+      const outgoing = this.#waiting.peekAt(index)
+      if (outgoing !== undefined) outgoing.problem = reason
+    }
+  }
+
+  #answered(tag: number, multiple: boolean, nacked: boolean): void {
+    const answered = this.#flight.answered(tag, multiple)
+    for (const outgoing of answered) this.#answerOne(outgoing, nacked)
+    this.#tellConfirmed(answered, nacked)
     this.#pump()
   }
 
   #answerOne(outgoing: Outgoing, nacked: boolean): void {
-    const { exchange, routingKey } = outgoing.publication
+    // Its deadline may have passed: then the caller was told already.
+    if (outgoing.settled) return
+    this.#suspects.clear(outgoing)
+    const { exchange, routingKey } = outgoing
     if (nacked) {
       const problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
       // A queue whose node dies refuses what it may have taken, and handed out, already.
       outgoing.unsure = true
       this.#tryAgain(outgoing, problem)
-      if (outgoing.nacks >= REFUSED_TIMES && Date.now() - this.#openedAt >= this.#stallMs) this.#renew(problem)
+      if (this.#patience.endsWithRefusals(outgoing.nacks, this.#channel.ageMs)) this.#renew(problem)
     } else if (!outgoing.returned) {
       this.#settle(outgoing)
     } else if (outgoing.unsure) {
@@ -282,10 +211,19 @@ export class Producer extends EventEmitter<ProducerEvents> {
     }
   }
 
+  /** After the promises are settled, all of one answer. */
+  #tellConfirmed(answered: readonly Outgoing[], nacked: boolean): void {
+    if (nacked || this.listenerCount('confirmed') === 0) return
+    const now = performance.now()
+    for (const { id, exchange, routingKey, writtenAt, confirmed } of answered) {
+      if (confirmed) this.emit('confirmed', { id, exchange, routingKey, latencyMs: Math.round(now - writtenAt) })
+    }
+  }
+
   /** `basic.return` comes before the confirm of the same message (https://www.rabbitmq.com/docs/confirms). */
   #markReturned({ fields, properties }: Message): void {
-    for (const outgoing of this.#inFlight.values()) {
-      const { id, exchange, routingKey } = outgoing.publication
+    for (const outgoing of this.#flight.values()) {
+      const { id, exchange, routingKey } = outgoing
       if (id === properties.messageId && routingKey === fields.routingKey && exchange === fields.exchange) {
         outgoing.returned = true
       }
@@ -293,53 +231,40 @@ export class Producer extends EventEmitter<ProducerEvents> {
   }
 
   #tryAgain(outgoing: Outgoing, problem: string): void {
-    this.#leaveFlight(outgoing)
-    if (outgoing.settled) return
     outgoing.problem = problem
-    const timer = setTimeout(
-      () => {
-        this.#nackTimers.delete(timer)
-        if (outgoing.settled) return
-        this.#waiting.push(outgoing)
-        this.#pump()
-      },
-      jittered(NACK_DELAY_MS, outgoing.nacks++, NACK_MAX_DELAY_MS),
-    )
-    this.#nackTimers.set(timer, outgoing)
-    if (Date.now() > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+    if (performance.now() > outgoing.deadline) {
+      this.#settle(outgoing, this.#unconfirmed(outgoing))
+      return
+    }
+    this.#refused.add(outgoing, (again) => {
+      this.#waiting.push(again)
+      this.#pump()
+    })
   }
 
-  /**
-   * After a leader election a channel may wait for ever for a confirm. A new channel and the same ids again cost at worst
-   * a double, which the consumer's side drops.
-   */
-  #renewStalled(now: number): void {
-    const [oldest] = this.#inFlight.values()
-    if (oldest === undefined || this.#connection.blocked) return
-    const patienceMs = Math.max(this.#stallMs, FRESH_SILENCE_MS)
-    if (now - oldest.lastWrittenAt >= patienceMs) this.#renew(`no confirm for ${patienceMs} ms`)
-  }
-
-  /** Publishes all that is in flight again on a new channel of the same connection. */
+  /** Publishes all that is in flight again, on a new channel: at worst a double, which the consumer's side drops. */
   #renew(reason: string): void {
-    const channel = this.#channel
-    if (channel === undefined) return
-    this.#stallMs = Math.min(this.#stallMs * 2, STALL_MS)
-    this.#loseChannel(channel, reason)
-    channel.close().catch(() => undefined)
+    this.#patience.channelRenewed()
+    this.#channel.renew(reason)
   }
 
   #sweep(): void {
-    const now = Date.now()
-    this.#renewStalled(now)
-    const overdue = (outgoing: Outgoing): void => {
-      if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+    const now = performance.now()
+    const { oldest } = this.#flight
+    if (oldest !== undefined && !this.#connection.blocked) {
+      const reason = this.#patience.endsWithSilence(now - oldest.lastWrittenAt)
+      if (reason !== undefined) this.#renew(reason)
     }
-    for (const outgoing of this.#inFlight.values()) overdue(outgoing)
-    for (const outgoing of this.#waiting) overdue(outgoing)
-    // During an outage nothing is taken from the front, so what has ended is dropped here: the list cannot grow for ever.
-    if (this.#channel === undefined) {
-      this.#waiting.filter(({ settled }) => !settled)
+    const ended = (outgoing: Outgoing): boolean => {
+      if (!outgoing.settled && now > outgoing.deadline) this.#settle(outgoing, this.#unconfirmed(outgoing))
+      return outgoing.settled
+    }
+    for (const outgoing of this.#flight.values()) ended(outgoing)
+    for (const outgoing of this.#refused.values()) ended(outgoing)
+    // What has ended is dropped here, since nothing is taken from the front during an outage.
+    for (let left = this.#waiting.length; left > 0; left--) {
+      const outgoing = this.#waiting.shift()
+      if (outgoing !== undefined && !ended(outgoing)) this.#waiting.push(outgoing)
     }
     if (this.#pending === 0) {
       clearInterval(this.#sweeper)
@@ -348,27 +273,16 @@ export class Producer extends EventEmitter<ProducerEvents> {
     this.#pump()
   }
 
-  #unconfirmed({ publication: { id, confirmTimeoutMs }, writtenAt, problem }: Outgoing): UnconfirmedError {
-    return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== 0, problem)
-  }
-
-  #leaveFlight(outgoing: Outgoing): void {
-    if (outgoing.tag === 0 || !this.#inFlight.delete(outgoing.tag)) return
-    outgoing.tag = 0
-    this.#inFlightBytes -= outgoing.publication.message.content.length
-  }
-
   #settle(outgoing: Outgoing, error?: unknown): void {
-    this.#leaveFlight(outgoing)
     if (outgoing.settled) return
     outgoing.settled = true
+    outgoing.message = undefined
+    this.#flight.abandon(outgoing)
+    this.#suspects.clear(outgoing)
     this.#pending--
-    if (this.#suspects > 0) this.#suspects--
+    this.#pendingBytes -= outgoing.bytes
     if (error === undefined) {
-      if (this.listenerCount('confirmed') > 0) {
-        const { id, exchange, routingKey } = outgoing.publication
-        this.emit('confirmed', { id, exchange, routingKey, latencyMs: Date.now() - outgoing.writtenAt })
-      }
+      outgoing.confirmed = true
       outgoing.resolve()
     } else {
       outgoing.reject(error)
@@ -377,11 +291,9 @@ export class Producer extends EventEmitter<ProducerEvents> {
       for (const resolve of this.#idle.splice(0)) resolve()
     }
   }
-}
 
-/** The error for a message because of which the broker closed the channel. */
-function refusal(code: number, reason: string, { id, exchange, routingKey }: Publication): Error {
-  if (code === 404) return new UnroutableError(exchange, routingKey, reason)
-  if (code === 403) return new AccessRefusedError(`exchange ${exchange}`, new Error(reason))
-  return new MessageError(`The broker refused message ${id}: ${reason}`)
+  #unconfirmed({ id, confirmTimeoutMs, writtenAt, problem }: Outgoing): UnconfirmedError {
+    const now = this.#connection.blocked ? 'the broker blocks publishers: a memory or disk alarm' : problem
+    return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== 0, now)
+  }
 }
