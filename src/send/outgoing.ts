@@ -23,8 +23,8 @@ export class Outgoing {
   readonly deadline: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
-  /** When it was first written to a channel; 0 for never. */
-  writtenAt = 0
+  /** When it was first written to a channel; -1 for never. */
+  writtenAt = -1
   /** When it was last written. */
   lastWrittenAt = 0
   /** The confirm that it waits for on the present channel; 0 while it is not in flight. */

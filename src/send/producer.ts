@@ -140,7 +140,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
 
   #writeOne(outgoing: Outgoing, message: NonNullable<Outgoing['message']>): void {
     const now = performance.now()
-    if (outgoing.writtenAt === 0) {
+    if (outgoing.writtenAt === -1) {
       outgoing.problem = 'the broker has not confirmed it'
     } else {
       // Why it is written again stays what is known of it.
@@ -154,7 +154,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
       this.#settle(outgoing, new MessageError(text, { cause: error }))
       return
     }
-    if (outgoing.writtenAt === 0) outgoing.writtenAt = now
+    if (outgoing.writtenAt === -1) outgoing.writtenAt = now
     outgoing.lastWrittenAt = now
     this.#flight.add(outgoing, tag)
   }
@@ -294,6 +294,6 @@ export class Producer extends EventEmitter<ProducerEvents> {
 
   #unconfirmed({ id, confirmTimeoutMs, writtenAt, problem }: Outgoing): UnconfirmedError {
     const now = this.#connection.blocked ? 'the broker blocks publishers: a memory or disk alarm' : problem
-    return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== 0, now)
+    return new UnconfirmedError(id, confirmTimeoutMs, writtenAt !== -1, now)
   }
 }

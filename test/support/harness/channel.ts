@@ -141,7 +141,10 @@ export class FakeChannel extends EventEmitter {
         this.emit(answer === 'nack' ? 'nack' : 'ack', { deliveryTag, multiple: false })
         done?.(answer === 'nack' ? new Error('message nacked') : null)
       } catch (error) {
-        this.#refuse(error)
+        // A publish has no answer of its own: all that a refusal does is close the channel, later.
+        if (!(error instanceof ChannelClosed)) throw error
+        await undefined
+        this.closeByBroker(error.code, error.message)
       }
     })()
     return this.#around.writable
