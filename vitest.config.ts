@@ -1,59 +1,52 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 /** Everything outside src/ imports the package by its name, as users do; the tests run it on the sources. */
 const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
-/**
- * Four kinds of tests. `unit` touches nothing outside the process. `promises` are named after what the README promises
- * and run on one real cluster and store, started for the run; `console` looks at that one with a browser. `cluster` starts
- * and stops clusters of its own.
- *
- * Those on a cluster run one file after the other: some break nodes, and two cores carry three of them.
- */
+/** Groups run one after the other, in this order; projects of one group together. */
+const groups = ['quick', 'cluster', 'promises', 'faults', 'console'] as const
+
+interface Kind {
+  readonly group: (typeof groups)[number]
+  /** How many files run at the same time. Default: as many as there are cores. */
+  readonly workers?: number
+  readonly timeoutMs: number
+  /** On the cluster that `globalSetup.ts` starts once for all. */
+  readonly onSharedCluster?: boolean
+}
+
+function project(name: string, kind: Kind): TestProjectInlineConfiguration {
+  const { group, workers, timeoutMs, onSharedCluster = false } = kind
+  return {
+    resolve: { alias },
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      testTimeout: timeoutMs,
+      hookTimeout: 120_000,
+      sequence: { groupOrder: groups.indexOf(group) },
+      ...(workers === undefined ? {} : { maxWorkers: workers }),
+      ...(onSharedCluster ? { globalSetup: ['test/support/globalSetup.ts'] } : {}),
+    },
+  }
+}
+
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/closingLine.ts'],
     projects: [
-      {
-        resolve: { alias },
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000, sequence: { groupOrder: 0 } },
-      },
-      {
-        resolve: { alias },
-        test: {
-          name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        resolve: { alias },
-        test: {
-          name: 'promises',
-          include: ['test/promises/**/*.test.ts'],
-          globalSetup: ['test/support/globalSetup.ts'],
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        resolve: { alias },
-        test: {
-          name: 'console',
-          include: ['test/console/**/*.test.ts'],
-          globalSetup: ['test/support/globalSetup.ts'],
-          fileParallelism: false,
-          testTimeout: 90_000,
-          hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
-        },
-      },
+      // Nothing outside the process: modules, and the tools that look at the whole repository.
+      project('unit', { group: 'quick', timeoutMs: 60_000 }),
+      project('static', { group: 'quick', timeoutMs: 120_000 }),
+      // Clusters of their own, started and stopped.
+      project('cluster', { group: 'cluster', timeoutMs: 120_000, workers: 1 }),
+      // What the README promises, each file in a virtual host of its own on the shared cluster.
+      project('promises', { group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true }),
+      // Those that kill, freeze or scale what the others stand on.
+      project('faults', { group: 'faults', timeoutMs: 60_000, workers: 1, onSharedCluster: true }),
+      // The console's page, in a browser.
+      project('console', { group: 'console', timeoutMs: 90_000, workers: 1, onSharedCluster: true }),
     ],
   },
 })

@@ -1,6 +1,6 @@
 /**
  * What monitoring/ makes is what config/ holds, and hangs together. That its queries return data is tested on a real cluster, in
- * test/promises/monitoring.test.ts. After a change: npx vitest run --project unit test/unit/dashboards.test.ts -u
+ * test/faults/monitoring.test.ts. After a change: npx vitest run --project unit test/unit/dashboards.test.ts -u
  */
 import { readdirSync } from 'node:fs'
 import type { Panel, RowPanel } from '@grafana/grafana-foundation-sdk/dashboard'

@@ -24,7 +24,7 @@ export type ChannelMethod =
   | 'close'
 
 /** `return`: the message comes back as unroutable, and is confirmed then, as RabbitMQ does. */
-export type PublishAnswer = 'confirm' | 'nack' | 'return' | 'nothing'
+type PublishAnswer = 'confirm' | 'nack' | 'return' | 'nothing'
 
 export interface Publication {
   readonly channel: FakeChannel
@@ -131,7 +131,7 @@ export class FakeChannel extends EventEmitter {
     const { script } = this.#around
     void (async () => {
       try {
-        const answer = await script.next('publish', [publication], () => 'confirm')
+        const answer = (await script.next('publish', [publication], () => 'confirm')) as PublishAnswer
         if (this.#state === 'closed' || answer === 'nothing') return
         if (answer === 'return') {
           const fields = { exchange, routingKey, replyCode: 312, replyText: 'NO_ROUTE' }
