@@ -16,6 +16,7 @@ import { AccessRefusedError, BrokerUnreachableError, ClosedError, textOf } from 
 import type { ConnectionRole, ConnectionState } from '../observe/events.js'
 import { type Address, redacted } from './address.js'
 import { jittered } from './backoff.js'
+import { extendCodec } from './codec.js'
 import { Lifecycle } from './lifecycle.js'
 import { cut, writeTogether } from './socket.js'
 
@@ -173,6 +174,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #adopt(model: ChannelModel): void {
     this.#model = model
+    extendCodec(model)
     writeTogether(model)
     const epoch = ++this.#epoch
     let reason = 'closed by the broker'

@@ -1,0 +1,247 @@
+/**
+ * Writes headers and properties into one frame: what `fieldTable.ts` reads, and what a caller puts there, in amqplib's
+ * notation. What has no AMQP type is an ordinary error that names the header, before anything was sent.
+ */
+import { MAX_DEPTH, type Tagged } from './fieldTable.js'
+
+const MAX_NAME_BYTES = 255
+
+/** Bytes that grow as they are written, up to what one frame may hold. */
+export class FrameWriter {
+  bytes = Buffer.allocUnsafeSlow(16_384)
+  at = 0
+  #limit = Number.POSITIVE_INFINITY
+  #limitBytes = 0
+
+  /** Begins anew, without a limit. Nothing of what was written before is kept. */
+  begin(): void {
+    this.at = 0
+    this.#limit = Number.POSITIVE_INFINITY
+  }
+
+  /** What is written next must fit into so many bytes. */
+  limitTo(bytes: number): void {
+    this.#limit = this.at + bytes
+    this.#limitBytes = bytes
+  }
+
+  /** Makes room for `count` bytes more. Throws `RangeError` beyond the limit. */
+  need(count: number): void {
+    const end = this.at + count
+    if (end > this.#limit) {
+      throw new RangeError(
+        `its headers and properties are too large: together at most ${this.#limitBytes} bytes (the broker's frame_max)`,
+      )
+    }
+    if (end <= this.bytes.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(end, this.bytes.length * 2))
+    this.bytes.copy(larger, 0, 0, this.at)
+    this.bytes = larger
+  }
+
+  octet(value: number): void {
+    this.need(1)
+    this.bytes[this.at++] = value
+  }
+
+  short(value: number): void {
+    this.need(2)
+    this.at = this.bytes.writeUInt16BE(value, this.at)
+  }
+
+  long(value: number): void {
+    this.need(4)
+    this.at = this.bytes.writeUInt32BE(value, this.at)
+  }
+
+  shortString(what: string, text: unknown): void {
+    if (typeof text !== 'string') throw new TypeError(`${what}: expected text, got: ${kindOf(text)}`)
+    // A UTF-16 unit takes at most three bytes.
+    if (text.length * 3 > MAX_NAME_BYTES && Buffer.byteLength(text) > MAX_NAME_BYTES) {
+      throw new RangeError(`${what}: expected at most ${MAX_NAME_BYTES} bytes, got ${Buffer.byteLength(text)}`)
+    }
+    this.need(1 + MAX_NAME_BYTES)
+    const length = this.bytes.write(text, this.at + 1)
+    this.bytes[this.at] = length
+    this.at += 1 + length
+  }
+
+  headers(fields: unknown): void {
+    if (typeof fields !== 'object' || fields === null) {
+      throw new TypeError(`headers: expected an object, got: ${kindOf(fields)}`)
+    }
+    this.#table(fields, '', 0)
+  }
+
+  /** A property of 64 bits without a sign. */
+  instant(what: string, value: unknown): void {
+    const whole = wholeOf(what, value)
+    if (BigInt.asUintN(64, whole) !== whole) throw new RangeError(`${what}: expected 64 bits without a sign`)
+    this.need(8)
+    this.at = this.bytes.writeBigUInt64BE(whole, this.at)
+  }
+
+  #table(fields: object, header: string, depth: number): void {
+    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or in a circle`)
+    const start = this.at
+    this.long(0)
+    // With inherited ones: amqplib hands in an object whose prototype the headers are.
+    for (const name in fields) {
+      const value = (fields as Record<string, unknown>)[name]
+      if (value === undefined) continue
+      this.shortString('the name of a header', name)
+      this.#value(value, depth === 0 ? name : header, depth)
+    }
+    this.bytes.writeUInt32BE(this.at - start - 4, start)
+  }
+
+  #value(value: unknown, header: string, depth: number): void {
+    if (typeof value === 'string') this.#text(value)
+    else if (typeof value === 'number') this.#number(value)
+    else if (typeof value === 'boolean') this.#fixed('t', value ? 1 : 0)
+    else if (typeof value === 'bigint') this.#wide('l', value, header)
+    else if (value === null) this.#open('V', 0)
+    else if (Array.isArray(value)) this.#array(value, header, depth + 1)
+    else if (value instanceof Uint8Array) this.#binary('x', value)
+    else if (typeof value !== 'object') throw new TypeError(`header ${header}: AMQP has no type for ${kindOf(value)}`)
+    else if (Object.hasOwn(value, '!')) this.#tagged(value as Tagged, header, depth)
+    else this.#nested(value, header, depth)
+  }
+
+  #text(value: string): void {
+    const length = Buffer.byteLength(value)
+    this.#open('S', 4 + length)
+    this.long(length)
+    this.at += this.bytes.write(value, this.at)
+  }
+
+  #number(value: number): void {
+    // Whole numbers always as `I` or `l`: py-amqp reads the shorter ones, which amqplib writes, as something else.
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#fixed('d', value)
+    else this.#fixed(value >= -(2 ** 31) && value < 2 ** 31 ? 'I' : 'l', value)
+  }
+
+  #nested(fields: object, header: string, depth: number): void {
+    this.#open('F', 4)
+    this.#table(fields, header, depth + 1)
+  }
+
+  #tagged({ '!': type, value }: Tagged, header: string, depth: number): void {
+    const fixed = FIXED.get(type)
+    if (fixed !== undefined) this.#fixed(fixed, inRange(fixed, value, header))
+    else if (type === 'table' && typeof value === 'object' && value !== null) this.#nested(value, header, depth)
+    else if (type === 'string' && value instanceof Uint8Array) this.#binary('S', value)
+    else if (type === 'string') this.#text(String(value))
+    else if (type === 'long' || type === 'int64') this.#wide('l', value, header)
+    else if (type === 'timestamp') this.#wide('T', value, header)
+    else if (type === 'decimal') this.#decimal(value, header)
+    else throw new TypeError(`header ${header}: there is no AMQP type for this: { '!': ${String(type)} }`)
+  }
+
+  #decimal(value: unknown, header: string): void {
+    const { places, digits } = (value ?? {}) as { places?: unknown; digits?: unknown }
+    const placed = inRange('B', places, header)
+    // Most clients hold the digits to be signed, amqplib does not.
+    const figures =
+      typeof digits === 'number' && digits < 0 ? inRange('I', digits, header) : inRange('i', digits, header)
+    this.#open('D', 5)
+    this.octet(placed)
+    this.long(figures >>> 0)
+  }
+
+  #array(values: readonly unknown[], header: string, depth: number): void {
+    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or in a circle`)
+    this.#open('A', 4)
+    const start = this.at
+    this.long(0)
+    for (const value of values) this.#value(value === undefined ? null : value, header, depth)
+    this.bytes.writeUInt32BE(this.at - start - 4, start)
+  }
+
+  #open(tag: string, bytes: number): void {
+    this.need(1 + bytes)
+    this.bytes[this.at++] = tag.charCodeAt(0)
+  }
+
+  #binary(tag: 'x' | 'S', value: Uint8Array): void {
+    this.#open(tag, 4 + value.length)
+    this.long(value.length)
+    this.bytes.set(value, this.at)
+    this.at += value.length
+  }
+
+  #fixed(tag: FixedTag, value: number): void {
+    this.#open(tag, 8)
+    this.at = WRITE[tag](this.bytes, value, this.at)
+  }
+
+  #wide(tag: 'l' | 'T', value: unknown, header: string): void {
+    const whole = wholeOf(`header ${header}`, value)
+    const fits = tag === 'l' ? BigInt.asIntN(64, whole) === whole : BigInt.asUintN(64, whole) === whole
+    if (!fits) throw new RangeError(`header ${header}: expected a number of 64 bits, got: ${whole}`)
+    this.#open(tag, 8)
+    this.at = this.bytes.writeBigUInt64BE(BigInt.asUintN(64, whole), this.at)
+  }
+}
+
+type FixedTag = 'b' | 'B' | 's' | 'u' | 'I' | 'i' | 'l' | 'f' | 'd' | 't'
+
+const WRITE: Readonly<Record<FixedTag, (bytes: Buffer, value: number, at: number) => number>> = {
+  b: (bytes, value, at) => bytes.writeInt8(value, at),
+  B: (bytes, value, at) => bytes.writeUInt8(value, at),
+  s: (bytes, value, at) => bytes.writeInt16BE(value, at),
+  u: (bytes, value, at) => bytes.writeUInt16BE(value, at),
+  I: (bytes, value, at) => bytes.writeInt32BE(value, at),
+  i: (bytes, value, at) => bytes.writeUInt32BE(value, at),
+  l: (bytes, value, at) => bytes.writeBigInt64BE(BigInt(value), at),
+  f: (bytes, value, at) => bytes.writeFloatBE(value, at),
+  d: (bytes, value, at) => bytes.writeDoubleBE(value, at),
+  t: (bytes, value, at) => bytes.writeUInt8(value, at),
+}
+
+/** amqplib's names for a type that is asked for. */
+const FIXED: ReadonlyMap<unknown, FixedTag> = new Map([
+  ['byte', 'b'],
+  ['int8', 'b'],
+  ['unsignedbyte', 'B'],
+  ['uint8', 'B'],
+  ['short', 's'],
+  ['int16', 's'],
+  ['unsignedshort', 'u'],
+  ['uint16', 'u'],
+  ['int', 'I'],
+  ['int32', 'I'],
+  ['unsignedint', 'i'],
+  ['uint32', 'i'],
+  ['float', 'f'],
+  ['double', 'd'],
+  ['float64', 'd'],
+] as const)
+
+const RANGES: Readonly<Partial<Record<FixedTag, readonly [number, number]>>> = {
+  b: [-128, 127],
+  B: [0, 255],
+  s: [-(2 ** 15), 2 ** 15 - 1],
+  u: [0, 2 ** 16 - 1],
+  I: [-(2 ** 31), 2 ** 31 - 1],
+  i: [0, 2 ** 32 - 1],
+}
+
+const kindOf = (value: unknown): string =>
+  value === null ? 'null' : typeof value === 'number' ? String(value) : `a ${typeof value}`
+
+function inRange(tag: FixedTag, value: unknown, header: string): number {
+  const [least, most] = RANGES[tag] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  const whole = RANGES[tag] !== undefined
+  if (typeof value === 'number' && (!whole || (Number.isInteger(value) && value >= least && value <= most)))
+    return value
+  throw new RangeError(`header ${header}: expected a number from ${least} to ${most}, got: ${kindOf(value)}`)
+}
+
+function wholeOf(what: string, value: unknown): bigint {
+  try {
+    return BigInt(value as bigint)
+  } catch {
+    throw new TypeError(`${what}: expected a whole number of 64 bits, got: ${kindOf(value)}`)
+  }
+}
