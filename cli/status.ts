@@ -52,7 +52,19 @@ export function statusText(status: ClusterStatus, now: number = Date.now()): str
     table(['NAME', 'STATE', 'PID', 'PORTS', 'FOR', 'RESTARTS', 'NOTES'], rows),
     '\n',
     ...places.map(([name, place]) => `${name.padEnd(9)}${place}\n`),
+    ...troubleLines(status),
   ].join('')
+}
+
+/** What is wrong although its process runs, and what to do. */
+function troubleLines({ troubles, state }: ClusterStatus): string[] {
+  if (state !== 'running') return []
+  if (troubles === undefined) return ['\nNo node answers: whether virtual hosts and queues work is not known.\n']
+  if (troubles.length === 0) return []
+  const lines = troubles.map(({ what, remedy }) => `- ${what}\n  ${remedy}\n`)
+  const repaired = troubles.some(({ kind }) => kind === 'virtualHostDown' || kind === 'queueDown')
+  const note = 'The launcher repairs virtual hosts and queues by itself after some seconds; its log says how.\n'
+  return ['\nTrouble:\n', ...lines, ...(repaired ? [note] : [])]
 }
 
 /** `12 s`, `3 min`, `5 h`, `2 d`. */

@@ -1,5 +1,7 @@
 /** What the launcher says about the cluster: `warren status`, the control socket, the console. */
-import type { ProcessStatus } from './managedProcess.js'
+import { LOOPBACK, NODE_NUMBERS, type PortPlan, ports } from './ports.js'
+import type { ProcessStatus } from './processDefinition.js'
+import type { Trouble } from './troubles.js'
 
 export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping'
 
@@ -17,6 +19,21 @@ export interface ClusterAddresses {
   readonly prometheus: string | undefined
 }
 
+export function addressesOf(plan: PortPlan, hasPrometheus: boolean): ClusterAddresses {
+  const edge = `http://${LOOPBACK}:${plan.edge}`
+  return {
+    amqp: [`amqp://${LOOPBACK}:${plan.amqp}`],
+    nodes: NODE_NUMBERS.map((node) => `amqp://${LOOPBACK}:${ports.nodeAmqp(plan, node)}`),
+    results: `redis://${LOOPBACK}:${ports.store(plan)}`,
+    edge,
+    management: {
+      edge: `${edge}/rabbitmq`,
+      nodes: NODE_NUMBERS.map((node) => `http://${LOOPBACK}:${ports.nodeManagement(plan, node)}/rabbitmq`),
+    },
+    prometheus: hasPrometheus ? `${edge}/prometheus` : undefined,
+  }
+}
+
 export interface ClusterStatus {
   readonly dir: string
   /** The launcher's own pid. */
@@ -29,4 +46,6 @@ export interface ClusterStatus {
     /** RabbitMQ nodes only: what HAProxy holds of it, as `UP` or `DOWN`. */
     readonly front?: string
   })[]
+  /** What does not work although its node runs. Missing: no node answered, or the cluster does not run. */
+  readonly troubles?: readonly Trouble[]
 }

@@ -1,8 +1,8 @@
 /** The console: the page behind `/` of the edge. It reaches this launcher by its control socket, as other terminals do. */
 import { join } from 'node:path'
 import { repositoryRoot } from './folder.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export function consoleProcess(settings: Settings): ProcessDefinition {

@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { textOf } from 'warren'
 import type { ClusterStatus } from './clusterStatus.js'
 import { ClusterError, type ClusterErrorCode } from './errors.js'
-import type { ProcessChange } from './managedProcess.js'
+import type { ProcessChange } from './processDefinition.js'
 
 export const processActions = ['start', 'stop', 'kill', 'freeze', 'thaw', 'restart'] as const
 export type ProcessAction = (typeof processActions)[number]

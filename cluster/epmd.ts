@@ -4,8 +4,8 @@
  */
 import { connect } from 'node:net'
 import type { Binaries } from './binaries.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import { LOOPBACK, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export function epmd({ folder, ports: plan }: Settings, { epmd: command }: Binaries): ProcessDefinition {

@@ -1,8 +1,8 @@
 /** HAProxy: the one way in, for AMQP and for HTTP. Its configuration is shared with docker compose. */
 import type { Binaries } from './binaries.js'
 import { configFile } from './folder.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export function haproxy(settings: Settings, { haproxy: command }: Binaries): ProcessDefinition {

@@ -71,13 +71,19 @@ export class Management {
     return undefined
   }
 
+  /** Asks for a virtual host that is down on one node to be started there. */
+  async startVirtualHost(vhost: string, node: string, signal: AbortSignal): Promise<void> {
+    const path = `/vhosts/${encodeURIComponent(vhost)}/start/${encodeURIComponent(`${node}@localhost`)}`
+    await this.request(Number(node.slice(-1)), path, { method: 'POST', signal })
+  }
+
   /** Loads the operator's part of the topology: dead letters, policies and users. The same again changes nothing. */
   async loadDefinitions(signal: AbortSignal): Promise<void> {
     const body = JSON.stringify(demoDefinitions(this.#settings.env))
     await this.request(1, '/definitions', { method: 'POST', body, signal })
   }
 
-  /** The fact that each predefined quorum queue has a member on each node. Also gives the queues that fall short. */
+  /** The fact that each predefined quorum queue has a member on each node. Returns the queues that fall short. */
   async thinQueues(signal: AbortSignal): Promise<string[]> {
     const { queues } = demoDefinitions(this.#settings.env) as { queues: { name: string; vhost: string }[] }
     const checked = await Promise.all(

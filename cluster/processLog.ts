@@ -32,7 +32,7 @@ export class ProcessLog {
   }
 }
 
-/** Gives where the next line will be. */
+/** Returns where the next line will be. */
 function putAsideIfLong(file: string): number {
   try {
     const { size } = statSync(file)

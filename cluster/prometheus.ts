@@ -2,8 +2,8 @@
 import { copyFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configFile, repositoryRoot } from './folder.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export function prometheus(settings: Settings, command: string): ProcessDefinition {

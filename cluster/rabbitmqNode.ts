@@ -11,9 +11,9 @@ import { demoDefinitions } from '../demo/topology.js'
 import type { Binaries } from './binaries.js'
 import { erlangEnv, erlangNode } from './erlang.js'
 import { configFile } from './folder.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import type { Management } from './management.js'
 import { LOOPBACK, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export const nodeName = (node: number): string => `rabbitmq-${node}`

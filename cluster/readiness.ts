@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { textOf } from 'warren'
 import { ClusterError } from './errors.js'
 
-/** Gives undefined when the fact holds, or else what is still missing. Throwing counts as missing. */
+/** Returns undefined when the fact holds, or else what is still missing. Throwing counts as missing. */
 export type Fact = (signal: AbortSignal) => Promise<string | undefined>
 
 export interface WaitOptions {

@@ -3,8 +3,8 @@ import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Binaries } from './binaries.js'
 import { configFile } from './folder.js'
-import type { ProcessDefinition } from './managedProcess.js'
 import { LOOPBACK, ports } from './ports.js'
+import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 export function store({ folder, ports: plan }: Settings, { store: command }: Binaries): ProcessDefinition {

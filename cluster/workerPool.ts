@@ -1,6 +1,7 @@
 import { ClusterError } from './errors.js'
-import { ManagedProcess, type ProcessChange, type ProcessDefinition } from './managedProcess.js'
+import { ManagedProcess } from './managedProcess.js'
 import { LOOPBACK, MAX_WORKERS, ports, requireFree } from './ports.js'
+import type { ProcessChange, ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
 
 /**

@@ -5,9 +5,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { textOf } from 'warren'
-import { Cluster, freePortBlock, NODE_NUMBERS, type ProcessChange, repositoryRoot, waitFor } from '../cluster/index.js'
+import { Cluster, freePortBlock, type ProcessChange, repositoryRoot, waitFor } from '../cluster/index.js'
 import type { LedgerLine } from '../demo/ledger.js'
 import {
   type DeadLetter,
@@ -16,13 +14,14 @@ import {
   nameOfQueue,
   purgeQueues,
   type QueueRef,
-  queueName,
-  queueTypeOf,
   serverVersion,
   takeDeadLetters,
 } from './broker.js'
+import { Health } from './health.js'
+import { otherThan } from './nodes.js'
+import { dropPolicies, overridePolicy } from './policies.js'
 import type { Target } from './target.js'
-import { QUEUE_KEYS, type QueueKey } from './timeline.js'
+import type { QueueKey } from './timeline.js'
 import { WorkerLedgers } from './workerLedgers.js'
 
 export const DEFAULT_DIR = '.warren-drill'
@@ -30,12 +29,6 @@ export const DEFAULT_DIR = '.warren-drill'
 export const WORKERS = 4
 /** A message that kills its worker is given up after so many deliveries: the library's 20 would make a long drill. */
 export const DELIVERY_LIMIT = 5
-
-const HEALTHY_TIMEOUT_MS = 120_000
-/** How long a classic queue may stay out of reach on a whole cluster before its node is restarted. */
-const DARK_MS = 10_000
-/** All policies of drills begin so, and none outlives its drill. */
-const POLICY_PREFIX = 'drill-'
 
 export interface DrillClusterOptions {
   readonly dir: string
@@ -47,6 +40,7 @@ export class DrillCluster implements Target {
   readonly cluster: Cluster
   readonly management: Management
   readonly #ledgers: WorkerLedgers
+  readonly #health: Health
 
   static async open({ dir, workerCommand }: DrillClusterOptions): Promise<DrillCluster> {
     const { base, amqp, edge } = await freePortBlock()
@@ -74,6 +68,7 @@ export class DrillCluster implements Target {
   private constructor(cluster: Cluster, ledgerFolder: string) {
     this.cluster = cluster
     this.management = new Management(cluster.addresses.management.nodes, cluster.passwords.admin ?? '')
+    this.#health = new Health(cluster, this.management, WORKERS)
     this.#ledgers = new WorkerLedgers(ledgerFolder)
   }
 
@@ -156,39 +151,6 @@ export class DrillCluster implements Target {
     await waitFor(`a leader of ${name} on ${to}`, moved, { timeoutMs: 30_000, intervalMs: 2_000 })
   }
 
-  // ------------------------------------------------------------ policies
-
-  /** Changes a queue's policy until the drill is over. `change` is put over what the operator's policy says. */
-  async overridePolicy(queue: QueueKey, change: Readonly<Record<string, string | number>>): Promise<void> {
-    const name = queueName(queue)
-    const { definition } = await this.management.request<{ definition: Record<string, unknown> }>(
-      'GET',
-      `/policies/%2F/${encodeURIComponent(name)}`,
-    )
-    await this.management.request('PUT', `/policies/%2F/${POLICY_PREFIX}${encodeURIComponent(name)}`, {
-      pattern: `^${name.replaceAll('.', '\\.')}$`,
-      'apply-to': 'queues',
-      priority: 10,
-      definition: { ...definition, ...change },
-    })
-    await waitFor(
-      `the drill's policy on ${name}`,
-      async () => {
-        const { policy } = (await this.management.queue(queue)) as { policy?: string }
-        return policy === `${POLICY_PREFIX}${name}` ? undefined : `the policy in force is ${policy}`
-      },
-      { timeoutMs: 15_000 },
-    )
-  }
-
-  async #dropPolicies(): Promise<void> {
-    const policies = await this.management.request<{ name: string }[]>('GET', '/policies/%2F')
-    for (const { name } of policies) {
-      if (!name.startsWith(POLICY_PREFIX)) continue
-      await this.management.request('DELETE', `/policies/%2F/${encodeURIComponent(name)}`)
-    }
-  }
-
   // ------------------------------------------------------------ health
 
   /** Starts, thaws and scales whatever a drill left otherwise, and waits until all of it is well. */
@@ -203,80 +165,23 @@ export class DrillCluster implements Target {
         .map(({ name }) => cluster.startProcess(name)),
     )
     await cluster.scale(WORKERS)
-    await this.mend(signal)
-    await this.#dropPolicies()
+    await this.heal(signal)
+    await dropPolicies(this.management)
     await this.empty(signal)
   }
 
-  /** Three nodes as one, HAProxy uses all of them, each queue has its leader and all members, each worker is ready. */
-  async whole(signal: AbortSignal): Promise<void> {
-    const fact = async (each: AbortSignal) =>
-      (await this.cluster.whole(each)) ?? (await this.#queuesWhole()) ?? (await this.#workersReady())
-    await waitFor('a whole cluster', fact, { timeoutMs: HEALTHY_TIMEOUT_MS, signal, intervalMs: 250 })
+  whole(signal: AbortSignal): Promise<void> {
+    return this.#health.whole(signal)
   }
 
-  /**
-   * Waits for a whole cluster, and does what an operator has to do where RabbitMQ does not heal by itself: after a
-   * partition the other nodes may hold the classic queue's node for down although it runs (seen on 3.10.8, when
-   * autoheal picks its sides while the nodes are still meeting again); only a restart of that node mends it.
-   * Gives the node that had to be restarted.
-   */
-  async mend(signal: AbortSignal): Promise<string | undefined> {
-    if (queueTypeOf('user') === 'quorum') {
-      await this.whole(signal)
-      return undefined
-    }
-    let darkSince: number | undefined
-    let restarted: string | undefined
-    const fact = async (each: AbortSignal): Promise<string | undefined> => {
-      const formed = await this.cluster.whole(each)
-      const dark = formed === undefined ? await this.#darkFrom() : undefined
-      darkSince = dark === undefined ? undefined : (darkSince ?? Date.now())
-      if (darkSince !== undefined && restarted === undefined && Date.now() - darkSince > DARK_MS) {
-        restarted = await this.classicHost()
-        await this.cluster.restartProcess(restarted)
-      }
-      return formed ?? dark ?? (await this.#queuesWhole()) ?? (await this.#workersReady())
-    }
-    await waitFor('a whole cluster', fact, { timeoutMs: HEALTHY_TIMEOUT_MS, signal, intervalMs: 250 })
-    return restarted
+  /** Waits for a whole cluster, and returns the node that the launcher had to restart, if any. */
+  heal(signal: AbortSignal): Promise<string | undefined> {
+    return this.#health.heal(signal)
   }
 
-  /** Which node does not reach the classic queue, and why. */
-  async #darkFrom(): Promise<string | undefined> {
-    for (const node of NODE_NUMBERS) {
-      const problem = await holdingQueues(this.cluster.brokerUrl('admin', node)).then(() => undefined, textOf)
-      if (problem !== undefined) return `rabbitmq-${node} says: ${problem}`
-    }
-    return undefined
-  }
-
-  async #queuesWhole(): Promise<string | undefined> {
-    for (const key of QUEUE_KEYS) {
-      for (const queue of [key, { deadLettersOf: key }]) {
-        const { state, members, online, leader, consumers = 0 } = await this.management.queue(queue)
-        const name = typeof queue === 'string' ? queueName(queue) : `dead letters of ${key}`
-        if (state !== undefined && state !== 'running') return `${name} is ${state}`
-        if (queue === key && consumers < WORKERS) return `${name} has ${consumers} consumers`
-        if (queue === key && queueTypeOf(key) === 'classic') continue
-        if (leader === undefined || leader === '') return `${name} has no leader`
-        if (members?.length !== NODE_NUMBERS.length) return `${name} has ${members?.length ?? 0} members`
-        if (online?.length !== NODE_NUMBERS.length) return `${name} has ${online?.length ?? 0} members online`
-      }
-    }
-    return undefined
-  }
-
-  async #workersReady(): Promise<string | undefined> {
-    const { processes } = await this.cluster.status()
-    for (const { name, kind, state, ports } of processes) {
-      if (kind !== 'worker') continue
-      if (state !== 'running') return `${name} is ${state}`
-      const response = await fetch(`http://127.0.0.1:${ports[0]}/healthz`)
-      const body = await response.text()
-      if (response.status !== 200) return `${name} is not ready: ${body.slice(0, 200)}`
-    }
-    return undefined
+  /** Changes a queue's policy until the drill is over. `change` is put over what the operator's policy says. */
+  overridePolicy(queue: QueueKey, change: Readonly<Record<string, string | number>>): Promise<void> {
+    return overridePolicy(this.management, queue, change)
   }
 
   /** Nothing waits in any queue, dead letters included: a drill's ledger then holds all that there is. */
@@ -301,32 +206,7 @@ export class DrillCluster implements Target {
   }
 }
 
-/** A node that is none of these. */
-export const otherThan = (...names: readonly string[]): string =>
-  nodeNames.find((name) => !names.includes(name)) ?? 'rabbitmq-3'
-
-export const nodeNames: readonly string[] = NODE_NUMBERS.map((node) => `rabbitmq-${node}`)
-
 const nameOf = (node: string | undefined): string => {
   if (node === undefined || node === '') throw new Error('RabbitMQ names no node for the queue')
   return node.replace(/@.*$/, '')
-}
-
-/** Tries again what may fail while a cluster heals; the last problem is what it rejects with. */
-export async function persist<T>(
-  what: string,
-  act: () => Promise<T>,
-  signal: AbortSignal,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs
-  for (;;) {
-    signal.throwIfAborted()
-    try {
-      return await act()
-    } catch (problem) {
-      if (Date.now() > deadline) throw new Error(`${what} failed: ${textOf(problem)}`, { cause: problem })
-      await delay(300, undefined, { signal })
-    }
-  }
 }

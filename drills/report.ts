@@ -26,7 +26,7 @@ export function reportPage(outcomes: readonly DrillOutcome[], about: ReportAbout
 <style>${STYLE}</style>
 <main>
 <h1>Warren drills: ${e(title)}</h1>
-<p>A drill keeps a steady load on a cluster of three RabbitMQ nodes, breaks something, mends it, and then accounts for every message by its id. A message that RabbitMQ confirmed must have its result in the store or be in a dead-letter queue; one that is in neither is lost, and the drill has failed.</p>
+<p>A drill keeps a steady load on a cluster of three RabbitMQ nodes, breaks something, repairs it, and then accounts for every message by its id. A message that RabbitMQ confirmed must have its result in the store or be in a dead-letter queue; one that is in neither is lost, and the drill has failed.</p>
 ${sabotageNote(about.sabotage)}
 ${overview(outcomes)}
 ${outcomes.map(section).join('\n')}

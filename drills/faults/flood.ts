@@ -1,6 +1,6 @@
 /** A flood: far more than the workers can do, so that messages grow too old in their queues and are dead-lettered. */
 import type { Drill, Evidence, Scene } from '../drill.js'
-import { otherThan } from '../drillCluster.js'
+import { otherThan } from '../nodes.js'
 import { QUEUE_KEYS } from '../timeline.js'
 
 const TTL_MS = 3_000

@@ -5,7 +5,7 @@
  */
 import { BareClient } from '../bareClient.js'
 import type { Drill, Evidence } from '../drill.js'
-import { nodeNames } from '../drillCluster.js'
+import { nodeNames } from '../nodes.js'
 import { seconds } from '../verdict.js'
 import { AWAY_MS, nodeDrill, paymentsWentOn } from './node.js'
 

@@ -1,6 +1,6 @@
 /** Two of three nodes at once: the payment queue has no majority, and waits until it has one again. */
 import { type Drill, pauseOf } from '../drill.js'
-import { nodeNames } from '../drillCluster.js'
+import { nodeNames } from '../nodes.js'
 import { seconds } from '../verdict.js'
 
 export const loseMajority: Drill = {

@@ -62,12 +62,12 @@ const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words:
       mark('repair', `${node} goes on (SIGCONT), and finds that the others gave it up`)
       await drillCluster.cluster.thawProcess(node)
       // RabbitMQ restarts it from the inside when the others had given it up.
-      const restarted = await drillCluster.mend(signal)
+      const restarted = await drillCluster.heal(signal)
       mark(
         'repair',
         restarted === undefined
           ? `${node} is a member again`
-          : `The other nodes still took ${restarted} for down, which runs: restarted it, as the guide says`,
+          : `The other nodes still took ${restarted} for down, which runs: the launcher restarted it`,
       )
     },
   },

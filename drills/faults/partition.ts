@@ -6,7 +6,7 @@
  * node's memory only: whatever becomes of the drill, a restart of the node heals it.
  */
 import type { Drill } from '../drill.js'
-import { nodeNames } from '../drillCluster.js'
+import { nodeNames } from '../nodes.js'
 
 const HOLD_MS = 8_000
 
@@ -35,9 +35,9 @@ export const partition: Drill = {
       `${list}, [erlang:set_cookie(P, erlang:get_cookie()) || P <- Peers], [spawn(net_kernel, connect_node, [P]) || P <- Peers].`,
     )
     mark('repair', 'The network is whole')
-    const restarted = await drillCluster.mend(signal)
+    const restarted = await drillCluster.heal(signal)
     if (restarted !== undefined) {
-      mark('repair', `The other nodes still took ${restarted} for down, which runs: restarted it, as the guide says`)
+      mark('repair', `The other nodes still took ${restarted} for down, which runs: the launcher restarted it`)
     }
     mark('seen', 'All nodes, queues and workers are whole again')
   },

@@ -1,6 +1,6 @@
 /** The restart drill: each node in turn, the way an upgrade does it. Run it with `--repeat 20`. */
 import type { Drill } from '../drill.js'
-import { nodeNames } from '../drillCluster.js'
+import { nodeNames } from '../nodes.js'
 
 export const rollingRestart: Drill = {
   name: 'rolling-restart',
@@ -10,7 +10,7 @@ export const rollingRestart: Drill = {
     for (const [index, node] of nodeNames.entries()) {
       mark('fault', `Restarting ${node}`)
       await drillCluster.cluster.restartProcess(node)
-      // The last one's return is the repair: what comes after it is the cluster's and Warren's to mend.
+      // The last one's return is the repair: what comes after it is the cluster's and Warren's to repair.
       mark(index === nodeNames.length - 1 ? 'repair' : 'seen', `${node} is back`)
       await drillCluster.whole(signal)
       mark('seen', `${node} is a member of every queue, and each worker consumes both queues`)

@@ -188,6 +188,48 @@ describe('a cluster that runs', () => {
     expect(await deadLetterMembers()).toEqual([3, 3])
   }, 90_000)
 
+  it('names a virtual host and a classic queue that are dark while their nodes run, and repairs both by itself', async () => {
+    const queue = 'user.dark.s'
+    const authorization = `Basic ${Buffer.from(`admin:${cluster.passwords.admin}`).toString('base64')}`
+    const declared = await fetch(`${cluster.addresses.management.nodes[0]}/api/queues/%2F/${queue}`, {
+      ...{ method: 'PUT', headers: { authorization, 'content-type': 'application/json' } },
+      body: JSON.stringify({ durable: true, node: 'rabbitmq-1@localhost', arguments: { 'x-queue-type': 'classic' } }),
+    })
+    expect(declared.status).toBe(201)
+    const lines: string[] = []
+    const listen = (line: string) => lines.push(line)
+    cluster.on('progress', listen)
+    onTestFinished(() => void cluster.off('progress', listen))
+    const before = pids(await cluster.status())
+
+    await cluster.rabbitmqctl(2, ['eval', 'rabbit_vhost_sup_sup:stop_and_delete_vhost(<<"/">>).'])
+    // As after a partition: the record of where the queue runs is gone, that it exists is not. Mnesia alone (up to
+    // RabbitMQ 4.2) keeps the two apart.
+    const tables = await cluster.rabbitmqctl(1, ['eval', 'catch mnesia:system_info(tables).'])
+    const mayBeDark = /\brabbit_queue\b/.test(tables)
+    const record = `rabbit_misc:r(<<"/">>, queue, <<"${queue}">>)`
+    if (mayBeDark) await cluster.rabbitmqctl(1, ['eval', `mnesia:dirty_delete(rabbit_queue, ${record}).`])
+    const named = (await readStatus(dir)).troubles?.map(({ kind, node, what }) => [kind, node, what])
+    expect(named).toEqual([
+      ['virtualHostDown', 'rabbitmq-2', expect.stringContaining('virtual host / ')],
+      ...(mayBeDark ? [['queueDown', 'rabbitmq-1', expect.stringContaining(queue)]] : []),
+    ])
+
+    const well: Fact = async (signal) => {
+      const { troubles } = await cluster.status()
+      return troubles?.length === 0 ? cluster.whole(signal) : JSON.stringify(troubles)
+    }
+    await waitFor('both repaired', well, { timeoutMs: 90_000, intervalMs: 500 })
+    expect(lines).toContainEqual(expect.stringMatching(/The virtual host \/ does not run on rabbitmq-2.*Starting it/))
+    const after = pids(await cluster.status())
+    expect([2, 3].map((node) => after.get(`rabbitmq-${node}`))).toEqual(
+      [2, 3].map((node) => before.get(`rabbitmq-${node}`)),
+    )
+    if (!mayBeDark) return
+    expect(lines).toContainEqual(expect.stringMatching(/queue user\.dark\.s .* down.*Restarting rabbitmq-1/))
+    expect(after.get('rabbitmq-1')).not.toBe(before.get('rabbitmq-1'))
+  }, 120_000)
+
   it('leaves nothing behind when it stops, and starts again on its old data', async () => {
     await cluster.stop()
     await cluster.stop()

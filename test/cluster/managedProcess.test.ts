@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ManagedProcess, type ProcessDefinition } from '../../cluster/managedProcess.js'
+import { ManagedProcess } from '../../cluster/managedProcess.js'
+import type { ProcessDefinition } from '../../cluster/processDefinition.js'
 
 let folder: string
 beforeEach(() => {
