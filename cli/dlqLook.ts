@@ -4,7 +4,7 @@ import type { DeadLetter, DeadLetterContent } from 'warren'
 import { type FilterOptions, filterOf, number, onEach, type WhereOptions } from './dlqQueues.js'
 import { Failure } from './failure.js'
 import type { Output } from './output.js'
-import { jsonLine, printable, printableLines } from './printable.js'
+import { jsonLine, plain, printable, printableLines } from './printable.js'
 import { duration } from './status.js'
 import { table } from './table.js'
 
@@ -35,7 +35,7 @@ export async function list(
   })
 }
 
-const rowOf = ({ id, task = '', diedAt, why }: DeadLetter): string[] => [
+export const rowOf = ({ id, task = '', diedAt, why }: DeadLetter): string[] => [
   printable(id),
   printable(task),
   diedAt === undefined ? '?' : duration(Date.now() - diedAt.getTime()),
@@ -60,10 +60,9 @@ export async function show(id: string, options: WhereOptions, { out }: Output): 
   if (found === 0) throw new Failure(`no dead letter has the id ${printable(id)}; see warren dlq list`)
 }
 
-function jsonOf({ content, ...letter }: DeadLetterContent): object {
-  return isUtf8(content)
-    ? { ...letter, content: content.toString() }
-    : { ...letter, base64: content.toString('base64') }
+export function jsonOf({ content, headers, ...letter }: DeadLetterContent): object {
+  const body = isUtf8(content) ? { content: content.toString() } : { base64: content.toString('base64') }
+  return { ...letter, headers: plain(headers), ...body }
 }
 
 export function details(letter: DeadLetterContent, now: number = Date.now()): string {
@@ -85,7 +84,7 @@ export function details(letter: DeadLetterContent, now: number = Date.now()): st
     ...facts.flatMap(([name, fact]) => (fact === undefined ? [] : [`${name.padEnd(10)}${printable(fact)}`])),
     'headers',
     ...Object.entries(headers).map(
-      ([name, value]) => `  ${printable(name)}: ${printable(JSON.stringify(value) ?? '')}`,
+      ([name, value]) => `  ${printable(name)}: ${printable(JSON.stringify(plain(value)) ?? '')}`,
     ),
     '',
     text,

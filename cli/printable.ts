@@ -27,3 +27,18 @@ export const jsonLine = (value: unknown): string =>
       .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
       .join(''),
   )}\n`
+
+/** A value nested deeper than this is left out: JSON's writer does not take any depth. */
+const MAX_DEPTH = 32
+
+/** The value of any header as JSON can carry it. Bytes are shown as base64, and large integers as text. */
+export function plain(value: unknown, depth = 0): unknown {
+  if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) return String(value)
+  if (value === null || typeof value !== 'object') return value
+  if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString('base64') }
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString()
+  if (depth >= MAX_DEPTH) return '…'
+  if (Array.isArray(value)) return value.map((each) => plain(each, depth + 1))
+  const entries = Object.entries(value).map(([name, each]) => [name, plain(each, depth + 1)] as const)
+  return Object.fromEntries(entries)
+}

@@ -217,6 +217,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
       producer: this.#producer,
       results: this.#results,
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
+      log: this.#log,
     })
   }
 

@@ -5,15 +5,20 @@
  */
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
-import { type ErrorCode, textOf, UnroutableError, type WarrenError } from '../errors/index.js'
+import { exchangeExists } from '../amqp/passive.js'
+import { AccessRefusedError, type ErrorCode, MessageError, UnroutableError, type WarrenError } from '../errors/index.js'
+import { callContained, problemLog, type ReportProblem } from '../observe/contained.js'
 import { checkOptions, is } from '../options.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
+import type { Logger } from '../task/logger.js'
 import { DEFAULT_DELIVERY_LIMIT } from '../task/topology.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
 import { deadLetterQueue } from '../wire/names.js'
+import type { OutgoingMessage } from '../wire/outgoingMessage.js'
+import { taskIdOf } from '../wire/redelivery.js'
 import { checkFilter, type DeadLetterFilter, matches } from './filter.js'
-import { type Destination, destinationOf, freshCopy, type RedriveTarget } from './redrive.js'
+import { type Destination, destinationOf, freshCopy, type RedriveTarget, runOf } from './redrive.js'
 import { DeadLetterScan, type ScanOptions } from './scan.js'
 import { type SweepEnd, type SweepProgress, sweep } from './sweep.js'
 
@@ -81,6 +86,8 @@ export interface DeadLettersDependencies {
   /** Told that a redriven task begins anew; undefined without a store. */
   readonly results: Results | undefined
   readonly confirmTimeoutMs: number
+  /** Told when a callback of the caller fails. */
+  readonly log: Logger
 }
 
 const MAX_PROBLEMS = 20
@@ -92,6 +99,7 @@ export class DeadLetters {
   readonly queue: string
   readonly #deliveryLimit: number | undefined
   readonly #dependencies: DeadLettersDependencies
+  readonly #report: ReportProblem
 
   /** Use `warren.deadLetters()`. Does no I/O. */
   constructor(options: DeadLettersOptions, dependencies: DeadLettersDependencies) {
@@ -100,6 +108,7 @@ export class DeadLetters {
     this.queue = 'domain' in options ? deadLetterQueue(options.domain) : options.queue
     this.#deliveryLimit = options.deliveryLimit
     this.#dependencies = dependencies
+    this.#report = problemLog(dependencies.log)
   }
 
   /**
@@ -132,19 +141,24 @@ export class DeadLetters {
     checkOptions('deadLetters.redrive', options, REDRIVE_CHECKS)
     const { to = 'origin' } = options
     const now = Date.now()
-    const { producer, confirmTimeoutMs } = this.#dependencies
     const exchanges = new Map<string, Promise<boolean>>()
     const destinations = new Map<string, Destination & { count: number }>()
     const problems = new Map<string, RedriveProblem>()
     const send: Act = async (message, letter, model) => {
       const { exchange, routingKey } = destinationOf(letter, to)
       // An exchange that does not exist closes the channel, and with many messages for it that would be all it does.
-      const exists = exchanges.get(exchange) ?? exchangeExists(model, exchange)
+      const exists = exchanges.get(exchange) ?? isThere(model, exchange)
       exchanges.set(exchange, exists)
       if (!(await exists)) throw new UnroutableError(exchange, routingKey, 'the exchange does not exist')
       if (options.dryRun !== true) {
-        const copy = freshCopy(message, letter, to, now)
-        await producer.publish({ id: letter.id, exchange, routingKey, message: copy, confirmTimeoutMs })
+        const run = runOf(message, now)
+        // Before it is published: the new run may end before its confirm comes, and what it says must stay.
+        if (taskIdOf(message) === letter.id) await this.#dependencies.results?.begin(letter.id, run)
+        const publish = (copy: OutgoingMessage): Promise<void> => this.#publish(letter.id, exchange, routingKey, copy)
+        await publish(freshCopy(message, letter, { to, now, run })).catch(async (error) => {
+          if (!(error instanceof MessageError)) throw error
+          await publish(freshCopy(message, letter, { to, now, run, slim: true }))
+        })
       }
       const place = JSON.stringify([exchange, routingKey])
       const known = destinations.get(place)
@@ -161,6 +175,11 @@ export class DeadLetters {
       destinations: [...destinations.values()].sort((a, b) => b.count - a.count),
       problems: [...problems.values()],
     }
+  }
+
+  #publish(id: string, exchange: string, routingKey: string, message: OutgoingMessage): Promise<void> {
+    const { producer, confirmTimeoutMs } = this.#dependencies
+    return producer.publish({ id, exchange, routingKey, message, confirmTimeoutMs })
   }
 
   /** Removes dead letters for good. Throws what `list` throws. */
@@ -203,13 +222,18 @@ export class DeadLetters {
     onKept: (letter: DeadLetter, problem: WarrenError) => void = () => undefined,
   ): Promise<SweepSummary> {
     const connection = await this.#dependencies.connect()
+    const { onProgress, ...rest } = options
     try {
       const summary = await sweep({
-        ...options,
+        ...rest,
         filter,
         open: (bounds) => this.#scan(connection, { signal: options.signal, ...bounds }),
         act: (message, letter) => act(message, letter, modelOf(connection)),
         onKept,
+        onProgress: (progress) => {
+          if (onProgress === undefined) return
+          callContained('onProgress of dead letters', () => onProgress(progress), this.#report)
+        },
       })
       return { queue: this.queue, ...summary }
     } finally {
@@ -234,18 +258,14 @@ function modelOf({ model }: Connection): ChannelModel {
   return model
 }
 
-async function exchangeExists(model: ChannelModel, exchange: string): Promise<boolean> {
+async function isThere(model: ChannelModel, exchange: string): Promise<boolean> {
+  // The default exchange is always there, and may not be asked about.
   if (exchange === '') return true
-  const channel = await model.createChannel()
-  channel.on('error', () => undefined)
-  try {
-    await channel.checkExchange(exchange)
-    await channel.close()
-    return true
-  } catch (error) {
-    // Whatever else is wrong, publishing will tell.
-    return !textOf(error).includes('NOT_FOUND')
-  }
+  return exchangeExists(model, exchange).catch((error: unknown) => {
+    // Who may not ask may still be allowed to publish, and is told when not.
+    if (error instanceof AccessRefusedError) return true
+    throw error
+  })
 }
 
 const LIST_CHECKS = { limit: is.integer(1), signal: is.signal }

@@ -1,5 +1,5 @@
 /** Work in bounds: how many a second, and how many at the same time. */
-import { setTimeout as delay } from 'node:timers/promises'
+import { pause } from '../timers.js'
 
 /** How much of a delay is made up for: a long one must not be followed by a flood. */
 const MAX_CATCH_UP_MS = 100
@@ -20,9 +20,7 @@ export class Pace {
     const now = performance.now()
     const dueAt = Math.max((this.#dueAt ?? now - this.#intervalMs) + this.#intervalMs, now - MAX_CATCH_UP_MS)
     this.#dueAt = dueAt
-    if (dueAt - now >= SHORTEST_WAIT_MS) {
-      await delay(dueAt - now, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
-    }
+    if (dueAt - now >= SHORTEST_WAIT_MS) await pause(dueAt - now, signal)
   }
 }
 

@@ -6,7 +6,7 @@
 import type { ConsumeMessage } from 'amqplib'
 import { OriginUnknownError } from '../errors/index.js'
 import { parseInstant } from '../wire/celeryValues.js'
-import { copyOf } from '../wire/copy.js'
+import { copyOf, slimCopyOf } from '../wire/copy.js'
 import type { DeadLetter } from '../wire/deadLetter.js'
 import { celeryHeaders, headers } from '../wire/names.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
@@ -40,6 +40,20 @@ const SHED: readonly string[] = [
   celeryHeaders.retries,
 ]
 
+/** The run that a redrive begins: later than the one that ended here, also when that one's clock was ahead. */
+export function runOf({ properties }: ConsumeMessage, now: number): number {
+  const before: unknown = properties.headers?.[headers.run]
+  return typeof before === 'number' && Number.isSafeInteger(before) && before >= now ? before + 1 : now
+}
+
+export interface FreshOptions {
+  readonly to: RedriveTarget
+  readonly now: number
+  readonly run: number
+  /** Without the sender's headers that do not fit into one AMQP frame. */
+  readonly slim?: boolean
+}
+
 /**
  * The fresh message. Its sender's deadline is left out when it has passed: whoever sends it back wants it run. It is
  * marked as republished, since an earlier redrive may have been cut off between sending it and removing it here, and a
@@ -48,16 +62,13 @@ const SHED: readonly string[] = [
 export function freshCopy(
   message: ConsumeMessage,
   letter: DeadLetter,
-  to: RedriveTarget,
-  now: number,
+  { to, now, run, slim = false }: FreshOptions,
 ): OutgoingMessage {
-  const copy = copyOf(message, letter.id, {})
-  const kept = Object.entries(copy.properties.headers).filter(([name]) => !SHED.includes(name))
-  const fresh: Record<string, unknown> = {
-    ...Object.fromEntries(kept),
-    [headers.redriven]: letter.redriven + 1,
-    [headers.republished]: true,
-  }
+  const added = { [headers.redriven]: letter.redriven + 1, [headers.republished]: true, [headers.run]: run }
+  const copy = (slim ? slimCopyOf : copyOf)(message, letter.id, added)
+  const fresh: Record<string, unknown> = Object.fromEntries(
+    Object.entries(copy.properties.headers).filter(([name]) => !SHED.includes(name)),
+  )
   const expires = fresh[celeryHeaders.expires]
   const deadline = typeof expires === 'string' ? parseInstant(expires) : undefined
   if (deadline !== undefined && deadline.getTime() <= now) delete fresh[celeryHeaders.expires]

@@ -8,17 +8,17 @@
  * - Bounded memory: of a message that was handed out it keeps the delivery tag and no more.
  * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so a
  *   part that is given back alone would turn the queue round; a scan therefore reads to the end first, up to
- *   {@link READ_TO_END_MAX}. And it returns them in small portions: measured on RabbitMQ 3.10.8, a quorum queue returns
- *   the messages of one command in no order once they are more than 32, and merges commands that come before it has
- *   carried out 32 earlier ones.
+ *   {@link READ_TO_END_MAX}. `giveBack.ts` says how it returns them.
  *
  * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
  * unbroken run of delivery tags, and the last is cancelled before anything goes back, or it would be handed out again.
  */
 import type { Channel, ChannelModel, ConsumeMessage, GetMessage } from 'amqplib'
+import { closeChannel, openChannel } from '../amqp/channel.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { DeadLettersUnreadableError, DeliveryLimitNearError } from '../errors/index.js'
 import { deliveryCount } from '../wire/redelivery.js'
+import { giveBack } from './giveBack.js'
 
 export interface ScanOptions {
   readonly queue: string
@@ -40,13 +40,6 @@ const FIRST_PREFETCH = 20
 /** What RabbitMQ allows a consumer of a quorum queue. */
 const MAX_PREFETCH = 2_000
 const AHEAD_BYTES = 8 * 1024 * 1024
-/** How many messages go back with one command, and after how many commands the queue is waited for. */
-const RETURN_PORTION = 32
-const RETURN_COMMANDS = 16
-/** How often the queue is asked whether it has taken them back: at once, then after a pause, then no more. */
-const LOOKS_AT_ONCE = 20
-const LOOKS_UNTIL_RETURNED = 120
-const RETURN_LOOK_MS = 20
 const ACK_BARRIERS = 2
 const ANSWER_TIMEOUT_MS = 15_000
 /** How often a queue from which nothing comes is asked for its next message, and how many times it must have none. */
@@ -75,13 +68,15 @@ export class DeadLetterScan {
   #acknowledged = false
   #failure: Error | undefined
   #wake: (() => void) | undefined
+  readonly #onAbort = (): void => this.#wake?.()
 
   /** Throws `DeadLettersUnreadableError`. */
   static async open(model: ChannelModel, options: ScanOptions): Promise<DeadLetterScan> {
     const { queue, atMost = Number.POSITIVE_INFINITY } = options
     let refusal: unknown
+    let channel: Channel | undefined
     try {
-      const channel = await answered(model.createChannel(), 'opening a channel')
+      channel = await openChannel(model, `opening a channel to look at ${queue}`, ANSWER_TIMEOUT_MS)
       channel.on('error', (error) => {
         refusal = error
       })
@@ -93,6 +88,7 @@ export class DeadLetterScan {
       if (first !== false) scan.#take(first)
       return scan
     } catch (error) {
+      await closeChannel(channel)
       throw new DeadLettersUnreadableError(queue, refusal ?? error)
     }
   }
@@ -107,7 +103,7 @@ export class DeadLetterScan {
     channel.on('delivery', (message: ConsumeMessage) => this.#receive(message))
     channel.on('error', (error) => this.#fail(error))
     channel.once('close', () => this.#fail(new Error('the connection or channel was closed')))
-    options.signal?.addEventListener('abort', () => this.#wake?.(), { once: true })
+    options.signal?.addEventListener('abort', this.#onAbort)
   }
 
   /** How many messages were handed out. */
@@ -155,12 +151,16 @@ export class DeadLetterScan {
     try {
       if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
       if (this.#acknowledged) for (let barrier = 0; barrier < ACK_BARRIERS; barrier++) await this.#settleAcks()
-      await this.#giveBack()
+      const { queue } = this.#options
+      const ready = async (): Promise<number> =>
+        (await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)).messageCount
+      await giveBack(this.#channel, this.#unsettled, this.#fetched, ready)
     } catch {
       // The channel died.
     }
     this.#failure ??= new Error('the scan is finished')
-    await answered(this.#channel.close(), 'closing the channel').catch(() => undefined)
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    await closeChannel(this.#channel)
   }
 
   /**
@@ -171,52 +171,6 @@ export class DeadLetterScan {
   async #settleAcks(): Promise<void> {
     await this.#consume(1)
     await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
-  }
-
-  async #giveBack(): Promise<void> {
-    if (this.#unsettled.size === 0) return
-    const before = await this.#ready()
-    let returned = 0
-    let last = 0
-    let portion = 0
-    let commands = 0
-    const send = (): void => {
-      if (portion > 0) this.#returnUpTo(last)
-      if (portion > 0) commands++
-      portion = 0
-    }
-    for (const tag of this.#unsettled) {
-      // Each command returns first what `basic.get` gave, then the rest: so these go alone.
-      const fetched = this.#fetched.has(tag)
-      if (fetched) send()
-      last = tag
-      returned++
-      portion++
-      if (fetched || portion === RETURN_PORTION) send()
-      if (commands < RETURN_COMMANDS) continue
-      commands = 0
-      await this.#untilReady(before + returned - portion)
-    }
-    send()
-    // So that whoever looks next finds all of it.
-    await this.#untilReady(before + returned)
-  }
-
-  async #ready(): Promise<number> {
-    const { queue } = this.#options
-    return (await answered(this.#channel.checkQueue(queue), `looking at ${queue}`)).messageCount
-  }
-
-  /** Waits until the queue has taken back what was returned: there is no confirm for that. Others may take some of it. */
-  async #untilReady(count: number): Promise<void> {
-    for (let looks = 0; looks < LOOKS_UNTIL_RETURNED && (await this.#ready()) < count; looks++) {
-      if (looks >= LOOKS_AT_ONCE) await this.#pause(RETURN_LOOK_MS)
-    }
-  }
-
-  #returnUpTo(deliveryTag: number): void {
-    // amqplib reads nothing else of the message.
-    this.#channel.nack({ fields: { deliveryTag } } as ConsumeMessage, true, true)
   }
 
   get #consumerTag(): string {
@@ -277,9 +231,9 @@ export class DeadLetterScan {
   }
 
   /** True when woken, false when the time is over. */
-  #pause(ms = LOOK_MS): Promise<boolean> {
+  #pause(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), ms)
+      const timer = setTimeout(() => resolve(false), LOOK_MS)
       this.#wake = () => {
         clearTimeout(timer)
         resolve(true)

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import type { ConsumeMessage } from 'amqplib'
 import { isTable, parseInstant } from './celeryValues.js'
+import { isName } from './copy.js'
 import type { DeadLetterReason } from './deadLetterReason.js'
 import { celeryHeaders, headers as names } from './names.js'
 
@@ -58,10 +59,10 @@ export function readDeadLetter(message: ConsumeMessage): DeadLetter {
   const attempts = count(headers[names.attempts])
   const errorClass = text(headers[names.errorClass])
   const errorMessage = text(headers[names.errorMessage])
-  const queue = text(headers[names.queue]) ?? death?.queue
+  const queue = nameIn(headers[names.queue]) ?? death?.queue
   // Both or neither: a pair of which one half is another message's would lead anywhere.
-  const exchange = text(headers[names.exchange])
-  const routingKey = text(headers[names.routingKey])
+  const exchange = nameIn(headers[names.exchange])
+  const routingKey = nameIn(headers[names.routingKey])
   const origin =
     exchange !== undefined && routingKey !== undefined
       ? { exchange, routingKey }
@@ -98,7 +99,7 @@ export function readContent(message: ConsumeMessage): DeadLetterContent {
 
 function deadLetterId({ content, properties }: ConsumeMessage, headers: Headers): string {
   for (const id of [text(headers[celeryHeaders.id]), text(properties.messageId)]) {
-    if (id !== undefined && Buffer.byteLength(id) <= MAX_ID_BYTES) return id
+    if (id !== undefined && id !== '' && Buffer.byteLength(id) <= MAX_ID_BYTES) return id
   }
   return `sha256-${createHash('sha256').update(content).digest('hex').slice(0, 16)}`
 }
@@ -109,6 +110,9 @@ type Reason = Pick<DeadLetter, 'reason' | 'why'>
 const headersOf = ({ properties }: ConsumeMessage): Headers => (isTable(properties.headers) ? properties.headers : {})
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** Text that can be the name of an exchange or a queue, or a routing key. */
+const nameIn = (value: unknown): string | undefined => (isName(value) ? value : undefined)
 
 const count = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
@@ -164,9 +168,9 @@ function deathsIn(value: unknown): Death[] {
     const keys: unknown = death['routing-keys']
     return {
       reason: text(death.reason),
-      queue: text(death.queue),
-      exchange: text(death.exchange),
-      routingKey: Array.isArray(keys) ? text(keys[0]) : undefined,
+      queue: nameIn(death.queue),
+      exchange: nameIn(death.exchange),
+      routingKey: Array.isArray(keys) ? nameIn(keys[0]) : undefined,
       at: timestamp(death.time),
       expiration: text(death['original-expiration']),
     }
@@ -175,7 +179,8 @@ function deathsIn(value: unknown): Death[] {
 
 /** amqplib gives AMQP's timestamps as `{ '!': 'timestamp', value: seconds }`. */
 function timestamp(value: unknown): Date | undefined {
-  const seconds = isTable(value) ? value.value : value
+  const given = isTable(value) ? value.value : value
+  const seconds = typeof given === 'bigint' ? Number(given) : given
   if (typeof seconds !== 'number') return undefined
   const date = new Date(seconds * 1000)
   return Number.isNaN(date.getTime()) ? undefined : date

@@ -168,7 +168,7 @@ describe('a filter', () => {
 
 describe('the message that a redrive sends', () => {
   const copied = (given: ConsumeMessage, to: 'origin' | 'queue' = 'origin') =>
-    freshCopy(given, readDeadLetter(given), to, NOW)
+    freshCopy(given, readDeadLetter(given), { to, now: NOW, run: NOW })
 
   it('has its content, its trace and all attempts before it, and nothing of its death', () => {
     const { content, properties } = copied(byWarren({ 'x-death': xDeath('expired'), 'x-delivery-count': 3, CC: ['x'] }))
@@ -179,6 +179,7 @@ describe('the message that a redrive sends', () => {
       traceparent: expect.any(String),
       [headers.redriven]: 1,
       [headers.republished]: true,
+      [headers.run]: NOW,
     })
   })
 
