@@ -27,9 +27,7 @@ function project(name: string, kind: Kind): TestProjectInlineConfiguration {
       hookTimeout: 120_000,
       sequence: { groupOrder: groups.indexOf(group) },
       ...(workers === undefined ? {} : { maxWorkers: workers }),
-      ...(onSharedCluster
-        ? { globalSetup: ['test/support/globalSetup.ts'], setupFiles: ['test/support/started.ts'] }
-        : {}),
+      ...(onSharedCluster ? { globalSetup: ['test/support/globalSetup.ts'] } : {}),
     },
   }
 }

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { type Address, parseAddresses, parseStoreUrl } from './amqp/address.js'
+import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
@@ -13,6 +13,7 @@ import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { defaultLogger, logWarren, logWorker } from './observe/logging.js'
 import { traceHeaders } from './observe/tracing.js'
 import { checkOptions, defaults, is } from './options.js'
+import { parseResults, type StoreClient, storeClient } from './results/connection.js'
 import { Results } from './results/store.js'
 import { Handle } from './send/handle.js'
 import { Producer } from './send/producer.js'
@@ -26,8 +27,11 @@ import { Worker, type WorkerOptions } from './work/worker.js'
 export interface ConnectOptions {
   /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
   readonly broker: string | readonly string[]
-  /** `redis://host:6379/0` (or `valkey://`, `rediss://`). Left out, tasks have no results and handles cannot wait. */
-  readonly results?: string
+  /**
+   * `redis://host:6379/0` (or `valkey://`, `rediss://`), or a client of iovalkey or ioredis, for Sentinels and clusters:
+   * Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
+   */
+  readonly results?: string | StoreClient
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
   readonly name?: string
   /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: pino, JSON lines on standard error. */
@@ -95,7 +99,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
       results === undefined
         ? undefined
         : new Results({
-            url: parseStoreUrl('connect: results', results),
+            target: parseResults('connect: results', results),
             producerId: this.#producerId,
             ttlMs: this.#options.resultTtlMs,
             connectTimeoutMs: this.#options.connectTimeoutMs,
@@ -273,7 +277,7 @@ const CONNECT_DEFAULTS = {
 
 const CONNECT_CHECKS = {
   broker: is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty')),
-  results: is.text,
+  results: is.anyOf(is.text, storeClient),
   name: is.text,
   logger: is.anyOf(is.value(false), isLogger),
   confirmTimeoutMs: is.integer(1),

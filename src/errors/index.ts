@@ -10,6 +10,13 @@ export {
 export { DeadLettersUnreadableError, DeliveryLimitNearError, OriginUnknownError } from './deadLetters.js'
 export { ClosedError, type ErrorCode, textOf, WarrenError } from './error.js'
 export { OptionsError } from './options.js'
-export { NoResultStoreError, ResultTimeoutError, StoreUnreachableError, TaskFailedError } from './results.js'
+export {
+  NoResultStoreError,
+  ResultTimeoutError,
+  ResultUnreadableError,
+  StoreRefusesError,
+  StoreUnreachableError,
+  TaskFailedError,
+} from './results.js'
 export { DeliveryLimitError, IsolateDiedError, NotCloneableError, Reject, TimeLimitError } from './running.js'
 export { InputError, type Issue, MessageError, OutputError, PayloadTooLargeError, UnknownTaskError } from './tasks.js'

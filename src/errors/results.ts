@@ -11,14 +11,29 @@ export class StoreUnreachableError extends WarrenError {
   constructor(address: string, cause: unknown) {
     super(
       'STORE_UNREACHABLE',
-      `The result store at ${address} does not answer (${textOf(cause)}). Is Valkey or Redis running? Locally: npm start.`,
-      {
-        retryable: true,
-        cause,
-      },
+      `The result store at ${address} does not answer (${textOf(cause)}). Check that Valkey or Redis runs there and can be reached from here.`,
+      { retryable: true, cause: withoutCommand(cause) },
     )
   }
 }
+
+/** The result store answers, and does not store: its user lacks a right, it is full, a replica, or a cluster. */
+export class StoreRefusesError extends WarrenError {
+  static {
+    identify(StoreRefusesError, 'StoreRefusesError')
+  }
+
+  constructor(address: string, refusal: { readonly text: string; readonly retryable: boolean }, cause: unknown) {
+    super('STORE_REFUSES', `The result store at ${address} answers, but does not store results: ${refusal.text}`, {
+      retryable: refusal.retryable,
+      cause: withoutCommand(cause),
+    })
+  }
+}
+
+/** The client notes on an error which command failed, with its arguments: a password, when it was AUTH. */
+const withoutCommand = (cause: unknown): unknown =>
+  cause instanceof Error && 'command' in cause ? new Error(textOf(cause)) : cause
 
 /** A result was asked for, and `connect()` was given no store. */
 export class NoResultStoreError extends WarrenError {
@@ -48,20 +63,35 @@ export class TaskFailedError extends WarrenError {
   }
 }
 
-/** No result within the time given. The task may still be waiting or running. */
+/** No result within the time given. The task may still be waiting or running, or the store is away. */
 export class ResultTimeoutError extends WarrenError {
   static {
     identify(ResultTimeoutError, 'ResultTimeoutError')
   }
 
   readonly id: string
-  constructor(id: string, timeoutMs: number) {
+  constructor(id: string, timeoutMs: number, storeProblem?: string) {
+    const why =
+      storeProblem === undefined
+        ? 'The task may still be waiting or running; ask again later.'
+        : `The result store did not answer (${storeProblem}), so the task may have ended; ask again when it answers.`
+    super('RESULT_TIMEOUT', `No result of task ${id} within ${timeoutMs} ms. ${why}`, { retryable: true })
+    this.id = id
+  }
+}
+
+/** The task has ended, and its result cannot be read: it holds Python's NaN, or an integer beyond 2^53. */
+export class ResultUnreadableError extends WarrenError {
+  static {
+    identify(ResultUnreadableError, 'ResultUnreadableError')
+  }
+
+  readonly id: string
+  constructor(id: string, cause: unknown) {
     super(
-      'RESULT_TIMEOUT',
-      `No result of task ${id} within ${timeoutMs} ms. The task may still be waiting or running; ask again later.`,
-      {
-        retryable: true,
-      },
+      'RESULT_UNREADABLE',
+      `The result of task ${id} is stored and cannot be read: ${textOf(cause)}. Change what its worker returns.`,
+      { cause },
     )
     this.id = id
   }

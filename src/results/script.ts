@@ -1,4 +1,8 @@
-/** How results are written: by one script, so that what a key holds is looked at and replaced in one step. */
+/**
+ * How results are written: by scripts, so that what a key holds is looked at and replaced in one step. A script never
+ * reads what a handler returned: a result's text starts with its status and ends with its attempt and run
+ * (`wire/resultFormat.ts`), and only these ends are looked at.
+ */
 
 /** A result, and who is to hear of it. */
 export interface ResultWrite {
@@ -9,31 +13,57 @@ export interface ResultWrite {
   readonly reply: string
   /** Which attempt speaks, from 1. */
   readonly attempt: number
+  /** Of which run of the task. */
+  readonly run: number
 }
 
 /**
- * KEYS     the keys of results, of which there may be many
- * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or '', and its attempt
- * Returns for each key 1 when stored, 0 when what the key held stays: a SUCCESS, or the word of a later attempt against
- * anything but a SUCCESS. What is no result, or no string, is replaced: an error would be one for all. Each stored one
- * is announced on Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a
- * line.
+ * What a key holds: its status, attempt and run, or nothing when it holds no result. A result that another Celery wrote
+ * has neither attempt nor run, and counts as attempt 0 of run 0. Celery looks at neither of them: what a Python worker
+ * writes replaces what is there, unless that is a SUCCESS, so its result after a redrive is seen.
  */
-export const STORE = `
+const READ = `
+local function read(key)
+  local head = redis.pcall('GETRANGE', key, 0, 99)
+  if type(head) ~= 'string' then return end
+  local status = string.match(head, '^{"status": ?"([^"]*)"')
+  if not status then return end
+  local tail = redis.call('GETRANGE', key, -80, -1)
+  local attempt, run = string.match(tail, '"attempt":(%d+),"run":(%d+)}$')
+  return status, tonumber(attempt or string.match(tail, '"attempt":(%d+)}$') or 0), tonumber(run or 0)
+end`
+
+/**
+ * KEYS     the keys of results, of which there may be many
+ * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or '', its attempt, its run
+ * Returns for each key 1 when stored, 0 when what the key held stays:
+ * - a SUCCESS stays; anything else gives way to a later run, and stays against an earlier one;
+ * - within one run, a FAILURE or REVOKED gives way to SUCCESS only, and so does the word of a later attempt;
+ * - of one attempt, RETRY is the last word before its end.
+ * What is no result, or no string, is replaced: an error would fail the whole batch. Each stored one is announced on
+ * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line.
+ */
+export const STORE = `${READ}
+local function stays(key, result, attempt, run)
+  local status, heldAttempt, heldRun = read(key)
+  if not status then return false end
+  if status == 'SUCCESS' then return true end
+  if heldRun ~= run then return heldRun > run end
+  local word = string.match(result, '^{"status":"([^"]*)"')
+  if word == 'SUCCESS' then return false end
+  if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
+  return status == 'RETRY' and heldAttempt == attempt and word ~= 'RETRY' and word ~= 'FAILURE' and word ~= 'REVOKED'
+end
 local stored, replies = {}, {}
 for i, key in ipairs(KEYS) do
-  local result, reply, attempt = ARGV[3 * i - 1], ARGV[3 * i], tonumber(ARGV[3 * i + 1])
+  local result, reply = ARGV[4 * i - 2], ARGV[4 * i - 1]
   stored[i] = 1
   if not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
-    local held = redis.pcall('GET', key)
-    local ok, meta = pcall(cjson.decode, type(held) == 'string' and held or '')
-    if ok and type(meta) == 'table' then
-      local later = type(meta.attempt) == 'number' and meta.attempt > attempt
-      if meta.status == 'SUCCESS' or (later and not string.find(result, '{"status":"SUCCESS"', 1, true)) then
-        stored[i] = 0
-      end
+    if stays(key, result, tonumber(ARGV[4 * i]), tonumber(ARGV[4 * i + 1])) then
+      stored[i] = 0
+    else
+      redis.call('SET', key, result, 'PX', ARGV[1])
     end
-    if stored[i] == 1 then redis.call('SET', key, result, 'PX', ARGV[1]) end
   end
   if stored[i] == 1 then
     redis.call('PUBLISH', key, result)
@@ -46,8 +76,20 @@ end
 for reply, results in pairs(replies) do redis.call('PUBLISH', reply, table.concat(results, '\\n')) end
 return stored`
 
+/**
+ * KEYS[1]  the key of a result
+ * ARGV     its TTL in milliseconds, the state PENDING of the new run as JSON, the run
+ * Replaces the FAILURE or REVOKED of an earlier run. Returns 1 when it did.
+ */
+export const BEGIN = `${READ}
+local status, _, run = read(KEYS[1])
+if (status ~= 'FAILURE' and status ~= 'REVOKED') or run >= tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
+return 1`
+
 export interface StoreCommands {
   warrenStore(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number[]>
+  warrenBegin(key: string, ttlMs: number, encoded: string, run: number): Promise<number>
 }
 
 /** What `warrenStore` is called with. */
@@ -55,7 +97,7 @@ export const storeArguments = (writes: readonly ResultWrite[], ttlMs: number): [
   writes.length,
   ...writes.map(({ key }) => key),
   ttlMs,
-  ...writes.flatMap(({ encoded, reply, attempt }) => [encoded, reply, attempt]),
+  ...writes.flatMap(({ encoded, reply, attempt, run }) => [encoded, reply, attempt, run]),
 ]
 
 /** The results that one announcement on a reply channel tells of. */

@@ -1,12 +1,28 @@
 /** What `send` gives: the way to a task's result. */
 
-import { outputOf, type Results } from '../results/store.js'
+import { MessageError, ResultUnreadableError, TaskFailedError } from '../errors/index.js'
+import { is, settleOptions } from '../options.js'
+import type { Results } from '../results/store.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 
 export interface ResultOptions {
-  /** How long to wait, in milliseconds. Default: for ever. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
+  /** How long to wait, in milliseconds; any length, or `Infinity`. Default: for ever. */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const RESULT_CHECKS = { timeoutMs: is.duration(0, { forever: true }), signal: is.signal }
+
+/** How long `state()` waits for the store's answer. */
+const STATE_TIMEOUT_MS = 5_000
+
+/** What the store holds of a task, by its id. */
+export async function stateOf(results: Results, id: string): Promise<StoredResult | undefined> {
+  try {
+    return await results.get(id, { timeoutMs: STATE_TIMEOUT_MS })
+  } catch (error) {
+    throw error instanceof MessageError ? new ResultUnreadableError(id, error) : error
+  }
 }
 
 export class Handle<Output> {
@@ -22,15 +38,28 @@ export class Handle<Output> {
 
   /**
    * Waits for the task's end and gives what its handler returned. Waiting for many costs one subscription in all.
-   * Throws `TaskFailedError`, `ResultTimeoutError`, `NoResultStoreError`, or the signal's reason.
+   * The time limit and the signal hold whether the store answers or not. Throws `OptionsError`, `TaskFailedError`,
+   * `ResultTimeoutError`, `ResultUnreadableError`, `NoResultStoreError`, or the signal's reason.
    */
   async result(options: ResultOptions = {}): Promise<Output> {
+    const settled = settleOptions('result', options, RESULT_CHECKS, {})
     // The store holds what the handler returned, checked against the task's output schema before it was stored.
-    return outputOf(await this.#results().wait(this.id, options)) as Output
+    return outputOf(await this.#results().wait(this.id, settled)) as Output
   }
 
-  /** What the store holds now: undefined while no attempt has ended (Celery's PENDING), and after the result's TTL. */
+  /**
+   * What the store holds now: undefined while no attempt has ended (Celery's PENDING), and after the result's TTL. Throws
+   * `StoreUnreachableError` when the store does not answer within five seconds, `ResultUnreadableError`,
+   * `NoResultStoreError`.
+   */
   async state(): Promise<StoredResult | undefined> {
-    return this.#results().get(this.id)
+    return stateOf(this.#results(), this.id)
   }
+}
+
+/** What a caller of `result()` gets: the value, or the worker's error. */
+function outputOf(result: StoredResult): unknown {
+  if (result.status === 'SUCCESS') return result.result
+  const { errorClass, message, traceback } = result.error ?? { errorClass: result.status, message: 'no error given' }
+  throw new TaskFailedError(result.id, errorClass, message, traceback)
 }

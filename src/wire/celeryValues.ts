@@ -34,15 +34,102 @@ export function parseInstant(text: string): Date | undefined {
   return Number.isNaN(instant.getTime()) ? undefined : instant
 }
 
-/** Parses JSON; `what` opens the {@link MessageError} that it throws: "The body of …". */
-export function parseJson(what: string, text: string): unknown {
+/**
+ * Parses JSON; `what` opens the {@link MessageError} that it throws: "The body of …". A number that JavaScript would turn
+ * into another one is refused. With `typed`, what kombu writes for Python's own types becomes plain values.
+ */
+export function parseJson(what: string, text: string, { typed = false } = {}): unknown {
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
+    if (typed && TYPED.test(text)) value = untyped(value)
   } catch (error) {
     throw new MessageError(
       `${what} is not JSON: ${textOf(error)} (Python's NaN and Infinity are not JSON either; send null or a string)`,
       { cause: error },
     )
+  }
+  const changed = MAY_CHANGE.test(text) ? changedNumber(text) : undefined
+  if (changed === undefined) return value
+  throw new MessageError(`${what} holds the number ${changed}, which JavaScript cannot hold: send it as a string`)
+}
+
+/** Only a number of 16 digits, or with an exponent of three, may become another one. */
+const MAY_CHANGE = /\d{16}|[eE][+-]?\d{3}/
+
+/** The first number of a valid JSON text that `JSON.parse` turns into another one. */
+function changedNumber(text: string): string | undefined {
+  for (let at = 0; at < text.length; ) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      at = endOfString(text, at)
+    } else if (code === MINUS || (code >= DIGIT_0 && code <= DIGIT_9)) {
+      NUMBER.lastIndex = at
+      const number = (NUMBER.exec(text) as RegExpExecArray)[0]
+      if (isChanged(number)) return number.length > 60 ? `${number.slice(0, 60)}…` : number
+      at += number.length
+    } else {
+      at++
+    }
+  }
+  return undefined
+}
+
+const [QUOTE, BACKSLASH, MINUS, DIGIT_0, DIGIT_9] = [0x22, 0x5c, 0x2d, 0x30, 0x39]
+const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y
+
+/** Where the string ends that starts at `start`. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; ; at++) {
+    const code = text.charCodeAt(at)
+    if (code === BACKSLASH) at++
+    else if (code === QUOTE) return at + 1
+  }
+}
+
+/** An integer that is not itself any more; or a number too large or too small for a double. Rounding is JSON's own. */
+function isChanged(text: string): boolean {
+  const value = Number(text)
+  if (!Number.isFinite(value)) return true
+  if (/[.eE]/.test(text)) return value === 0 && /^-?[0.]*[1-9]/.test(text)
+  // What JavaScript itself writes for a double reads back as that double, though it may not be its exact value.
+  return String(value) !== text && BigInt(text) !== BigInt(value)
+}
+
+/** What kombu writes since 5.3 (kombu/utils/json.py) for what JSON does not have. */
+const TYPED = /"__type__"/
+
+/** In place, which keeps a key `__proto__` what it is: a key. Throws `RangeError` for what is nested too deeply. */
+function untyped(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  for (const [key, child] of Object.entries(value)) {
+    if (typeof child === 'object') (value as Record<string, unknown>)[key] = untyped(child)
+  }
+  const { __type__: type, __value__: inner, ...rest } = value as Record<string, unknown>
+  if (typeof type !== 'string' || inner === undefined || Object.keys(rest).length > 0) return value
+  return plainValue(type, inner) ?? value
+}
+
+/** Undefined for a type that an application registered with kombu itself: its handler sees it as it came. */
+function plainValue(type: string, value: unknown): string | undefined {
+  if (type === 'uuid') {
+    const hex = isTable(value) ? value.hex : undefined
+    const parts = typeof hex === 'string' ? /^(.{8})(.{4})(.{4})(.{4})(.{12})$/.exec(hex) : null
+    return parts?.slice(1).join('-')
+  }
+  if (typeof value !== 'string') return undefined
+  switch (type) {
+    case 'datetime':
+    case 'date':
+    case 'time':
+    case 'decimal':
+    case 'base64':
+      return value
+    case 'bytes':
+      // Those that are UTF-8 come as text. Whoever reads bytes should not have to find out which.
+      return Buffer.from(value).toString('base64')
+    default:
+      return undefined
   }
 }
 

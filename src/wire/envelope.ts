@@ -170,7 +170,7 @@ function instantOf(task: string, path: string, instant: Date): string {
 export function decode(properties: ReceivedProperties, content: Buffer): Envelope {
   const headers = isTable(properties.headers) ? properties.headers : {}
   checkEncoding(properties, headers)
-  const body = parseBody(content)
+  const body = parseBody(content, headers[names.lang] !== 'js')
   if (headers[names.task] === undefined && isTable(body) && 'task' in body) {
     throw new MessageError(
       'Expected Celery message protocol 2, got protocol 1 (the task is named in the body, not in a header): set task_protocol = 2 in the sending Celery application',
@@ -226,11 +226,11 @@ function checkEncoding({ contentType, contentEncoding }: ReceivedProperties, hea
   }
 }
 
-function parseBody(content: Buffer): unknown {
+function parseBody(content: Buffer, typed: boolean): unknown {
   // Without this check, bytes that are not UTF-8 would silently become U+FFFD: the input would change on its way.
   if (!isUtf8(content))
     throw new MessageError(`Expected the body to be UTF-8, got ${content.length} bytes that are not`)
-  return parseJson('The body', content.toString('utf8'))
+  return parseJson('The body', content.toString('utf8'), { typed })
 }
 
 function refuseCanvas(embed: unknown): void {

@@ -55,6 +55,12 @@ export interface Speaker {
   readonly run: number
 }
 
+/**
+ * The status of a result that may not be readable otherwise. Celery and Warren write it first. Undefined for a text that
+ * is no result.
+ */
+export const statusOf = (text: string): ResultStatus | undefined => /^\{"status": ?"([^"]*)"/.exec(text)?.[1]
+
 /** Whether no further state will follow. */
 export const isFinal = (status: ResultStatus): boolean =>
   status === 'SUCCESS' || status === 'FAILURE' || status === 'REVOKED'
@@ -89,6 +95,11 @@ export function encodeRevoked(revoked: Speaker & { reason: string; doneAt: Date 
 /** An attempt began, in process `pid` of `hostname`: the two that Celery stores with `task_track_started`. */
 export function encodeStarted(started: Speaker & { pid: number; hostname: string }): string {
   return write(started, 'STARTED', JSON.stringify({ pid: started.pid, hostname: started.hostname }), null, undefined)
+}
+
+/** A new run of the task was sent, and has not begun. */
+export function encodePending(pending: { readonly id: string; readonly run: number }): string {
+  return write({ ...pending, attempt: 0 }, 'PENDING', 'null', null, undefined)
 }
 
 /** A handler reported `progress`. Throws {@link OutputError} when JSON cannot carry it. */
@@ -140,12 +151,15 @@ const className = (name: string): string =>
     .slice(0, 200)
     .replace(/[^\p{L}\p{N}_$.]/gu, '_') || 'Error'
 
+/** What Warren writes ends so: nothing in it is typed by kombu. */
+const OURS = /"attempt":\d+(,"run":\d+)?\}$/
+
 /**
  * Reads what the store holds for a task, written by Warren or by Celery. Throws {@link MessageError}, and nothing else,
  * when it is not a result.
  */
 export function decodeResult(text: string): StoredResult {
-  const meta = parseJson('The stored result', text)
+  const meta = parseJson('The stored result', text, { typed: !OURS.test(text) })
   if (!isTable(meta)) throw new MessageError(`Expected the stored result to be an object, got: ${describe(meta)}`)
   const { task_id: id, status, result, traceback, date_done: done, attempt, run } = meta
   if (typeof id !== 'string') throw new MessageError(`Expected task_id of a result to be text, got: ${describe(id)}`)
@@ -158,7 +172,7 @@ export function decodeResult(text: string): StoredResult {
     id,
     status,
     ...(holdsError(status) ? { error: errorOf(result, traceback) } : { result: result ?? null }),
-    ...(typeof attempt === 'number' && Number.isSafeInteger(attempt) ? { attempt } : undefined),
+    ...(typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? { attempt } : undefined),
     ...(typeof run === 'number' && Number.isSafeInteger(run) ? { run } : undefined),
     ...(doneAt === undefined ? undefined : { doneAt }),
   }

@@ -10,8 +10,6 @@ import { definitions, planOperator, type QueueType, type Retention, type Worker 
 
 export interface TestCluster {
   readonly dir: string
-  /** A file that is there once the cluster is ready; see `globalSetup.ts`. */
-  readonly started: string
   /** Where the demo workers of this cluster write what they ran. */
   readonly ledgerFolder: string
   readonly amqpPort: number

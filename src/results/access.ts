@@ -1,0 +1,52 @@
+/** How keys are written and read: many in one command, or, in a cluster, each by itself, since their slots differ. */
+import { deliveriesKey, replyChannel, resultKey, suspectKey } from '../wire/names.js'
+import { encodePending } from '../wire/resultFormat.js'
+import type { StoreConnection } from './connection.js'
+import { type ResultWrite, storeArguments } from './script.js'
+
+/** How long the store keeps what a probe writes. */
+const PROBE_TTL_MS = 1_000
+
+export class Access {
+  readonly #commands: StoreConnection
+  readonly #cluster: boolean
+
+  constructor(commands: StoreConnection, cluster: boolean) {
+    this.#commands = commands
+    this.#cluster = cluster
+  }
+
+  /** Stores and announces: for each, whether it was stored. */
+  async write(writes: readonly ResultWrite[], ttlMs: number): Promise<readonly number[]> {
+    if (!this.#cluster) return this.#commands.warrenStore(...storeArguments(writes, ttlMs))
+    const each = writes.map((write) => this.#commands.warrenStore(...storeArguments([write], ttlMs)))
+    return (await Promise.all(each)).flat()
+  }
+
+  /** The values of keys, null for those that hold none. */
+  read(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    return this.#cluster ? Promise.all(keys.map((key) => this.#commands.get(key))) : this.#commands.mget([...keys])
+  }
+
+  /** Does with keys of its own what Warren does with others: rejects with what the store says to that. */
+  async probe(producerId: string): Promise<void> {
+    const [one, other] = [`warren-probe-a-${producerId}`, `warren-probe-b-${producerId}`]
+    // Twice, since what replaces something needs more rights; two, since a cluster refuses them together.
+    const writes = [one, other, one].map((id) => ({
+      key: resultKey(id),
+      encoded: encodePending({ id, run: 0 }),
+      reply: replyChannel(producerId),
+      attempt: 0,
+      run: 0,
+    }))
+    const count = deliveriesKey('warren-probe', producerId)
+    await Promise.all([
+      this.write(writes, PROBE_TTL_MS),
+      this.read([resultKey(one), resultKey(other)]),
+      this.#commands.incr(count),
+      this.#commands.pexpire(count, PROBE_TTL_MS),
+      this.#commands.set(suspectKey(one), '1', 'PX', PROBE_TTL_MS),
+      this.#commands.del(suspectKey(one)),
+    ])
+  }
+}
