@@ -86,13 +86,17 @@ export class Management {
   /** The fact that each predefined quorum queue has a member on each node. Returns the queues that fall short. */
   async thinQueues(signal: AbortSignal): Promise<string[]> {
     const { queues } = demoDefinitions(this.#settings.env) as { queues: { name: string; vhost: string }[] }
-    const checked = await Promise.all(
-      queues.map(async ({ name, vhost }) => {
-        const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(name)}?columns=members`
-        const { members = [] } = (await this.request(1, path, { signal })) as { members?: string[] }
-        return NODE_NUMBERS.every((node) => members.includes(erlangNode(node))) ? [] : [name]
-      }),
-    )
-    return checked.flat()
+    const there = (await this.request(1, '/queues?columns=name,vhost,members', { signal })) as {
+      name: string
+      vhost: string
+      members?: string[]
+    }[]
+    const membersOf = new Map(there.map(({ name, vhost, members }) => [JSON.stringify([vhost, name]), members]))
+    return queues
+      .filter(({ name, vhost }) => {
+        const members = membersOf.get(JSON.stringify([vhost, name])) ?? []
+        return !NODE_NUMBERS.every((node) => members.includes(erlangNode(node)))
+      })
+      .map(({ name }) => name)
   }
 }

@@ -1,5 +1,14 @@
 /** Alert rules for Prometheus. Pure: `config/prometheus/alerts.yml` is made from them. */
-import { DEAD_LETTER_QUEUES, ofQueues, stillWaiting, TASK_QUEUES, VISIBLE_PART } from './expressions.js'
+import {
+  ALARMS,
+  DEAD_LETTER_QUEUES,
+  DELAY_LEVELS,
+  ofQueues,
+  stillWaiting,
+  TASK_QUEUES,
+  UNROUTABLE_QUEUE,
+  VISIBLE_PART,
+} from './expressions.js'
 
 export interface Alert {
   readonly name: string
@@ -69,8 +78,7 @@ export const alerts: readonly Alert[] = [
   },
   {
     name: 'Alarm',
-    measure:
-      'max by (instance) (rabbitmq_alarms_memory_used_watermark + rabbitmq_alarms_free_disk_space_watermark + rabbitmq_alarms_file_descriptor_limit)',
+    measure: `max by (instance) (${ALARMS})`,
     condition: '> 0',
     for: '0s',
     severity: 'critical',
@@ -95,6 +103,28 @@ export const alerts: readonly Alert[] = [
     severity: 'critical',
     summary: '{{ $value }} tasks wait in {{ $labels.queue }} and no worker holds any',
     action: 'Compare the consumers on the management page with the workers; restart workers that do not consume.',
+  },
+  {
+    name: 'DelayLevelStuck',
+    // What is not due yet is ready. What is due and was not taken over by the next level is not, and is counted: a queue
+    // hands on 32 at a time, and tries one that nobody takes again every 3 minutes.
+    measure: `${ofQueues('messages', DELAY_LEVELS)} * on (queue) (${ofQueues('messages_ready', DELAY_LEVELS)} == bool 0)`,
+    condition: '> 0',
+    for: '60s',
+    severity: 'critical',
+    summary: '{{ $value }} messages in {{ $labels.queue }} are due and do not move on',
+    action:
+      'See that its exchanges and bindings are there: warren definitions --load. Then that the next queues have a majority of their members.',
+  },
+  {
+    name: 'DelayedUnroutable',
+    measure: ofQueues('messages', UNROUTABLE_QUEUE),
+    condition: '> 0',
+    for: '0s',
+    severity: 'warning',
+    summary: '{{ $value }} delayed messages were due and no queue took them',
+    action:
+      'Their task has no queue bound to warren.delay.due: start its service once, then move them to its exchange.',
   },
   {
     name: 'StoreDown',

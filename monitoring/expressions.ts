@@ -11,8 +11,10 @@ const selector = (...parts: readonly string[]): string => {
   return given.length === 0 ? '' : `{${given.join(', ')}}`
 }
 
-/** Queues that tasks wait in: neither dead letters nor delay queues. */
-export const TASK_QUEUES = 'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+"'
+/** Queues that tasks wait in for a worker: neither dead letters nor what waits for its time. */
+export const TASK_QUEUES = 'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+|warren\\\\.delay\\\\..*"'
+export const DELAY_LEVELS = 'queue=~"warren\\\\.delay\\\\.[0-9]+"'
+export const UNROUTABLE_QUEUE = 'queue="warren.delay.unroutable"'
 export const DEAD_LETTER_QUEUES = 'queue=~".*\\\\.dlq"'
 /** What a dashboard is opened for. */
 export const THIS_QUEUE = 'queue="$queue"'
@@ -50,6 +52,10 @@ export function stillWaiting(window: string): string {
   const done = `sum by (queue) (increase(warren_settled_total{${DONE}}[${window}]))`
   return `${then} - (${done} or 0 * ${ofQueues('messages_ready')})`
 }
+
+/** By a pattern: RabbitMQ 4.3 has no alarm for files any more. */
+export const ALARMS =
+  '{__name__=~"rabbitmq_alarms_(memory_used_watermark|free_disk_space_watermark|file_descriptor_limit)"}'
 
 /** The part of the cluster's nodes that the node which sees fewest sees running, itself included; 1 is all. */
 export const VISIBLE_PART = [

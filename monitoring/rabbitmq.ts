@@ -1,6 +1,6 @@
 /** The servers' dashboard: RabbitMQ's nodes, HAProxy in front of them, and the result store. Pure. */
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard'
-import { rate } from './expressions.js'
+import { ALARMS, rate } from './expressions.js'
 import { DASHBOARDS, dashboard, series, stat } from './panels.js'
 
 const of = (metric: string): Record<string, string> => ({ '{{instance}}': metric })
@@ -32,7 +32,7 @@ export function rabbitmqDashboard(): Dashboard {
         stat({
           title: 'Alarms',
           about: 'Memory, disk or files. One is enough to block publishers on all nodes.',
-          expr: 'sum(rabbitmq_alarms_memory_used_watermark + rabbitmq_alarms_free_disk_space_watermark + rabbitmq_alarms_file_descriptor_limit)',
+          expr: `sum(${ALARMS})`,
           bad: 1,
           width: 6,
         }),

@@ -31,11 +31,20 @@ export type RabbitmqCluster = Resource<
 type Quantities = Readonly<Record<'cpu' | 'memory', string>>
 
 export type TopologyResource =
-  | Resource<'Exchange', Referring & { name: string; type: string; durable: boolean; vhost: string }>
-  | Resource<'Queue', Referring & { name: string; type: string; durable: boolean; vhost: string }>
+  | Resource<
+      'Exchange',
+      Referring & { name: string; type: string; durable: boolean; vhost: string; arguments?: object }
+    >
+  | Resource<'Queue', Referring & { name: string; type: string; durable: boolean; vhost: string; arguments?: object }>
   | Resource<
       'Binding',
-      Referring & { source: string; destination: string; destinationType: 'queue'; routingKey: string; vhost: string }
+      Referring & {
+        source: string
+        destination: string
+        destinationType: 'queue' | 'exchange'
+        routingKey: string
+        vhost: string
+      }
     >
   | Resource<
       'Policy',
@@ -100,11 +109,22 @@ export const clusterBudget = (): IPodDisruptionBudget => ({
 /** Names of objects have no dots and start with no slash; names in RabbitMQ do. */
 const objectName = (name: string): string => name.replaceAll('.', '-')
 
+/** A queue has one binding here, and may have the name of an exchange that others lead to. */
+const bindingName = (source: string, destination: string, type: 'queue' | 'exchange'): string =>
+  objectName(type === 'queue' ? destination : `${source}-to-${destination}`)
+
+const argumentsOf = (given: object) => (Object.keys(given).length === 0 ? {} : { arguments: { ...given } })
+
 /** The parts of RabbitMQ's definitions that become resources. */
 interface Definitions {
-  readonly exchanges: readonly { readonly name: string; readonly type: string }[]
+  readonly exchanges: readonly { readonly name: string; readonly type: string; readonly arguments: object }[]
   readonly queues: readonly { readonly name: string; readonly arguments: { readonly 'x-queue-type': string } }[]
-  readonly bindings: readonly { readonly source: string; readonly destination: string; readonly routing_key: string }[]
+  readonly bindings: readonly {
+    readonly source: string
+    readonly destination: string
+    readonly destination_type: 'queue' | 'exchange'
+    readonly routing_key: string
+  }[]
   readonly policies: readonly { readonly name: string; readonly pattern: string; readonly definition: object }[]
 }
 
@@ -114,15 +134,16 @@ export function topology(): TopologyResource[] {
   const rabbitmqClusterReference = { name: CLUSTER }
   const common = { vhost: '/', rabbitmqClusterReference }
   return [
-    ...exchanges.map(({ name, type }) =>
-      resource('Exchange', objectName(name), { name, type, durable: true, ...common }),
+    ...exchanges.map(({ name, type, arguments: more }) =>
+      resource('Exchange', objectName(name), { name, type, durable: true, ...argumentsOf(more), ...common }),
     ),
-    ...queues.map(({ name, arguments: { 'x-queue-type': type } }) =>
-      resource('Queue', objectName(name), { name, type, durable: true, ...common }),
+    // The operator takes the type from `type` alone.
+    ...queues.map(({ name, arguments: { 'x-queue-type': type, ...more } }) =>
+      resource('Queue', objectName(name), { name, type, durable: true, ...argumentsOf(more), ...common }),
     ),
-    ...bindings.map(({ source, destination, routing_key: routingKey }) =>
-      resource('Binding', objectName(destination), {
-        ...{ source, destination, destinationType: 'queue' as const, routingKey },
+    ...bindings.map(({ source, destination, destination_type: destinationType, routing_key: routingKey }) =>
+      resource('Binding', bindingName(source, destination, destinationType), {
+        ...{ source, destination, destinationType, routingKey },
         ...common,
       }),
     ),

@@ -71,6 +71,7 @@ describe('Schemas', () => {
   // RabbitMQ's operators have no package of schemas: these say the same as their definitions, for what is used.
   const reference = { rabbitmqClusterReference: z.strictObject({ name: z.literal('warren') }) }
   const vhost = z.literal('/')
+  const named = { name: z.string(), type: z.string(), durable: z.boolean() }
   const quantities = z.strictObject({ cpu: z.string(), memory: z.string() })
   const specs: Record<string, z.ZodType> = {
     RabbitmqCluster: z.strictObject({
@@ -81,8 +82,8 @@ describe('Schemas', () => {
       affinity: z.looseObject({}),
       rabbitmq: z.strictObject({ additionalConfig: z.string().max(100_000) }),
     }),
-    Exchange: z.strictObject({ ...reference, name: z.string(), type: z.string(), durable: z.boolean(), vhost }),
-    Queue: z.strictObject({ ...reference, name: z.string(), type: z.string(), durable: z.boolean(), vhost }),
+    Exchange: z.strictObject({ ...reference, ...named, vhost, arguments: z.looseObject({}).optional() }),
+    Queue: z.strictObject({ ...reference, ...named, vhost, arguments: z.looseObject({}).optional() }),
     Binding: z.strictObject({
       ...{ ...reference, vhost, source: z.string(), destination: z.string(), routingKey: z.string() },
       destinationType: z.enum(['exchange', 'queue']),
@@ -124,7 +125,21 @@ describe('The manifests hang together', () => {
     }
     const policies = definitions.policies as unknown as { definition: object }[]
     expect(ofKind('Policy').map(({ spec }) => spec.definition)).toEqual(policies.map(({ definition }) => definition))
-    expect(names('Binding')).toHaveLength(definitions.bindings?.length ?? 0)
+    // What is a queue's type here is one of its arguments there; none of the others may be lost.
+    const parts = definitions as unknown as Record<string, { arguments: Record<string, unknown> }[]>
+    for (const [kind, part] of [
+      ['Exchange', 'exchanges'],
+      ['Queue', 'queues'],
+    ] as const) {
+      expect(ofKind(kind).map(({ spec }) => spec.arguments ?? {})).toEqual(
+        parts[part]?.map(({ arguments: { 'x-queue-type': _, ...others } }) => others),
+      )
+    }
+    const bindings = definitions.bindings as unknown as Record<string, unknown>[]
+    expect(ofKind('Binding').map(({ spec }) => [spec.source, spec.destination, spec.destinationType])).toEqual(
+      bindings.map((each) => [each.source, each.destination, each.destination_type]),
+    )
+    expect(new Set(all.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).size).toBe(all.length)
     const others = users({}).filter(({ name }) => name !== 'admin')
     expect(names('User')).toEqual(others.map(({ name }) => name))
     expect(ofKind('Permission').map(({ spec }) => spec.permissions)).toEqual(
