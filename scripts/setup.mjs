@@ -8,15 +8,14 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   accessSync,
-  chmodSync,
   constants,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -34,7 +33,6 @@ if (unknown.length > 0) fail(`expected --servers, --tests or --quiet, got: ${unk
 checkNode()
 installPackages()
 build()
-linkCommand()
 installSystemPackages()
 
 function say(text) {
@@ -66,9 +64,10 @@ function packagesProblem() {
   const installed = readJson(join(ROOT, 'node_modules/.package-lock.json'))?.packages
   if (installed === undefined) return 'there are none yet'
   const locked = readJson(join(ROOT, 'package-lock.json'))?.packages ?? {}
-  for (const [path, { version, optional, devOptional }] of Object.entries(locked)) {
+  for (const [path, { version, link, optional, devOptional }] of Object.entries(locked)) {
     if (path === '' || (installed[path] === undefined && (optional || devOptional))) continue
-    if (installed[path]?.version !== version) return `${path.replace(/^.*node_modules\//, '')} ${version} is missing`
+    if (installed[path]?.version !== version || installed[path]?.link !== link)
+      return `${path.replace(/^.*node_modules\//, '')} ${version ?? ''} is missing`
   }
   return undefined
 }
@@ -86,8 +85,7 @@ function build() {
     'The build failed',
   )
   removeStaleOutput()
-  const main = join(ROOT, 'dist/cli/main.js')
-  if (existsSync(main)) chmodSync(main, 0o755)
+  declareForCommonJs()
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, sources)
 }
@@ -96,8 +94,20 @@ function build() {
 function removeStaleOutput() {
   for (const name of readdirSync(join(ROOT, 'dist'), { recursive: true })) {
     const source = /^(.+?)(\.d\.ts|\.js|\.js\.map)$/.exec(name)?.[1]
-    if (source !== undefined && !existsSync(join(ROOT, `${source}.ts`))) rmSync(join(ROOT, 'dist', name))
+    if (source !== undefined && !name.startsWith('cjs') && !existsSync(join(ROOT, `${source}.ts`)))
+      rmSync(join(ROOT, 'dist', name))
   }
+}
+
+/**
+ * The library's types again, for CommonJS: under `module: node16` TypeScript goes by the package.json beside a declaration,
+ * and refuses to `require` what that calls an ES module. The code is the same for both, so there is one copy of each class.
+ */
+function declareForCommonJs() {
+  const [from, to] = [join(ROOT, 'dist/src'), join(ROOT, 'dist/cjs')]
+  rmSync(to, { recursive: true, force: true })
+  cpSync(from, to, { recursive: true, filter: (path) => statSync(path).isDirectory() || path.endsWith('.d.ts') })
+  writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
 }
 
 /** One line that changes when any file that goes into the build is added, removed or changed. */
@@ -117,20 +127,6 @@ function fingerprint() {
     hash.update(`${file} ${mtimeMs} ${size}\n`)
   }
   return hash.digest('hex')
-}
-
-/** Makes `npx warren` in this folder find the clone's own command at once, without a trip to the registry. */
-function linkCommand() {
-  const link = join(ROOT, 'node_modules/.bin/warren')
-  if (existsSync(link)) return
-  rmSync(link, { force: true })
-  mkdirSync(dirname(link), { recursive: true })
-  try {
-    symlinkSync('../../dist/cli/main.js', link)
-  } catch (error) {
-    // Another setup that runs at the same time was faster.
-    if (error.code !== 'EEXIST') throw error
-  }
 }
 
 // ---- servers, and the tests' Python and browser

@@ -23,7 +23,7 @@ export type {
   WorkerState,
 } from './observe/events.js'
 export type { WorkerHealth } from './observe/health.js'
-export { workerMetrics } from './observe/metrics.js'
+export { type MetricsRegistry, workerMetrics } from './observe/metrics.js'
 export { type ServeOptions, serveWorker, type WorkerServer } from './observe/workerServer.js'
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { StoreClient } from './results/connection.js'

@@ -10,7 +10,8 @@ import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.
 import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
 import { containedLogger } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
-import { defaultLogger, logWarren, logWorker } from './observe/logging.js'
+import { jsonLogger } from './observe/jsonLogger.js'
+import { logWarren, logWorker } from './observe/logging.js'
 import { traceHeaders } from './observe/tracing.js'
 import { checkOptions, defaults, is } from './options.js'
 import { parseResults, type StoreClient, storeClient } from './results/connection.js'
@@ -34,7 +35,7 @@ export interface ConnectOptions {
   readonly results?: string | StoreClient
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
   readonly name?: string
-  /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: pino, JSON lines on standard error. */
+  /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: JSON lines on standard error. */
   readonly logger?: Logger | false
   /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
   readonly confirmTimeoutMs?: number
@@ -90,7 +91,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
     const { broker, results, logger, ...rest } = options
     this.#options = { ...CONNECT_DEFAULTS, ...rest }
     this.#addresses = parseAddresses('connect: broker', broker)
-    this.#log = logger === false ? silentLogger : containedLogger(logger ?? defaultLogger())
+    this.#log = logger === false ? silentLogger : containedLogger(logger ?? jsonLogger())
     this.#publishing = this.#connection('publish')
     this.#producer = new Producer(this.#publishing, this.#options)
     this.#producer.on('confirmed', (event) => this.emit('confirmed', event))

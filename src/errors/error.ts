@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'DELIVERY_LIMIT_NEAR'
   | 'ORIGIN_UNKNOWN'
   | 'DELAYS_MISSING'
+  | 'MISSING_PACKAGE'
   | 'CLOSED'
 
 export class WarrenError extends Error {

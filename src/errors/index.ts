@@ -9,7 +9,7 @@ export {
 } from './broker.js'
 export { DeadLettersUnreadableError, DeliveryLimitNearError, OriginUnknownError } from './deadLetters.js'
 export { ClosedError, type ErrorCode, textOf, WarrenError } from './error.js'
-export { OptionsError } from './options.js'
+export { MissingPackageError, OptionsError } from './options.js'
 export {
   NoResultStoreError,
   ResultTimeoutError,

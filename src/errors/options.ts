@@ -14,3 +14,20 @@ export class OptionsError extends WarrenError {
     this.problems = problems
   }
 }
+
+/** What was called needs an optional package that is not installed. */
+export class MissingPackageError extends WarrenError {
+  static {
+    identify(MissingPackageError, 'MissingPackageError')
+  }
+
+  constructor(what: string, packageName: string, cause: unknown) {
+    super(
+      'MISSING_PACKAGE',
+      `${what} needs the package ${packageName}, which is not installed: npm install ${packageName}`,
+      {
+        cause,
+      },
+    )
+  }
+}

@@ -8,6 +8,7 @@
  * within `ABORT_GRACE_MS` takes its isolate with it (SIGKILL for a process), since a busy loop heeds no signal.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { Worker as Thread } from 'node:worker_threads'
 import { IsolateDiedError, NotCloneableError } from '../errors/index.js'
 import type { AttemptContext } from '../task/handler.js'
@@ -19,7 +20,16 @@ export type Isolation = 'thread' | 'process'
 /** How long an aborted handler has to end by itself before its isolate is killed. */
 const ABORT_GRACE_MS = 500
 
-const ENTRY = new URL('./entry.js', import.meta.url)
+/**
+ * The program that runs in an isolate, a file beside this one. Undefined where Warren is bundled into one file: then this
+ * address is the bundle's, or there is none, and a file of that name beside it would be a stranger's.
+ */
+export function isolateEntry(): URL | undefined {
+  const here: string | undefined = import.meta.url
+  if (here === undefined || !/\/isolate\/isolate\.[jt]s$/.test(here)) return undefined
+  const entry = new URL('./entry.js', here)
+  return here.endsWith('.ts') || existsSync(entry) ? entry : undefined
+}
 
 /** How it ended, as far as Node tells. */
 export interface IsolateExit {
@@ -54,7 +64,8 @@ export class Isolate {
   /** Whether the last `run` was rejected although nothing of the handler ran: the isolate died before. */
   #unstarted = false
 
-  constructor(isolation: Isolation) {
+  /** `entry` is `isolateEntry()`. */
+  constructor(isolation: Isolation, entry: URL) {
     this.isolation = isolation
     const receive = (message: FromIsolate): void => this.#receive(message)
     let resolveGone: (death: IsolateExit) => void = () => undefined
@@ -65,7 +76,7 @@ export class Isolate {
       this.#die(death)
       resolveGone(death)
     }
-    this.#body = isolation === 'thread' ? threadBody(receive, die) : processBody(receive, die)
+    this.#body = isolation === 'thread' ? threadBody(entry, receive, die) : processBody(entry, receive, die)
   }
 
   get dead(): boolean {
@@ -170,8 +181,8 @@ export class Isolate {
   }
 }
 
-function threadBody(receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
-  const thread = new Thread(ENTRY, { name: 'warren isolate' })
+function threadBody(entry: URL, receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
+  const thread = new Thread(entry, { name: 'warren isolate' })
   let uncaught: Error | undefined
   thread.on('message', receive)
   thread.on('error', (error: Error) => {
@@ -183,8 +194,8 @@ function threadBody(receive: (message: FromIsolate) => void, die: (death: Isolat
   return { post: (message) => thread.postMessage(message), kill: () => void thread.terminate() }
 }
 
-function processBody(receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
-  const child: ChildProcess = fork(ENTRY, [String(process.pid)], {
+function processBody(entry: URL, receive: (message: FromIsolate) => void, die: (death: IsolateExit) => void): Body {
+  const child: ChildProcess = fork(entry, [String(process.pid)], {
     serialization: 'advanced',
     // What it prints goes where the worker's prints go.
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

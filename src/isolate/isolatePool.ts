@@ -4,11 +4,12 @@
  * after a time limit, so nothing ever waits for one here.
  */
 import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath as toPath } from 'node:url'
 import { OptionsError } from '../errors/index.js'
+import { memberOf } from '../kinds.js'
 import { checkOptions, is } from '../options.js'
 import type { AttemptContext, Handler } from '../task/handler.js'
-import { Isolate, type Isolation } from './isolate.js'
+import { Isolate, type Isolation, isolateEntry } from './isolate.js'
 import type { Job } from './protocol.js'
 
 /** A handler that lives in a module of its own and runs outside the worker's event loop. */
@@ -23,6 +24,16 @@ export interface IsolatedHandler {
    */
   readonly isolation: Isolation
 }
+
+/** What an isolate is started from. */
+interface Kind {
+  readonly isolation: Isolation
+  readonly entry: URL
+}
+
+const BUNDLED =
+  'handlers in threads and processes need files of Warren that a bundle does not have. Leave warren out of the bundle ' +
+  '(esbuild: --external:warren) and install it beside, or run this handler in the worker itself'
 
 /** How long an isolate may be idle. */
 const IDLE_MS = 60_000
@@ -41,7 +52,7 @@ export class IsolatePool {
       isolated,
       {
         module: (value) =>
-          value instanceof URL || typeof value === 'string'
+          typeof value === 'string' || typeof memberOf(value, 'href') === 'string'
             ? undefined
             : 'a file: URL, as new URL("./resize.js", import.meta.url) gives',
         export: is.text,
@@ -50,24 +61,30 @@ export class IsolatePool {
       ['module', 'isolation'],
     )
     const { isolation } = isolated
+    const entry = isolateEntry()
+    if (entry === undefined) throw new OptionsError(where, [BUNDLED])
     const module = moduleHref(where, isolated.module)
     const exportName = isolated.export ?? 'default'
     return (input, attempt) => {
       const { id, task, number, redelivered } = attempt
-      return this.#run(isolation, { module, exportName, input, attempt: { id, task, number, redelivered } }, attempt)
+      return this.#run(
+        { isolation, entry },
+        { module, exportName, input, attempt: { id, task, number, redelivered } },
+        attempt,
+      )
     }
   }
 
-  async #run(isolation: Isolation, job: Job, attempt: AttemptContext): Promise<unknown> {
+  async #run(kind: Kind, job: Job, attempt: AttemptContext): Promise<unknown> {
     attempt.signal.throwIfAborted()
-    const used = this.#take(isolation)
-    if (used === undefined) return this.#runIn(this.#start(isolation), job, attempt)
+    const used = this.#take(kind)
+    if (used === undefined) return this.#runIn(this.#start(kind), job, attempt)
     try {
       return await this.#runIn(used, job, attempt)
     } catch (error) {
       // It was dying of what ran before: this attempt has not begun, and must not pay for that.
       if (!used.unstarted || attempt.signal.aborted) throw error
-      return this.#runIn(this.#start(isolation), job, attempt)
+      return this.#runIn(this.#start(kind), job, attempt)
     }
   }
 
@@ -79,7 +96,7 @@ export class IsolatePool {
     }
   }
 
-  #take(isolation: Isolation): Isolate | undefined {
+  #take({ isolation }: Kind): Isolate | undefined {
     const isolate = [...this.#idle.keys()].findLast((each) => each.isolation === isolation)
     if (isolate === undefined) return undefined
     clearTimeout(this.#idle.get(isolate))
@@ -87,8 +104,8 @@ export class IsolatePool {
     return isolate
   }
 
-  #start(isolation: Isolation): Isolate {
-    const isolate = new Isolate(isolation)
+  #start({ isolation, entry }: Kind): Isolate {
+    const isolate = new Isolate(isolation, entry)
     this.#all.add(isolate)
     void isolate.gone.then(() => {
       clearTimeout(this.#idle.get(isolate))
@@ -121,6 +138,6 @@ function moduleHref(where: string, module: URL | string): string {
   const problem = (what: string): OptionsError => new OptionsError(where, [`expected \`module\` to be ${what}`])
   const url = URL.canParse(String(module)) ? new URL(module) : undefined
   if (url?.protocol !== 'file:') throw problem(`a file: URL, got: ${module}`)
-  if (!existsSync(fileURLToPath(url))) throw problem(`a file that exists, got: ${fileURLToPath(url)}`)
+  if (!existsSync(toPath(url))) throw problem(`a file that exists, got: ${toPath(url)}`)
   return url.href
 }

@@ -3,17 +3,9 @@
  * is away and is back, a dead letter), none for what goes as it should.
  */
 import type { EventEmitter } from 'node:events'
-import { createRequire } from 'node:module'
 import { textOf } from '../errors/index.js'
 import type { Logger } from '../task/logger.js'
 import type { WarrenEvents, WorkerEvents } from './events.js'
-
-/** JSON lines on standard error, so that standard output stays the program's own. */
-export function defaultLogger(): Logger {
-  // Loaded when it is wanted: whoever brings a logger does without the time and the memory that it takes.
-  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
-  return pino({ name: 'warren' }, pino.destination(2))
-}
 
 export function logWarren(warren: EventEmitter<WarrenEvents>, log: Logger): void {
   const away = new Set<string>()

@@ -2,20 +2,28 @@
  * A worker's Prometheus metrics: listeners of its events. Names follow Prometheus' conventions (base units, `_total`);
  * labels have few values, so never a task id.
  */
-import { createRequire } from 'node:module'
 import type { Registry } from 'prom-client'
 import type { ObservedWorker } from './health.js'
+import { loadPromClient } from './promClient.js'
 
 /** Seconds; from no-op tasks to long ones. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
-/** Loaded when it is asked for: it takes a fifth of the time that loading Warren takes, and producers never need it. */
-const loadPromClient = () => createRequire(import.meta.url)('prom-client') as typeof import('prom-client')
+/** A `Registry` of prom-client, which is optional: these types hold where it is not installed, too. */
+export interface MetricsRegistry {
+  readonly contentType: string
+  metrics(): Promise<string>
+}
 
-/** Registers the metrics of one worker. Read them with `registry.metrics()`. */
-export function workerMetrics(worker: ObservedWorker, given?: Registry): Registry {
+/**
+ * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one. Read them with
+ * `registry.metrics()`. Throws `MISSING_PACKAGE` when prom-client is not installed.
+ */
+export function workerMetrics<Given extends MetricsRegistry>(worker: ObservedWorker, given: Given): Given
+export function workerMetrics(worker: ObservedWorker, given?: undefined): MetricsRegistry
+export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
   const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = loadPromClient()
-  const registry = given ?? new Registry()
+  const registry = (given ?? new Registry()) as Registry
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
   const attempts = new Counter({

@@ -1,9 +1,10 @@
 /** A worker's HTTP face: `/healthz` for orchestrators and load balancers, `/metrics` for Prometheus. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { MissingPackageError } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
 import type { ObservedWorker } from './health.js'
-import { workerMetrics } from './metrics.js'
+import { type MetricsRegistry, workerMetrics } from './metrics.js'
 
 export interface ServeOptions {
   /** 0 takes a free port. */
@@ -20,7 +21,7 @@ export interface WorkerServer {
 /** Serves until `close()`. `/healthz` answers 200 when the worker does all it is meant to, 503 with the same facts when not. */
 export async function serveWorker(worker: ObservedWorker, options: ServeOptions): Promise<WorkerServer> {
   checkOptions('serveWorker', options, { port: is.integer(0, 65_535), host: is.text }, ['port'])
-  const registry = workerMetrics(worker)
+  const registry = metricsOf(worker)
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0]
     if (path === '/healthz') {
@@ -28,6 +29,10 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
       response.writeHead(health.ready ? 200 : 503, { 'content-type': 'application/json' })
       response.end(`${JSON.stringify(health)}\n`)
     } else if (path === '/metrics') {
+      if (registry instanceof MissingPackageError) {
+        response.writeHead(501, { 'content-type': 'text/plain' }).end(`${registry.message}\n`)
+        return
+      }
       registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
         (error) => response.writeHead(500).end(String(error)),
@@ -49,5 +54,15 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
         server.close(() => resolve())
         server.closeAllConnections()
       }),
+  }
+}
+
+/** Or why there are none: prom-client is optional, and `/healthz` does without it. */
+function metricsOf(worker: ObservedWorker): MetricsRegistry | MissingPackageError {
+  try {
+    return workerMetrics(worker)
+  } catch (error) {
+    if (error instanceof MissingPackageError) return error
+    throw error
   }
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { run } from '../../cli/program.js'
@@ -184,7 +185,7 @@ describe('docs/reference/events.md', () => {
 })
 
 it('docs/reference/metrics.md lists every metric with its type and labels', async () => {
-  const registry = workerMetrics(unopened().worker({ service: 'docs' }))
+  const registry = workerMetrics(unopened().worker({ service: 'docs' }), new Registry())
   const inCode = registry
     .getMetricsAsArray()
     .filter(({ name }) => name.startsWith('warren_'))
