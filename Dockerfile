@@ -7,6 +7,7 @@ FROM node:22-alpine AS build
 WORKDIR /app
 # Packages first: they change seldom, and this layer is kept until the lock file does.
 COPY package.json package-lock.json .npmrc ./
+COPY packages/cli/package.json packages/cli/
 RUN --mount=type=secret,id=npm-ca \
     if [ -s /run/secrets/npm-ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/npm-ca; fi; \
     npm ci --ignore-scripts --no-audit --no-fund
@@ -19,6 +20,8 @@ ENV NODE_ENV=production
 WORKDIR /app
 # Root owns the files and node runs them: a process that was taken over cannot change what it runs.
 COPY --from=build /app/package.json ./
+# node_modules has links to here: the command's package.
+COPY --from=build /app/packages packages
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY --from=build /app/console/page console/page

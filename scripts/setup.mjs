@@ -85,7 +85,7 @@ function build() {
     'The build failed',
   )
   removeStaleOutput()
-  declareForCommonJs()
+  openToCommonJs()
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, sources)
 }
@@ -100,14 +100,16 @@ function removeStaleOutput() {
 }
 
 /**
- * The library's types again, for CommonJS: under `module: node16` TypeScript goes by the package.json beside a declaration,
- * and refuses to `require` what that calls an ES module. The code is the same for both, so there is one copy of each class.
+ * The library's door for CommonJS. Types again: under `module: node16` TypeScript goes by the package.json beside a
+ * declaration, and refuses to `require` what that calls an ES module. The code is not there again: Node requires the ES
+ * modules themselves, so that `import` and `require` give the same classes.
  */
-function declareForCommonJs() {
+function openToCommonJs() {
   const [from, to] = [join(ROOT, 'dist/src'), join(ROOT, 'dist/cjs')]
   rmSync(to, { recursive: true, force: true })
   cpSync(from, to, { recursive: true, filter: (path) => statSync(path).isDirectory() || path.endsWith('.d.ts') })
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
+  writeFileSync(join(to, 'index.js'), "module.exports = require('../src/index.js')\n")
 }
 
 /** One line that changes when any file that goes into the build is added, removed or changed. */

@@ -14,7 +14,7 @@ export function jsonLogger(write: (line: string) => void = toStandardError): Log
   const always = { pid: process.pid, hostname: hostname(), name: 'warren' }
   const log = (level: keyof typeof LEVELS) => (fields: object, message: string) => {
     const first = { level: LEVELS[level], time: Date.now(), ...always }
-    write(lineOf({ ...first, ...fields, msg: message }) ?? lineOf({ ...first, msg: message }) ?? message)
+    write(lineOf(() => ({ ...first, ...fields, msg: message })) ?? JSON.stringify({ ...first, msg: String(message) }))
   }
   return { debug: () => undefined, info: log('info'), warn: log('warn'), error: log('error') }
 }
@@ -23,9 +23,9 @@ export function jsonLogger(write: (line: string) => void = toStandardError): Log
 const toStandardError = (line: string): void => console.error(line)
 
 /** Undefined for what JSON cannot say: a cycle, a getter that throws. */
-function lineOf(record: object): string | undefined {
+function lineOf(record: () => object): string | undefined {
   try {
-    return JSON.stringify(record, (_key, value: unknown) => {
+    return JSON.stringify(record(), (_key, value: unknown) => {
       if (typeof value === 'bigint') return String(value)
       if (!isError(value)) return value
       return { ...value, type: value.name, message: textOf(value), stack: value.stack }
