@@ -30,7 +30,7 @@ export function store({ folder, ports: plan }: Settings, { store: command }: Bin
 }
 
 /** The fact that the store answers PING; it says LOADING while it still reads its file. */
-function answersPing(port: number, signal: AbortSignal): Promise<string | undefined> {
+export function answersPing(port: number, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: LOOPBACK })
     const end = (missing: string | undefined) => {

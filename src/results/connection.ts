@@ -77,7 +77,8 @@ function clusterTarget(client: Cluster): StoreTarget {
           lazyConnect: true,
           scaleReads: 'master',
           enableOfflineQueue: true,
-          enableAutoPipelining: true,
+          // It groups scripts by their count of keys instead of their slot.
+          enableAutoPipelining: false,
           clusterRetryStrategy: (failures: number) => jittered(50, failures, 2_000),
           redisOptions: { ...options.redisOptions, noDelay, connectTimeout: Math.min(ms, connectTimeout) },
         }),
