@@ -1,8 +1,15 @@
 /**
- * A worker's Prometheus metrics: listeners of its events. Names follow Prometheus' conventions (base units, `_total`);
- * labels have few values, so never a task id.
+ * Workers' Prometheus metrics: listeners of their events. Names follow Prometheus' conventions (base units, `_total`).
+ * Labels have few values: never a task id, and a task's name only where the worker handles the task, since the names of
+ * others come from strangers.
+ *
+ * A registry may have the metrics of several workers, and those of its application. Each worker is told apart by its
+ * `service`; workers of the same service count together. When the last one has stopped, Warren's metrics leave the
+ * registry as they found it.
  */
 import type { Registry } from 'prom-client'
+import { taskQueue } from '../wire/names.js'
+import type { WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
 import { loadPromClient } from './promClient.js'
 
@@ -24,88 +31,201 @@ export function workerMetrics(worker: ObservedWorker, given?: undefined): Metric
 export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
   const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = loadPromClient()
   const registry = (given ?? new Registry()) as Registry
+/** The label of every task that the worker does not handle. */
+const UNKNOWN_TASK = 'unknown'
+
+/** Loaded when it is asked for: it takes a fifth of the time that loading Warren takes, and producers never need it. */
+const loadPromClient = () => createRequire(import.meta.url)('prom-client') as typeof import('prom-client')
+
+/** The workers of each registry that has some. */
+const watched = new WeakMap<Registry, WatchedWorkers>()
+
+/**
+ * Registers the metrics of one worker until it stops, and the metrics of the process where the registry lacks them. Read
+ * them with `registry.metrics()`. May be called for several workers with the same registry.
+ */
+export function workerMetrics(worker: ObservedWorker, given?: Registry): Registry {
+  const registry = given ?? new (loadPromClient().Registry)()
+  addProcessMetrics(registry)
+  if (worker.health().state === 'stopped') return registry
+  let workers = watched.get(registry)
+  if (workers === undefined || !workers.registered) {
+    workers = new WatchedWorkers(registry)
+    watched.set(registry, workers)
+  }
+  workers.watch(worker)
+  return registry
+}
+
+/** One of prom-client's own, by which a registry that has them is known. */
+const A_PROCESS_METRIC = 'process_start_time_seconds'
+
+/** Adds what is missing, one by one: an application may have registered all of them, or some. */
+function addProcessMetrics(registry: Registry): void {
+  if (registry.getSingleMetric(A_PROCESS_METRIC) !== undefined) return
+  const { collectDefaultMetrics, Registry } = loadPromClient()
+  const all = new Registry()
+  collectDefaultMetrics({ register: all })
+  for (const metric of all.getMetricsAsArray()) {
+    if (registry.getSingleMetric(metric.name) === undefined) registry.registerMetric(metric as never)
+  }
+}
+
+class WatchedWorkers {
+  readonly #registry: Registry
+  readonly #metrics: ReturnType<typeof register>
+  /** Each with what takes its listeners away. */
+  readonly #workers = new Map<ObservedWorker, () => void>()
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    this.#metrics = register(registry, () => this.#workers.keys())
+  }
+
+  /** Whether the metrics are still in the registry: its owner may have cleared it. */
+  get registered(): boolean {
+    return Object.values(this.#metrics).every(
+      (metric) => this.#registry.getSingleMetric(nameOf(metric)) === (metric as unknown),
+    )
+  }
+
+  watch(worker: ObservedWorker): void {
+    if (this.#workers.has(worker)) return
+    const { attempts, duration, settle, settled, deadLettered, delayed } = this.#metrics
+    const { service } = worker
+    const taskOf = ({ task, queue }: { task: string; queue: string }): string =>
+      queue === taskQueue(task, service) ? task : UNKNOWN_TASK
+    const listeners: { [Event in keyof WorkerEvents]?: (...values: WorkerEvents[Event]) => void } = {
+      attemptFinished: (attempt) => {
+        const { queue, outcome, durationMs } = attempt
+        const task = taskOf(attempt)
+        attempts.inc({ service, task, queue, outcome })
+        duration.observe({ service, task }, durationMs / 1000)
+      },
+      attemptSettled: (attempt) => {
+        const { queue, settled: how, settleMs } = attempt
+        const task = taskOf(attempt)
+        settled.inc({ service, task, queue, settled: how })
+        settle.observe({ service, task }, settleMs / 1000)
+      },
+      deadLettered: (attempt) =>
+        deadLettered.inc({ service, task: taskOf(attempt), queue: attempt.queue, reason: attempt.reason }),
+      settleDelayed: (attempt) =>
+        delayed.inc({ service, task: taskOf(attempt), queue: attempt.queue, waiting_for: attempt.waitingFor }),
+      workerState: ({ state }) => {
+        if (state === 'stopped') this.#forget(worker)
+      },
+    }
+    const each = Object.entries(listeners) as [keyof WorkerEvents, (...values: unknown[]) => void][]
+    for (const [event, listener] of each) worker.on(event, listener)
+    this.#workers.set(worker, () => {
+      for (const [event, listener] of each) worker.off(event, listener)
+    })
+  }
+
+  #forget(worker: ObservedWorker): void {
+    this.#workers.get(worker)?.()
+    this.#workers.delete(worker)
+    if (this.#workers.size > 0 || !this.registered) return
+    for (const metric of Object.values(this.#metrics)) this.#registry.removeSingleMetric(nameOf(metric))
+  }
+}
+
+/** prom-client's types leave the name out. */
+const nameOf = (metric: object): string => (metric as { name: string }).name
+
+function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
+  const { Counter, Gauge, Histogram } = loadPromClient()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry })
   const attempts = new Counter({
     name: 'warren_attempts_total',
     help: 'Attempts by task and by how they ended.',
-    labelNames: ['task', 'queue', 'outcome'],
+    labelNames: ['service', 'task', 'queue', 'outcome'],
     registers,
   })
   const duration = new Histogram({
     name: 'warren_attempt_duration_seconds',
     help: 'How long handlers ran.',
-    labelNames: ['task'],
+    labelNames: ['service', 'task'],
     buckets: DURATION_BUCKETS,
     registers,
   })
   const settle = new Histogram({
     name: 'warren_settle_duration_seconds',
     help: 'From the end of a handler to the acknowledgement: storing, publishing and acknowledging.',
-    labelNames: ['task'],
+    labelNames: ['service', 'task'],
     buckets: DURATION_BUCKETS,
     registers,
   })
   const settled = new Counter({
     name: 'warren_settled_total',
     help: 'What became of messages: acknowledged, returned to their queue, or lost with their channel.',
-    labelNames: ['task', 'queue', 'settled'],
+    labelNames: ['service', 'task', 'queue', 'settled'],
     registers,
   })
   const deadLettered = new Counter({
     name: 'warren_dead_lettered_total',
     help: 'Messages that the worker dead-lettered, by reason.',
-    labelNames: ['task', 'queue', 'reason'],
+    labelNames: ['service', 'task', 'queue', 'reason'],
     registers,
   })
   const delayed = new Counter({
     name: 'warren_settle_delayed_total',
     help: 'Times that settling had to wait for the result store or the broker.',
-    labelNames: ['task', 'waiting_for'],
+    labelNames: ['service', 'task', 'queue', 'waiting_for'],
     registers,
   })
-  new Gauge({
+  const ready = new Gauge({
     name: 'warren_worker_ready',
     help: '1 when the worker consumes all its queues and its connections and store are there, else 0.',
+    labelNames: ['service'],
     registers,
     collect() {
-      this.set(worker.health().ready ? 1 : 0)
+      this.reset()
+      for (const [service, all] of byService(workers())) {
+        this.set({ service }, all.every((worker) => worker.health().ready) ? 1 : 0)
+      }
     },
   })
-  new Gauge({
+  const running = new Gauge({
     name: 'warren_worker_running',
     help: 'Handlers that run now.',
+    labelNames: ['service'],
     registers,
     collect() {
-      this.set(worker.health().running)
+      this.reset()
+      for (const worker of workers()) this.inc({ service: worker.service }, worker.health().running)
     },
   })
-  new Gauge({
+  const held = new Gauge({
     name: 'warren_worker_held',
     help: 'Messages that the worker holds unacknowledged: waiting, running and settling.',
+    labelNames: ['service'],
     registers,
     collect() {
-      this.set(worker.health().held)
+      this.reset()
+      for (const worker of workers()) this.inc({ service: worker.service }, worker.health().held)
     },
   })
-  new Gauge({
+  const consumers = new Gauge({
     name: 'warren_consumer_up',
     help: '1 for each queue that is consumed, 0 for one that should be and is not.',
-    labelNames: ['queue'],
+    labelNames: ['service', 'queue'],
     registers,
     collect() {
-      for (const { queue, state } of worker.health().queues) this.set({ queue }, state === 'consuming' ? 1 : 0)
+      this.reset()
+      for (const [service, all] of byService(workers())) {
+        const queues = all.flatMap((worker) => worker.health().queues)
+        const down = new Set(queues.filter(({ state }) => state !== 'consuming').map(({ queue }) => queue))
+        for (const { queue } of queues) this.set({ service, queue }, down.has(queue) ? 0 : 1)
+      }
     },
   })
-  worker.on('attemptFinished', ({ task, queue, outcome, durationMs }) => {
-    attempts.inc({ task, queue, outcome })
-    duration.observe({ task }, durationMs / 1000)
-  })
-  worker.on('attemptSettled', ({ task, queue, settled: how, settleMs }) => {
-    settled.inc({ task, queue, settled: how })
-    settle.observe({ task }, settleMs / 1000)
-  })
-  worker.on('deadLettered', ({ task, queue, reason }) => deadLettered.inc({ task, queue, reason }))
-  worker.on('settleDelayed', ({ task, waitingFor }) => delayed.inc({ task, waiting_for: waitingFor }))
-  return registry
+  return { attempts, duration, settle, settled, deadLettered, delayed, ready, running, held, consumers }
+}
+
+function byService(workers: Iterable<ObservedWorker>): Map<string, ObservedWorker[]> {
+  const services = new Map<string, ObservedWorker[]>()
+  for (const worker of workers) services.set(worker.service, [...(services.get(worker.service) ?? []), worker])
+  return services
 }

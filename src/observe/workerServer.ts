@@ -2,6 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MissingPackageError } from '../errors/index.js'
+import { textOf } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
 import type { ObservedWorker } from './health.js'
 import { type MetricsRegistry, workerMetrics } from './metrics.js'
@@ -35,7 +36,7 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
       }
       registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-        (error) => response.writeHead(500).end(String(error)),
+        (error: unknown) => response.writeHead(500, { 'content-type': 'text/plain' }).end(`${textOf(error)}\n`),
       )
     } else {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('Here are /healthz and /metrics.\n')
@@ -43,12 +44,13 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
   })
   const host = options.host ?? '127.0.0.1'
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    // It stays: without a listener, an error of the server later on would end the process.
+    server.on('error', reject)
     server.listen(options.port, host, resolve)
   })
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://${host}:${port}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve())

@@ -82,7 +82,7 @@ it('examples/worker.ts serves, handles, rejects, and drains on SIGTERM', async (
   await until('the worker being ready', () => said.length > 0)
   const [, url = ''] = /(http:\S+)\/healthz/.exec(said[0] ?? '') ?? []
   expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ ready: true, state: 'running' })
-  expect(await (await fetch(`${url}/metrics`)).text()).toContain('warren_worker_ready 1')
+  expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/^warren_worker_ready\{service="[^"]+"\} 1$/m)
 
   const { connect, defineTask } = await import('../../src/index.js')
   const { z } = await import('zod')
