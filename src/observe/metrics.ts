@@ -16,36 +16,27 @@ import { loadPromClient } from './promClient.js'
 /** Seconds; from no-op tasks to long ones. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** The label of every task that the worker does not handle. */
+const UNKNOWN_TASK = 'unknown'
+
 /** A `Registry` of prom-client, which is optional: these types hold where it is not installed, too. */
 export interface MetricsRegistry {
   readonly contentType: string
   metrics(): Promise<string>
 }
 
-/**
- * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one. Read them with
- * `registry.metrics()`. Throws `MISSING_PACKAGE` when prom-client is not installed.
- */
-export function workerMetrics<Given extends MetricsRegistry>(worker: ObservedWorker, given: Given): Given
-export function workerMetrics(worker: ObservedWorker, given?: undefined): MetricsRegistry
-export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
-  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = loadPromClient()
-  const registry = (given ?? new Registry()) as Registry
-/** The label of every task that the worker does not handle. */
-const UNKNOWN_TASK = 'unknown'
-
-/** Loaded when it is asked for: it takes a fifth of the time that loading Warren takes, and producers never need it. */
-const loadPromClient = () => createRequire(import.meta.url)('prom-client') as typeof import('prom-client')
-
 /** The workers of each registry that has some. */
 const watched = new WeakMap<Registry, WatchedWorkers>()
 
 /**
- * Registers the metrics of one worker until it stops, and the metrics of the process where the registry lacks them. Read
- * them with `registry.metrics()`. May be called for several workers with the same registry.
+ * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one, until the worker stops.
+ * Adds the metrics of the process where the registry lacks them. Read them with `registry.metrics()`. May be called for
+ * several workers with the same registry. Throws `MISSING_PACKAGE` when prom-client is not installed.
  */
-export function workerMetrics(worker: ObservedWorker, given?: Registry): Registry {
-  const registry = given ?? new (loadPromClient().Registry)()
+export function workerMetrics<Given extends MetricsRegistry>(worker: ObservedWorker, given: Given): Given
+export function workerMetrics(worker: ObservedWorker, given?: undefined): MetricsRegistry
+export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
+  const registry = (given ?? new (loadPromClient().Registry)()) as Registry
   addProcessMetrics(registry)
   if (worker.health().state === 'stopped') return registry
   let workers = watched.get(registry)

@@ -1,8 +1,7 @@
 /** A worker's HTTP face: `/healthz` for orchestrators and load balancers, `/metrics` for Prometheus. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { MissingPackageError } from '../errors/index.js'
-import { textOf } from '../errors/index.js'
+import { MissingPackageError, textOf } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
 import type { ObservedWorker } from './health.js'
 import { type MetricsRegistry, workerMetrics } from './metrics.js'

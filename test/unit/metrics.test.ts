@@ -44,7 +44,7 @@ class FakeWorker extends EventEmitter<WorkerEvents> implements ObservedWorker {
 
 const warrens = (registry: Registry): string[] =>
   registry.getMetricsAsArray().flatMap(({ name }) => (name.startsWith('warren_') ? [name] : []))
-const lines = async (registry: Registry, name: string): Promise<string[]> =>
+const lines = async (registry: Pick<Registry, 'metrics'>, name: string): Promise<string[]> =>
   (await registry.metrics()).split('\n').filter((line) => line.startsWith(name))
 
 describe('Registries take the metrics of a worker', () => {
