@@ -4,6 +4,7 @@
 //
 // Plain Node without dependencies, since it runs before `npm ci`. Each step looks first and does nothing when nothing
 // is to do; then all of it takes well under a second. Exits 1 with the one command to run where it cannot help itself.
+
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -18,6 +19,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -109,7 +111,11 @@ function openToCommonJs() {
   rmSync(to, { recursive: true, force: true })
   cpSync(from, to, { recursive: true, filter: (path) => statSync(path).isDirectory() || path.endsWith('.d.ts') })
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
-  writeFileSync(join(to, 'index.js'), "module.exports = require('../src/index.js')\n")
+  const door = "const warren = require('../src/index.js')\nmodule.exports = warren\n"
+  writeFileSync(join(to, 'index.js'), door)
+  // Never run, and read by Node: the names that `import` finds in a CommonJS module.
+  const names = Object.keys(createRequire(import.meta.url)(join(to, 'index.js'))).filter((name) => /^\w+$/.test(name))
+  writeFileSync(join(to, 'index.js'), `${door}0 && (module.exports = { ${names.join(', ')} })\n`)
 }
 
 /** One line that changes when any file that goes into the build is added, removed or changed. */
