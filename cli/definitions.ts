@@ -1,16 +1,38 @@
-/** `warren definitions`: RabbitMQ's definitions for the demo, made from the topology in TypeScript: to read, to keep, to load. */
+/**
+ * `warren definitions`: what an operator predefines in RabbitMQ, made from tasks in TypeScript: to read, to keep, to load.
+ * For the demo, or with `--module` for tasks of one's own.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { textOf } from 'warren'
+import { definitions, joinPlans, planDelays, planOperator } from 'warren'
 import { Failure } from './failure.js'
+import { loadDefinitions } from './loadDefinitions.js'
+import { readModuleTasks } from './moduleTasks.js'
 import type { Output, Verdict } from './output.js'
 import { packageRoot } from './version.js'
+
+interface DefinitionsOptions {
+  readonly module?: readonly string[]
+  readonly service?: string
+  readonly vhost?: string
+  readonly write?: true
+  readonly check?: true
+  readonly load?: string
+}
 
 export function addDefinitions(program: Command, { out }: Output, _verdict: Verdict): void {
   program
     .command('definitions')
-    .description("print RabbitMQ's definitions (users, dead letters, policies) as JSON")
+    .description('print what an operator predefines in RabbitMQ (dead letters, policies, delay levels) as JSON')
+    .addOption(
+      new Option('--module <file...>', 'modules that export your tasks, instead of the demo').conflicts([
+        'write',
+        'check',
+      ]),
+    )
+    .option('--service <name>', 'with --module: the service that handles them, as in warren.worker({ service })')
+    .option('--vhost <name>', 'with --module: the virtual host (default: /)')
     .addOption(new Option('--write', 'update config/rabbitmq/definitions.json').conflicts(['check', 'load']))
     .option('--check', 'exit with 1 when config/rabbitmq/definitions.json differs from the code')
     .addOption(
@@ -19,51 +41,80 @@ export function addDefinitions(program: Command, { out }: Output, _verdict: Verd
     .addHelpText(
       'after',
       `
-Passwords come from WARREN_ADMIN_PASSWORD, WARREN_OPERATOR_PASSWORD, WARREN_SERVICE_PASSWORD and
-WARREN_CLIENT_PASSWORD, or from the files admin_password and so on in the folder WARREN_SECRETS_DIR, and are written
-as salted hashes. --load signs in as admin.
+--load signs in as the user in the address, or as admin, who must be an administrator.
+
+For the demo there are users, too. Their passwords come from WARREN_ADMIN_PASSWORD, WARREN_OPERATOR_PASSWORD,
+WARREN_SERVICE_PASSWORD and WARREN_CLIENT_PASSWORD, or from the files admin_password and so on in the folder
+WARREN_SECRETS_DIR, and are written as salted hashes.
+
+A module may also export retention, by task name: { 'image.resize': { ttlMs: 3_600_000, deliveryLimit: 5 } }.
 
 Examples:
-  warren definitions                   print them
+  warren definitions                   print the demo's
   warren definitions --write           after a change in demo/topology.ts
-  warren definitions --load http://127.0.0.1:8000/rabbitmq`,
+  warren definitions --load http://127.0.0.1:8000/rabbitmq
+  warren definitions --module dist/tasks.js --service imgshop --load http://admin:password@127.0.0.1:15672`,
     )
-    .action(async (options: { write?: true; check?: true; load?: string }) => {
-      const { demoDefinitions, users } = await import('../demo/topology.js')
-      // The committed file is the one for the built-in passwords and queue types, whatever the environment says.
-      const committed = options.write || options.check
-      const text = `${JSON.stringify(demoDefinitions(committed ? {} : process.env), null, 2)}\n`
-      const path = join(packageRoot(), 'config', 'rabbitmq', 'definitions.json')
-      if (options.write) {
-        mkdirSync(dirname(path), { recursive: true })
-        writeFileSync(path, text)
-        out(`Wrote ${path}\n`)
-      } else if (options.check) {
-        if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
-          throw new Failure(`${path} differs from demo/topology.ts: run warren definitions --write`)
+    .action(async (options: DefinitionsOptions) => {
+      if (options.module === undefined) {
+        for (const name of ['service', 'vhost'] as const) {
+          if (options[name] !== undefined) throw new Failure(`--${name} is for --module only`, { exitCode: 2 })
         }
-        out(`${path} is what the code says\n`)
-      } else if (options.load !== undefined) {
-        const { password = '' } = users().find(({ name }) => name === 'admin') ?? {}
-        await load(options.load, password, text)
-        out(`RabbitMQ has them\n`)
-      } else {
-        out(text)
+        return demo(options, out)
       }
+      const own = await ownDefinitions(options.module, options)
+      if (options.load === undefined) {
+        out(own)
+        return
+      }
+      await loadDefinitions(options.load, await adminPassword(), own)
+      out(`RabbitMQ has them: ${summary(own)}\n`)
     })
 }
 
-/** The same again changes nothing. */
-async function load(address: string, password: string, body: string): Promise<void> {
-  const url = `${address.replace(/\/+$/, '')}/api/definitions`
-  const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`
-  const headers = { authorization, 'content-type': 'application/json' }
-  const signal = AbortSignal.timeout(30_000)
-  const response = await fetch(url, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
-    throw new Failure(`Cannot load the definitions: ${url} does not answer (${textOf(cause)})`)
-  })
-  if (!response.ok)
-    throw new Failure(
-      `Cannot load the definitions: ${url} answered ${response.status} ${(await response.text()).slice(0, 300)}`,
-    )
+async function ownDefinitions(files: readonly string[], { service, vhost }: DefinitionsOptions): Promise<string> {
+  if (!service) {
+    throw new Failure('Expected --service with --module: the name that the worker is made with', { exitCode: 2 })
+  }
+  if (!/^[A-Za-z0-9_.-]{1,50}$/.test(service)) {
+    const expected = 'expected up to 50 letters, digits, _, . and -'
+    throw new Failure(`--service is ${JSON.stringify(service)}, ${expected}`, { exitCode: 2 })
+  }
+  const { tasks, retention } = await readModuleTasks(files)
+  const plan = joinPlans(planOperator(service, tasks, retention), planDelays())
+  return `${JSON.stringify(definitions(plan, [], vhost), null, 2)}\n`
+}
+
+function summary(text: string): string {
+  const { exchanges, queues, policies } = JSON.parse(text) as Record<string, readonly { name: string }[]>
+  const own = (exchanges ?? []).map(({ name }) => name).filter((name) => !name.startsWith('warren.delay.'))
+  return `${own.join(', ')}, ${queues?.length} queues, ${policies?.length} policies`
+}
+
+async function adminPassword(): Promise<string> {
+  const { users } = await import('../demo/topology.js')
+  return users().find(({ name }) => name === 'admin')?.password ?? ''
+}
+
+async function demo(options: DefinitionsOptions, out: Output['out']): Promise<void> {
+  const { demoDefinitions } = await import('../demo/topology.js')
+  // The committed file is the one for the built-in passwords and queue types, whatever the environment says.
+  const committed = options.write || options.check
+  const text = `${JSON.stringify(demoDefinitions(committed ? {} : process.env), null, 2)}\n`
+  const path = join(packageRoot(), 'config', 'rabbitmq', 'definitions.json')
+  if (options.write) {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text)
+    out(`Wrote ${path}\n`)
+  } else if (options.check) {
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+      throw new Failure(`${path} differs from demo/topology.ts: run warren definitions --write`)
+    }
+    out(`${path} is what the code says\n`)
+  } else if (options.load !== undefined) {
+    await loadDefinitions(options.load, await adminPassword(), text)
+    out(`RabbitMQ has them\n`)
+  } else {
+    out(text)
+  }
 }

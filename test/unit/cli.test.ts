@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -98,6 +98,101 @@ describe('the warren command', () => {
     const { users } = JSON.parse(out) as { users: Record<string, unknown>[] }
     expect(users.length).toBe(4)
     for (const user of users) expect(Object.keys(user)).not.toContain('password')
+  })
+
+  describe('definitions --module', () => {
+    const file = (name: string, text: string): string => {
+      const path = join(empty, name)
+      writeFileSync(path, text)
+      return path
+    }
+    // As another copy of Warren would make it.
+    const task = (name: string, type = 'quorum') => `{ name: '${name}', queue: { type: '${type}' }, input: {} }`
+    const module = file(
+      'tasks.mjs',
+      `export const resize = ${task('image.file.resize')}
+       export const more = [${task('mail.letter.send', 'classic')}]
+       export default { all: { resize } }
+       export const retention = { 'image.file.resize': { ttlMs: 60000, deliveryLimit: 5 } }
+       export const helper = () => 1`,
+    )
+
+    it('prints what an operator predefines for tasks of your own: dead letters, policies, delay levels, no users', async () => {
+      const { code, out } = await warren('definitions', '--module', module, '--service', 'shop', '--vhost', 'images')
+      expect(code).toBe(0)
+      const made = JSON.parse(out) as Record<string, { name: string; vhost?: string; definition?: object }[]>
+      const names = (part: string) => made[part]?.map(({ name }) => name)
+      expect(made.users).toEqual([])
+      expect(names('vhosts')).toEqual(['images'])
+      expect(names('exchanges')).toEqual(expect.arrayContaining(['image.dlx', 'mail.dlx', 'warren.delay.due']))
+      expect(names('queues')).toEqual(expect.arrayContaining(['image.dlq', 'mail.dlq', 'warren.delay.23']))
+      expect(new Set(made.queues?.map(({ vhost }) => vhost))).toEqual(new Set(['images']))
+      expect(names('policies')).toEqual(
+        expect.arrayContaining(['image.file.resize.shop', 'mail.letter.send.shop', 'image.dlq', 'mail.dlq']),
+      )
+      expect(names('policies')).toHaveLength(4)
+      const policy = made.policies?.find(({ name }) => name === 'image.file.resize.shop')
+      expect(policy?.definition).toMatchObject({ 'message-ttl': 60000, 'delivery-limit': 5 })
+    })
+
+    it('takes several modules', async () => {
+      const other = file('other.mjs', `export const a = ${task('stock.item.count')}`)
+      const { out } = await warren('definitions', '--module', module, other, '--service', 'shop')
+      expect(out).toContain('"stock.dlx"')
+      expect(out).toContain('"image.dlx"')
+    })
+
+    it.each([
+      ['no service', ['--module', module], 'Expected --service'],
+      ['a service that is no name', ['--module', module, '--service', 'my shop'], 'my shop'],
+      ['a service without a module', ['--service', 'shop'], '--service is for --module only'],
+      ['no file', ['--module', join(empty, 'absent.js'), '--service', 's'], 'absent.js'],
+      [
+        'a module without tasks',
+        ['--module', file('none.mjs', 'export const port = 1'), '--service', 's'],
+        'exports port, and none of these is a task',
+      ],
+      ['an empty module', ['--module', file('empty.mjs', ''), '--service', 's'], 'exports nothing'],
+      [
+        'a retention of an unknown task',
+        [
+          ...['--module', file('r.mjs', `export const a = ${task('a.b.c')}; export const retention = { 'a.b': {} }`)],
+          ...['--service', 's'],
+        ],
+        'retention names a.b, expected names of tasks: a.b.c',
+      ],
+      [
+        'a retention that is no number',
+        [
+          ...[
+            '--module',
+            file('q.mjs', `export const retention = { 'a.b': { ttl: '1h' } }; export const a = ${task('a.b')}`),
+          ],
+          ...['--service', 's'],
+        ],
+        'expected { ',
+      ],
+      ['no address', ['--module', module, '--service', 's', '--load', 'localhost'], 'Expected --load to be an address'],
+    ])('says what is wrong: %s', async (_what, words, sentence) => {
+      const { code, out, err } = await warren('definitions', ...words)
+      expect({ code, out }).toEqual({ code: 2, out: '' })
+      expect(err).toContain(sentence)
+    })
+
+    it('says why a module cannot be imported', async () => {
+      const broken = file('broken.mjs', 'throw new Error("no DATABASE_URL")')
+      const { code, err } = await warren('definitions', '--module', broken, '--service', 's')
+      expect(code).toBe(1)
+      expect(err).toContain('no DATABASE_URL')
+    })
+
+    it('never prints the password of the address that it loads into', async () => {
+      const address = 'http://me:s3cret@127.0.0.1:9'
+      const { code, err } = await warren('definitions', '--module', module, '--service', 's', '--load', address)
+      expect(code).toBe(1)
+      expect(err).toContain('http://127.0.0.1:9/api/definitions')
+      expect(err).not.toContain('s3cret')
+    })
   })
 })
 
