@@ -1,5 +1,8 @@
-/** Broker and store addresses: parsed once, shown only with their passwords struck out. */
-import { OptionsError, textOf } from '../errors/index.js'
+/**
+ * Broker and store addresses: parsed once, shown only without user and password. What is no address is never shown at
+ * all, since any part of it may be a password.
+ */
+import { OptionsError } from '../errors/index.js'
 
 /** What amqplib's `connect` takes, from an `amqp://` or `amqps://` URL (https://www.rabbitmq.com/docs/uri-spec). */
 export interface Address {
@@ -11,20 +14,30 @@ export interface Address {
   readonly vhost: string
 }
 
+const ENCODE = 'percent-encode / ? # @ : and % in user, password and virtual host (encodeURIComponent)'
+
 /** Parses one or more broker URLs. Throws `OptionsError` for what is not one. */
 export function parseAddresses(where: string, broker: string | readonly string[]): Address[] {
   const urls = typeof broker === 'string' ? [broker] : broker
-  return urls.map((text) => {
-    const url = parsed(where, text, ['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost')
+  return urls.map((text, index) => {
+    const name = urls.length === 1 ? where : `${where}[${index}]`
+    const url = parsed(name, text, ['amqp:', 'amqps:'], 'amqp://user:password@host:5672/vhost')
     const protocol = url.protocol === 'amqps:' ? 'amqps' : 'amqp'
+    const decoded = (what: string, part: string): string => {
+      try {
+        return decodeURIComponent(part)
+      } catch {
+        throw new OptionsError(name, [`expected the ${what} to be percent-encoded UTF-8: ${ENCODE}`])
+      }
+    }
     return {
       protocol,
       hostname: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (protocol === 'amqps' ? 5671 : 5672) : Number(url.port),
-      username: url.username === '' ? 'guest' : decodeURIComponent(url.username),
-      password: url.password === '' && url.username === '' ? 'guest' : decodeURIComponent(url.password),
+      username: url.username === '' ? 'guest' : decoded('user', url.username),
+      password: url.password === '' && url.username === '' ? 'guest' : decoded('password', url.password),
       // No path, and `/`, mean the default virtual host; `/%2F` is the same, spelled out.
-      vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : '/',
+      vhost: url.pathname.length > 1 ? decoded('virtual host', url.pathname.slice(1)) : '/',
     }
   })
 }
@@ -35,14 +48,18 @@ export function parseStoreUrl(where: string, text: string): URL {
 }
 
 function parsed(where: string, text: string, protocols: readonly string[], example: string): URL {
-  try {
-    const url = new URL(text)
-    if (protocols.includes(url.protocol) && url.hostname !== '') return url
-    throw new Error(`expected one of ${protocols.map((each) => `${each}//`).join(', ')} and a host`)
-  } catch (error) {
-    // The text itself may hold a password, so the message shows what it should look like instead.
-    throw new OptionsError(where, [`expected a URL such as ${example}: ${textOf(error)}`])
+  const refuse = (expected: string): never => {
+    throw new OptionsError(where, [expected])
   }
+  if (!URL.canParse(text)) return refuse(`expected a URL such as ${example}; ${ENCODE}`)
+  const url = new URL(text)
+  if (!protocols.includes(url.protocol) || url.hostname === '') {
+    const schemes = protocols.map((each) => `${each}//`).join(', ')
+    return refuse(`expected a URL such as ${example}, with one of ${schemes} and a host`)
+  }
+  // A password with a bare `/`, `?` or `#` in it: what follows is taken for the path, and the user for the host.
+  if (/@/.test(url.pathname + url.search + url.hash)) return refuse(`expected no @ behind the host; ${ENCODE}`)
+  return url
 }
 
 /** `amqp://host:port/vhost`, without user and password. */

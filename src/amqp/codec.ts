@@ -213,9 +213,7 @@ function writeProperties(
 
 function writeBody(channel: number, content: Buffer): void {
   const size = beginFrame(BODY_FRAME, channel)
-  writer.need(content.length)
-  content.copy(writer.bytes, writer.at)
-  writer.at += content.length
+  writer.raw(content)
   endFrame(size)
 }
 

@@ -8,17 +8,23 @@
  *     idle ──open()──▶ connecting ──▶ open ──lost──▶ waiting ──▶ connecting …
  *                          │ ▲                          │
  *                          └─┴── failed: waiting ◀──────┘      close(): any ──▶ closing ──▶ closed
+ *
+ * Each state ends by itself: a try has a time limit (`dial.ts`), a pause has a length, heartbeats end a connection whose
+ * peer is gone, and a close that is not answered is cut. A connection counts as good once it has lived for as long as
+ * the longest pause; until then its loss is one more failure, so that connections which open and die are made as rarely
+ * as those which do not open.
  */
 import { EventEmitter } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
-import { type ChannelModel, connect } from 'amqplib'
+import type { ChannelModel } from 'amqplib'
 import { AccessRefusedError, BrokerUnreachableError, ClosedError, textOf } from '../errors/index.js'
 import type { ConnectionRole, ConnectionState } from '../observe/events.js'
+import { pause, startTimer } from '../timers.js'
 import { type Address, redacted } from './address.js'
+import { setAside } from './aside.js'
 import { jittered } from './backoff.js'
-import { extendCodec } from './codec.js'
+import { DialError, dial, HANDSHAKE_TIMEOUT_MS, hangUp } from './dial.js'
 import { Lifecycle } from './lifecycle.js'
-import { cut, writeTogether } from './socket.js'
+import { cut, isDead } from './socket.js'
 
 export interface ConnectionOptions {
   readonly addresses: readonly Address[]
@@ -39,10 +45,8 @@ export interface ConnectionEvents {
   unblocked: [{ role: ConnectionRole; blockedMs: number }]
 }
 
-/** How long a polite close may take before the socket is cut: a frozen broker answers never. */
-const CLOSE_TIMEOUT_MS = 2_000
-/** How long one address gets for TCP, TLS and the AMQP handshake. */
-const HANDSHAKE_TIMEOUT_MS = 5_000
+/** A connection that is broken, and whose end amqplib does not tell within this time, is given up. */
+const END_TIMEOUT_MS = 2_000
 
 export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #options: ConnectionOptions
@@ -51,7 +55,14 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #model: ChannelModel | undefined
   #epoch = 0
   #turn = 0
+  /** How many tries in a row brought no good connection. */
+  #failures = 0
+  #openedAt = 0
+  #opening: Promise<void> | undefined
+  #closed: Promise<void> | undefined
   #blockedSince: number | undefined
+  /** What cost a connection the last time, for those that come after it. */
+  readonly #costly = new Set<string>()
 
   constructor(options: ConnectionOptions) {
     super()
@@ -107,33 +118,46 @@ export class Connection extends EventEmitter<ConnectionEvents> {
    * Opens the first connection, trying every address again and again until `connectTimeoutMs`.
    * Throws `AccessRefusedError` at once, `BrokerUnreachableError` when the time is over.
    */
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #open(): Promise<void> {
+    if (this.#closing.signal.aborted) throw new ClosedError('The connection')
     this.#life.to('connecting')
-    const deadline = Date.now() + this.#options.connectTimeoutMs
-    let failures = 0
+    const endsAt = performance.now() + this.#options.connectTimeoutMs
+    const problems = new Map<string, string>()
     for (;;) {
+      const address = redacted(this.#address)
       try {
-        this.#adopt(await this.#dial())
+        this.#adopt(await this.#dial(endsAt - performance.now()))
         return
       } catch (error) {
         if (this.#closing.signal.aborted) throw new ClosedError('The connection')
-        const refused = accessRefused(error)
-        const wait = this.#backoff(failures++)
-        if (refused || Date.now() + wait > deadline) {
+        problems.set(address, textOf(error))
+        const refused = error instanceof DialError && error.refused
+        const waitMs = this.#backoff(this.#failures++)
+        if (refused || performance.now() + waitMs >= endsAt) {
+          this.#failures = 0
           this.#life.to('idle', textOf(error))
-          throw refused
-            ? new AccessRefusedError(redacted(this.#address), error)
-            : new BrokerUnreachableError(this.#options.addresses.map(redacted), error)
+          throw refused ? new AccessRefusedError(address, error) : new BrokerUnreachableError(problems, error)
         }
         this.#turn++
-        await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+        await pause(waitMs, this.#closing.signal)
       }
     }
   }
 
-  /** Closes for good. Safe at any time and twice. */
-  async close(): Promise<void> {
-    if (this.#life.in('closing', 'closed')) return
+  /** Closes for good, within a few seconds. Safe at any time and twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort()
     if (this.#life.state === 'idle') return this.#life.to('closed')
     const model = this.#model
@@ -155,36 +179,37 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return jittered(reconnectInitialDelayMs, Math.floor(failures / addresses.length), reconnectMaxDelayMs)
   }
 
-  async #dial(): Promise<ChannelModel> {
-    const address = this.#address
-    const model = await connect(
-      { ...address, heartbeat: this.#options.heartbeatSeconds },
-      {
-        noDelay: true,
-        timeout: Math.min(HANDSHAKE_TIMEOUT_MS, this.#options.connectTimeoutMs),
-        clientProperties: { connection_name: this.#options.name },
-      },
-    )
-    if (this.#closing.signal.aborted) {
-      await hangUp(model)
-      throw new ClosedError('The connection')
-    }
-    return model
+  #dial(withinMs: number): Promise<ChannelModel> {
+    const timeoutMs = Math.max(1, Math.min(HANDSHAKE_TIMEOUT_MS, withinMs))
+    return dial(this.#address, this.#options, timeoutMs, this.#closing.signal)
   }
 
   #adopt(model: ChannelModel): void {
-    this.#model = model
-    extendCodec(model)
-    writeTogether(model)
+    // `close()` may have come, or the connection gone, in the very turn in which it opened.
+    const closing = this.#closing.signal.aborted
+    if (closing || isDead(model)) {
+      void hangUp(model)
+      throw closing ? new ClosedError('The connection') : new Error('lost as soon as it was open')
+    }
     const epoch = ++this.#epoch
+    this.#model = model
+    this.#openedAt = performance.now()
+    setAside(model, { open: () => this.#dial(HANDSHAKE_TIMEOUT_MS), costly: this.#costly })
     let reason = 'closed by the broker'
-    // amqplib emits `error` and then `close` for one loss; only `close` moves the state, `error` tells why.
-    model.on('error', (error) => {
+    let cancelEnd = (): void => undefined
+    const lose = (error?: Error): void => {
+      cancelEnd()
+      this.#lose(model, epoch, error === undefined ? reason : textOf(error))
+    }
+    // amqplib emits `error` and then `close` for one loss; `error` tells why, and only `close` moves the state. It does
+    // not come when amqplib itself closes, and the broker does not answer.
+    model.once('error', (error: unknown) => {
       reason = textOf(error)
+      cancelEnd = startTimer(END_TIMEOUT_MS, lose)
     })
-    model.once('close', (error?: Error) => this.#lose(model, epoch, error === undefined ? reason : textOf(error)))
+    model.once('close', lose)
     model.on('blocked', (why) => {
-      this.#blockedSince = Date.now()
+      this.#blockedSince ??= performance.now()
       this.emit('blocked', { role: this.#options.role, reason: why })
     })
     model.on('unblocked', () => this.#unblock())
@@ -194,7 +219,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   #unblock(): void {
     if (this.#blockedSince === undefined) return
-    const blockedMs = Date.now() - this.#blockedSince
+    const blockedMs = performance.now() - this.#blockedSince
     this.#blockedSince = undefined
     this.emit('unblocked', { role: this.#options.role, blockedMs })
   }
@@ -203,6 +228,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     cut(model)
     if (this.#model !== model) return
     this.#model = undefined
+    const good = performance.now() - this.#openedAt >= this.#options.reconnectMaxDelayMs
+    this.#failures = good ? 0 : this.#failures + 1
     this.#unblock()
     const closing = this.#life.in('closing', 'closed')
     if (!closing) this.#life.to('waiting', reason)
@@ -211,38 +238,22 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   async #reconnect(): Promise<void> {
-    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
-      // The first try is immediate and at the next address: the node that hung up is likely the one in trouble.
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      // After a good connection the first try is immediate, and at the next address: the node that hung up is likely the
+      // one in trouble.
       this.#turn++
-      if (failures > 0) {
-        await delay(this.#backoff(failures - 1), undefined, { signal: this.#closing.signal }).catch(() => undefined)
-        if (this.#closing.signal.aborted) return
-      }
+      if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1), signal)
+      if (signal.aborted) return
       this.#life.to('connecting')
       try {
-        this.#adopt(await this.#dial())
+        this.#adopt(await this.#dial(HANDSHAKE_TIMEOUT_MS))
         return
       } catch (error) {
-        if (this.#closing.signal.aborted) return
+        if (signal.aborted) return
+        this.#failures++
         this.#life.to('waiting', textOf(error))
       }
     }
   }
-}
-
-/**
- * Whether trying again is of no use: a wrong password (403), or a virtual host that is not there or not allowed (530),
- * of which amqplib says no more than that `connection.close` came instead of `open-ok`.
- */
-const accessRefused = (error: unknown): boolean =>
-  /ACCESS.REFUSED|NOT.ALLOWED|Expected ConnectionOpenOk; got <ConnectionClose/i.test(textOf(error))
-
-async function hangUp(model: ChannelModel): Promise<void> {
-  const patience = new AbortController()
-  await Promise.race([
-    model.close().catch(() => undefined),
-    delay(CLOSE_TIMEOUT_MS, undefined, { signal: patience.signal }).catch(() => undefined),
-  ])
-  patience.abort()
-  cut(model)
 }

@@ -5,6 +5,7 @@
 import type { ChannelModel } from 'amqplib'
 import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from '../errors/index.js'
 import type { BindingPlan, ExchangePlan, QueuePlan, ServicePlan } from '../task/topology.js'
+import { withCare } from './aside.js'
 import { withChannel } from './channel.js'
 
 /** One queue with what leads to it. */
@@ -30,30 +31,35 @@ export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
 export async function declareQueue(model: ChannelModel, declaration: QueueDeclaration): Promise<void> {
   const { exchange, queue, binding } = declaration
   try {
-    await withChannel(model, `declaring ${queue.name}`, async (channel) => {
-      await channel.assertExchange(exchange.name, exchange.type, { durable: true })
-      await channel.assertQueue(queue.name, { durable: true, arguments: { 'x-queue-type': queue.type } })
-      await channel.bindQueue(binding.queue, binding.exchange, binding.routingKey)
-    })
+    await withCare(model, queue.name, (line) =>
+      withChannel(line, `declaring ${queue.name}`, async (channel) => {
+        await channel.assertExchange(exchange.name, exchange.type, { durable: true })
+        await channel.assertQueue(queue.name, { durable: true, arguments: { 'x-queue-type': queue.type } })
+        await channel.bindQueue(binding.queue, binding.exchange, binding.routingKey)
+      }),
+    )
   } catch (error) {
-    throw explain(queue, error)
+    throw explain(declaration, error)
   }
 }
 
 /** RabbitMQ's words: "inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but current is 'classic'". */
-const INEQUIVALENT = /inequivalent arg '([^']+)'.*?received (.+?) but current is (.+?)(?:$|")/
+const INEQUIVALENT = /inequivalent arg '([^']+)' for (\w+).*?received (.+?) but current is (.+?)(?:$|")/
 
-function explain(queue: QueuePlan, error: unknown): Error {
+function explain({ exchange, queue }: QueueDeclaration, error: unknown): Error {
   const text = textOf(error)
   const code = (error as { code?: number }).code
   if (code === 406) {
-    const [, argument, received, current] = INEQUIVALENT.exec(text) ?? []
+    const [, argument, kind, received, current] = INEQUIVALENT.exec(text) ?? []
     const said = (value: string | undefined): string =>
       (value ?? 'something else').replace(/^the value '(.*)' of type '.*'$/, "'$1'").replaceAll("'", '')
+    const [wanted, found] = [`${argument} = ${said(received)}`, `${argument} = ${said(current)}`]
+    if (kind === 'exchange') return new QueueMismatchError(queue.name, wanted, found, error, exchange.name)
     return argument === 'x-queue-type' || argument === undefined
       ? new QueueMismatchError(queue.name, `a ${queue.type} queue`, `a ${said(current)} queue`, error)
-      : new QueueMismatchError(queue.name, `${argument} = ${said(received)}`, `${argument} = ${said(current)}`, error)
+      : new QueueMismatchError(queue.name, wanted, found, error)
   }
+  // Of the exchange, the queue or the binding: RabbitMQ's sentence names it.
   if (code === 403) return new AccessRefusedError(`queue ${queue.name}`, error)
   return new QueueUnavailableError(queue.name, error)
 }

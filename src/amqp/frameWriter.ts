@@ -54,6 +54,12 @@ export class FrameWriter {
     this.at = this.bytes.writeUInt32BE(value, this.at)
   }
 
+  raw(bytes: Uint8Array): void {
+    this.need(bytes.length)
+    this.bytes.set(bytes, this.at)
+    this.at += bytes.length
+  }
+
   shortString(what: string, text: unknown): void {
     if (typeof text !== 'string') throw new TypeError(`${what}: expected text, got: ${kindOf(text)}`)
     // A UTF-16 unit takes at most three bytes.
@@ -166,8 +172,7 @@ export class FrameWriter {
   #binary(tag: 'x' | 'S', value: Uint8Array): void {
     this.#open(tag, 4 + value.length)
     this.long(value.length)
-    this.bytes.set(value, this.at)
-    this.at += value.length
+    this.raw(value)
   }
 
   #fixed(tag: FixedTag, value: number): void {

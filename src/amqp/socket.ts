@@ -2,11 +2,19 @@
 import type { Duplex } from 'node:stream'
 import type { ChannelModel } from 'amqplib'
 
+/** Whether amqplib has given it up already, and said so before anybody listened. */
+export const isDead = (model: ChannelModel): boolean =>
+  (model.connection as { expectSocketClose?: boolean }).expectSocketClose === true ||
+  socketOf(model)?.destroyed === true
+
 const socketOf = (model: ChannelModel): Duplex | undefined => (model.connection as { stream?: Duplex }).stream
 
-/** Cuts it. amqplib only half-closes it, and a peer that is frozen or gone never answers that, so the process could not exit. */
+/**
+ * Cuts it. amqplib only half-closes it, and a peer that is frozen or gone never answers that, so the process could not
+ * exit. With an error, since of a silent end amqplib would hear nothing: channels and heartbeats would live on.
+ */
 export function cut(model: ChannelModel): void {
-  socketOf(model)?.destroy()
+  socketOf(model)?.destroy(new Error('the connection was given up'))
 }
 
 /**

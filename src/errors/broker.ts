@@ -13,7 +13,11 @@ export class UnroutableError extends WarrenError {
   constructor(exchange: string, routingKey: string, reason: string) {
     super(
       'UNROUTABLE',
-      `No queue takes ${routingKey} from exchange ${exchange || '(default)'}: ${reason}. Start the service that handles it once, so that it declares its queue, or check the task's name.`,
+      `No queue takes ${routingKey} from exchange ${exchange || '(default)'}: ${reason}. The message is in no queue. ${
+        /exchange/i.test(reason)
+          ? 'A worker declares the exchange and its queues when it starts: start one that handles the task, and check the virtual host in the address.'
+          : "RabbitMQ does not say which it is: either the queue was never declared (start a worker that handles the task, and check the task's name), or it exists and its node is down or RabbitMQ holds it for down (it is in the list of queues then: send again when it is back)."
+      }`,
       { retryable: true },
     )
     this.exchange = exchange
@@ -45,16 +49,18 @@ export class UnconfirmedError extends WarrenError {
   }
 }
 
-/** No broker address answered. */
+/** No broker address could be used. */
 export class BrokerUnreachableError extends WarrenError {
   static {
     identify(BrokerUnreachableError, 'BrokerUnreachableError')
   }
 
-  constructor(addresses: readonly string[], cause: unknown) {
+  /** @param problems - what the last try at each address said */
+  constructor(problems: ReadonlyMap<string, string>, cause: unknown) {
+    const tried = [...problems].map(([address, problem]) => `${address} (${problem.trim()})`)
     super(
       'BROKER_UNREACHABLE',
-      `No RabbitMQ node answered at ${addresses.join(', ')} (${textOf(cause)}). Is the cluster running? Locally: npm start.`,
+      `No RabbitMQ node took the connection: ${tried.join(', ')}. Check that a node runs there, that it can be reached from here, and that the address is right.`,
       { retryable: true, cause },
     )
   }
@@ -66,29 +72,48 @@ export class AccessRefusedError extends WarrenError {
     identify(AccessRefusedError, 'AccessRefusedError')
   }
 
-  constructor(address: string, cause: unknown) {
+  /** @param what - an address without secrets, or a queue or exchange with its name */
+  constructor(what: string, cause: unknown) {
+    const said = textOf(cause)
     super(
       'ACCESS_REFUSED',
-      `RabbitMQ at ${address} refused access: ${textOf(cause)}. Check the user, its password, the virtual host and its permissions.`,
+      `RabbitMQ refused access to ${what}: ${said.replace(/[.\s]+$/, '')}. ${accessAdvice(said)}`,
       { cause },
     )
   }
 }
 
-/** The queue exists with other properties than the task asks for, most often another type. */
+function accessAdvice(said: string): string {
+  if (/vhost .* not found/i.test(said)) {
+    return 'There is no such virtual host: create it, or correct the end of the address.'
+  }
+  if (/login was refused/i.test(said)) return 'Check the user and its password.'
+  if (/access to vhost/i.test(said)) return 'Give the user permissions in this virtual host, or correct the address.'
+  if (/access to (queue|exchange|topic)/i.test(said)) {
+    return 'Give the user the permission (configure, write or read) that this takes.'
+  }
+  return 'Check the user, its password, the virtual host and its permissions.'
+}
+
+/** The queue, or the exchange before it, exists with other properties than the task asks for: most often another type. */
 export class QueueMismatchError extends WarrenError {
   static {
     identify(QueueMismatchError, 'QueueMismatchError')
   }
 
   readonly queue: string
-  constructor(queue: string, expected: string, found: string, cause: unknown) {
+  /** The exchange that is not as it should be, when it is that and not the queue. */
+  readonly exchange: string | undefined
+  constructor(queue: string, expected: string, found: string, cause: unknown, exchange?: string) {
     super(
       'QUEUE_MISMATCH',
-      `Queue ${queue} exists as ${found}, and the task asks for ${expected}. A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`,
+      exchange === undefined
+        ? `Queue ${queue} exists as ${found}, and the task asks for ${expected}. A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
+        : `Exchange ${exchange}, which leads to queue ${queue}, exists with ${found}, and the task asks for ${expected}. An exchange cannot be changed in place: if nothing else uses it, delete it, and Warren declares it anew; or give the task a name in another domain.`,
       { cause },
     )
     this.queue = queue
+    this.exchange = exchange
   }
 }
 
@@ -102,12 +127,13 @@ export class QueueUnavailableError extends WarrenError {
   /** The node that a classic queue lives on, where RabbitMQ names it. */
   readonly node: string | undefined
   constructor(queue: string, cause: unknown) {
-    const node = /home node '([^']+)'/.exec(textOf(cause))?.[1]
+    const said = textOf(cause)
+    const node = /home node '([^']+)'/.exec(said)?.[1]
     super(
       'QUEUE_UNAVAILABLE',
       node === undefined
-        ? `Queue ${queue} cannot be used now: ${textOf(cause)}. It is tried again, and other queues go on`
-        : `Queue ${queue} lives on node ${node} alone, and that is down: start the node. The queue is then taken up again by itself; until then other queues go on`,
+        ? `Queue ${queue} cannot be used now: ${said}. ${/took longer/.test(said) ? 'A quorum queue answers only with a majority of its nodes. ' : ''}It is tried again by itself, and other queues go on`
+        : `Queue ${queue} lives on node ${node} alone, and RabbitMQ says that it is down or cannot be reached: start the node. If the node runs, RabbitMQ holds the queue for down: restart the node. The queue is then taken up again by itself; until then other queues go on`,
       { retryable: true, cause },
     )
     this.queue = queue
