@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type Issue, textOf } from '../errors/index.js'
+import { isThenable } from '../kinds.js'
 import { type JsonChange, jsonChanges, survivesJson } from '../wire/json.js'
 
 /** What a schema says of a value: the parsed value, or what is wrong with it. */
@@ -31,19 +32,22 @@ function checkArrival<T>(
 ): Checked<T> | Promise<Checked<T>> {
   // Undefined alone has no JSON at all: the caller knows what that means.
   if (sent.issues !== undefined || value === undefined) return sent
+  let changes: readonly JsonChange[]
   let arriving: unknown
   try {
+    changes = jsonChanges(value)
+    const lost = changes.filter((change) => change.lost)
+    if (lost.length > 0) return { issues: lost.map(lostIssue) }
     arriving = JSON.parse(JSON.stringify(value))
   } catch (error) {
+    // A circle, a depth beyond the stack, a `toJSON` that throws.
     return { issues: [{ path: '', message: `expected a value that JSON can carry; ${textOf(error)}` }] }
   }
-  const changes = jsonChanges(value)
-  const lost = changes.filter((change) => change.lost)
-  if (lost.length > 0) return { issues: lost.map(lostIssue) }
   const judge = (arrived: Checked<T>): Checked<T> => judged(changes, sent, arrived)
   const checking = check(schema, arriving)
   return checking instanceof Promise ? checking.then(judge) : judge(checking)
 }
+
 function toChecked<T>(outcome: StandardSchemaV1.Result<T>): Checked<T> {
   if (outcome.issues === undefined) return { value: outcome.value }
   return { issues: outcome.issues.map(({ message, path }) => ({ message, path: pathOf(path ?? []) })) }

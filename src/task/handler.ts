@@ -29,4 +29,5 @@ export type Handler<Input = unknown, Returned = unknown> = (
 ) => Promise<Returned> | Returned
 
 /** The handler of a task by its type alone, for a module that must not load the task: `HandlerOf<typeof resize>`. */
-export type HandlerOf<T> = T extends Task<infer _Input, infer Parsed, infer _Output, infer Returned> ? Handler<Parsed, Returned> : never
+export type HandlerOf<T> =
+  T extends Task<infer _Input, infer Parsed, infer _Output, infer Returned> ? Handler<Parsed, Returned> : never

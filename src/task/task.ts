@@ -3,9 +3,10 @@
  * `defineTask` to `send`, `handle` and `result`.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Issue } from '../errors/index.js'
-import { isThenable } from '../kinds.js'
-import { checkOptions, is } from '../options.js'
+import { OptionsError } from '../errors/index.js'
+import { checkOptions, is, settleOptions } from '../options.js'
+import type { CarriedByJson } from './json.js'
+import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
 
 /** How failed attempts are repeated. */
@@ -113,7 +114,10 @@ const TASK_CHECKS = {
   timeoutMs: is.duration(1, { forever: true }),
 }
 
-function retryPolicy(where: string, given: NonNullable<TaskOptions<StandardSchemaV1, undefined>['retry']>): RetryPolicy {
+function retryPolicy(
+  where: string,
+  given: NonNullable<TaskOptions<StandardSchemaV1, undefined>['retry']>,
+): RetryPolicy {
   const policy = settleOptions(
     where,
     given,
