@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { connect as amqpConnect } from 'amqplib'
 import { afterAll, inject } from 'vitest'
 import { actOnProcess, readStatus, scaleWorkers, waitFor } from '../../cluster/index.js'
-import { definitions, planOperator, type QueueType, type Retention, type Worker } from '../../src/index.js'
+import { definitions, planOperator, type QueueType, type Retention, textOf, type Worker } from '../../src/index.js'
+import { resourcesHeld } from './resources.js'
 
 export interface TestCluster {
   readonly dir: string
@@ -59,9 +60,32 @@ export async function manage<T = unknown>(method: string, path: string, body?: u
 }
 
 const vhosts: string[] = []
-afterAll(() => Promise.all(vhosts.map((vhost) => manage('DELETE', `/vhosts/${vhost}`))))
+afterAll(async () => {
+  try {
+    for (const vhost of vhosts) await nothingOpen(vhost)
+    await until('every timer ended', () => resourcesHeld().Timeout === undefined)
+  } finally {
+    await Promise.all(vhosts.map((vhost) => manage('DELETE', `/vhosts/${vhost}`)))
+  }
+})
 
-/** A virtual host for one test file, with the operator's part for its tasks; gone after the file. */
+/** Waits until every connection to it is closed: a file that leaves one open, or Warren itself, fails here. */
+async function nothingOpen(vhost: string): Promise<void> {
+  let open: string[] = []
+  const none = async (): Promise<boolean> => {
+    const all = await manage<{ user_provided_name?: string; name: string }[]>('GET', `/vhosts/${vhost}/connections`)
+    open = all.map(({ user_provided_name: given, name }) => given ?? name)
+    return open.length === 0
+  }
+  await until('every connection closed', none).catch((problem) => {
+    throw new Error(`${textOf(problem)}; still open: ${open.join(', ')}`)
+  })
+}
+
+/**
+ * A virtual host for one test file, with the operator's part for its tasks; gone after the file. Hooks of the file run
+ * before the one that looks for what is still open.
+ */
 export async function virtualHost(
   service: string,
   tasks: readonly { name: string; queue: { type: QueueType } }[],
