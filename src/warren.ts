@@ -3,25 +3,28 @@
  * publishing connection and the store's; each worker has a consuming connection of its own.
  */
 import { randomUUID } from 'node:crypto'
+import { EventEmitter } from 'node:events'
 import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
-import { ClosedError, OptionsError } from './errors/index.js'
-import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
+import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
+import { containedLogger } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
-import { defaults, is, settleOptions } from './options.js'
+import { traceHeaders } from './observe/tracing.js'
+import { checkOptions, defaults, is } from './options.js'
 import { parseResults, type StoreClient, storeClient } from './results/connection.js'
 import { Results } from './results/store.js'
-import type { Handle } from './send/handle.js'
+import { Handle } from './send/handle.js'
 import { Producer } from './send/producer.js'
-import { Sender, type SendOptions } from './send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { isLogger, type Logger, silentLogger } from './task/logger.js'
-import type { Task, TaskOutput } from './task/task.js'
-import { replyChannel } from './wire/names.js'
-import { Worker, type WorkerOptions } from './work/worker.js'
+import { check, type Task } from './task/task.js'
+import { encode } from './wire/envelope.js'
+import { commandsExchange, domainOf, headers, replyChannel } from './wire/names.js'
+import { Worker } from './work/worker.js'
+import type { WorkerOptions } from './work/workerOptions.js'
 
 export interface ConnectOptions {
   /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
@@ -30,25 +33,34 @@ export interface ConnectOptions {
    * `redis://host:6379/0` (or `valkey://`, `rediss://`), or a client of iovalkey or ioredis, for Sentinels and clusters:
    * Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
    */
-  readonly results?: string | StoreClient | undefined
+  readonly results?: string | StoreClient
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
-  readonly name?: string | undefined
+  readonly name?: string
   /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: JSON lines on standard error. */
-  readonly logger?: Logger | false | undefined
+  readonly logger?: Logger | false
   /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
-  readonly confirmTimeoutMs?: number | undefined
+  readonly confirmTimeoutMs?: number
   /** How many messages are in flight unconfirmed. More is faster up to a point, and more to publish again after a lost connection. Default 1,000. */
-  readonly maxUnconfirmed?: number | undefined
+  readonly maxUnconfirmed?: number
   /** How many bytes are in flight unconfirmed. Default 16 MiB. */
-  readonly maxUnconfirmedBytes?: number | undefined
+  readonly maxUnconfirmedBytes?: number
   /** The largest message `send` takes, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
-  readonly maxMessageBytes?: number | undefined
+  readonly maxMessageBytes?: number
   /** How long the store keeps results, in milliseconds. Default one day. */
-  readonly resultTtlMs?: number | undefined
+  readonly resultTtlMs?: number
   /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
-  readonly connectTimeoutMs?: number | undefined
+  readonly connectTimeoutMs?: number
   /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
-  readonly heartbeatSeconds?: number | undefined
+  readonly heartbeatSeconds?: number
+}
+
+export interface SendOptions {
+  /** The task id. Default: a random UUID. The same id sent twice is run twice unless it is done when the second comes. */
+  readonly id?: string
+  /** Overrides `confirmTimeoutMs` of `connect()`. */
+  readonly confirmTimeoutMs?: number
+  /** Not to be run after this instant: it is dead-lettered instead. */
+  readonly expires?: Date
 }
 
 /** Connects to the broker and the store. Throws `OptionsError`, `BrokerUnreachableError`, `AccessRefusedError`, `StoreUnreachableError`. */
@@ -58,16 +70,16 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
   return warren
 }
 
-export class Warren extends ContainedEmitter<WarrenEvents> {
-  readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
+export class Warren extends EventEmitter<WarrenEvents> {
+  readonly #options: Required<Omit<ConnectOptions, 'broker' | 'results' | 'logger'>>
   readonly #addresses: readonly Address[]
   readonly #log: Logger
-  readonly #report: ReportProblem
   readonly #producerId = randomUUID()
   readonly #publishing: Connection
   readonly #producer: Producer
   readonly #results: Results | undefined
-  readonly #sender: Sender
+  /** Where the results of what is sent here are announced; undefined without a store. */
+  readonly #replyTo: string | undefined
   readonly #workers = new Set<Worker>()
   /** The connections of those who look at dead letters just now. */
   readonly #looking = new Set<Connection>()
@@ -76,17 +88,14 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   /** Does no I/O. Use `connect()`. */
   constructor(options: ConnectOptions) {
     super()
-    const settled = settleOptions('connect', options, CONNECT_CHECKS, CONNECT_DEFAULTS, ['broker'])
-    const { broker, results, logger } = settled
-    this.#options = settled
+    checkOptions('connect', options, CONNECT_CHECKS, ['broker'])
+    const { broker, results, logger, ...rest } = options
+    this.#options = { ...CONNECT_DEFAULTS, ...rest }
     this.#addresses = parseAddresses('connect: broker', broker)
     this.#log = logger === false ? silentLogger : containedLogger(logger ?? jsonLogger())
-    this.#report = problemLog(this.#log)
-    this.reportProblemsTo(this.#report)
     this.#publishing = this.#connection('publish')
-    this.#producer = new Producer(this.#publishing, this.#options)
-    this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
-    this.#producer.on('republished', (event) => this.tell('republished', event))
+    this.#producer = this.#makeProducer()
+    this.#producer.on('confirmed', (event) => this.emit('confirmed', event))
     this.#results =
       results === undefined
         ? undefined
@@ -96,14 +105,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
             ttlMs: this.#options.resultTtlMs,
             connectTimeoutMs: this.#options.connectTimeoutMs,
           })
-    this.#sender = new Sender({
-      producer: this.#producer,
-      results: this.#results,
-      replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
-      confirmTimeoutMs: this.#options.confirmTimeoutMs,
-      maxMessageBytes: this.#options.maxMessageBytes,
-    })
-    this.#results?.on('storeState', (event) => this.tell('storeState', event))
+    this.#replyTo = results === undefined ? undefined : replyChannel(this.#producerId)
+    this.#results?.on('storeState', (event) => this.emit('storeState', event))
     logWarren(this, this.#log)
   }
 
@@ -121,36 +124,61 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
    * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk where the
    * queue's type says so. Throws `InputError`, `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`.
    */
-  send<Input, Parsed, Output, Returned>(
-    task: Task<Input, Parsed, Output, Returned>,
+  async send<Input, Parsed, Output>(
+    task: Task<Input, Parsed, Output>,
     input: NoInfer<Input>,
-    options?: SendOptions,
+    options: SendOptions = {},
   ): Promise<Handle<Output>> {
-    return this.#sender.send(task, input, options)
+    if (this.#closing !== undefined) throw new ClosedError('The connection')
+    checkOptions('send', options, SEND_CHECKS)
+    const checking = check(task.input, input)
+    // Most schemas are synchronous, and one more turn for each task would be felt.
+    const checked = checking instanceof Promise ? await checking : checking
+    if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
+    const id = options.id ?? randomUUID()
+    const message = encode({
+      task: task.name,
+      id,
+      // What was given, not what the schema made of it: the worker's schema reads it again.
+      input,
+      expires: options.expires,
+      replyTo: this.#replyTo,
+      ...traceHeaders(),
+    })
+    // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
+    if (options.id !== undefined) message.properties.headers[headers.republished] = true
+    const { maxMessageBytes, confirmTimeoutMs } = this.#options
+    if (message.content.length > maxMessageBytes) {
+      throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
+    }
+    await this.#producer.publish({
+      id,
+      exchange: commandsExchange(domainOf(task.name)),
+      routingKey: task.name,
+      message,
+      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
+    })
+    return this.handle(task, id)
   }
 
   /**
    * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the
    * memory of a thousand. Without `onFailed` the first failure ends it and rejects, once those in flight have ended.
    */
-  sendMany<Input, Parsed, Output, Returned>(
-    task: Task<Input, Parsed, Output, Returned>,
+  sendMany<Input, Parsed, Output>(
+    task: Task<Input, Parsed, Output>,
     inputs: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>,
-    options: SendManyOptions<Output, NoInfer<Input>> = {},
+    options: SendManyOptions<Output> = {},
   ): Promise<SendManySummary> {
-    const sending = {
-      send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
-      window: this.#options.maxUnconfirmed,
-      full: () => this.#producer.full,
-      report: this.#report,
-    }
-    return sendMany(sending, inputs, options)
+    return sendMany((input) => this.send(task, input), inputs, this.#options.maxUnconfirmed, options)
   }
 
   /** The handle of a task that was sent before, by this process or another. */
-  handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
-    if (is.text(id) !== undefined) throw new OptionsError('handle', ['expected the id to be a non-empty string'])
-    return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
+  handle<Input, Parsed, Output>(task: Task<Input, Parsed, Output>, id: string): Handle<Output> {
+    return new Handle<Output>(task.name, id, () => {
+      if (this.#results === undefined) throw new NoResultStoreError()
+      return this.#results
+    })
   }
 
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. */
@@ -159,7 +187,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     const worker = new Worker(options, {
       consuming,
       publishing: this.#publishing,
-      producer: this.#producer,
+      makeProducer: () => this.#makeProducer(),
       results: this.#results,
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
@@ -200,7 +228,6 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
 
   /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */
   async close(): Promise<void> {
-    this.#sender.close()
     this.#closing ??= this.#close()
     await this.#closing
   }
@@ -214,12 +241,17 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       ...[...this.#workers].map((worker) => worker.stop()),
       ...[...this.#looking].map((looking) => looking.close()),
     ])
-    // Messages that may wait for ever for their confirm do not keep the process from ending.
-    const { confirmTimeoutMs } = this.#options
-    await this.#producer.flush(Number.isFinite(confirmTimeoutMs) ? undefined : defaults.confirmTimeoutMs)
+    await this.#producer.flush()
     this.#producer.close()
     await this.#publishing.close()
     this.#results?.close()
+  }
+
+  /** One for what is sent here, and one for each worker: each has a channel of its own. */
+  #makeProducer(): Producer {
+    const producer = new Producer(this.#publishing, this.#options)
+    producer.on('republished', (event) => this.emit('republished', event))
+    return producer
   }
 
   #connection(role: ConnectionRole): Connection {
@@ -233,9 +265,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       reconnectInitialDelayMs: defaults.reconnectInitialDelayMs,
       reconnectMaxDelayMs: defaults.reconnectMaxDelayMs,
     })
-    connection.on('state', (event) => this.tell('connectionState', event))
-    connection.on('blocked', (event) => this.tell('blocked', event))
-    connection.on('unblocked', (event) => this.tell('unblocked', event))
+    connection.on('state', (event) => this.emit('connectionState', event))
+    connection.on('blocked', (event) => this.emit('blocked', event))
+    connection.on('unblocked', (event) => this.emit('unblocked', event))
     return connection
   }
 }
@@ -252,15 +284,21 @@ const CONNECT_DEFAULTS = {
 }
 
 const CONNECT_CHECKS = {
-  broker: is.secret(is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty'))),
-  results: is.secret(is.anyOf(is.text, storeClient)),
+  broker: is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty')),
+  results: is.anyOf(is.text, storeClient),
   name: is.text,
   logger: is.anyOf(is.value(false), isLogger),
-  confirmTimeoutMs: is.duration(1, { forever: true }),
+  confirmTimeoutMs: is.integer(1),
   maxUnconfirmed: is.integer(1, 100_000),
   maxUnconfirmedBytes: is.integer(1),
   maxMessageBytes: is.integer(1),
-  resultTtlMs: is.duration(1),
-  connectTimeoutMs: is.duration(1, { forever: true }),
+  resultTtlMs: is.integer(1),
+  connectTimeoutMs: is.integer(1),
   heartbeatSeconds: is.integer(1, 60),
+}
+
+const SEND_CHECKS = {
+  id: is.text,
+  confirmTimeoutMs: is.integer(1),
+  expires: is.date,
 }

@@ -51,3 +51,20 @@ export class OriginUnknownError extends WarrenError {
     )
   }
 }
+
+/** A domain's dead-letter exchange does not exist. What has failed is held until it does. */
+export class DeadLetterExchangeMissingError extends WarrenError {
+  static {
+    identify(DeadLetterExchangeMissingError, 'DeadLetterExchangeMissingError')
+  }
+
+  readonly exchange: string
+  constructor(exchange: string) {
+    super(
+      'DEAD_LETTER_EXCHANGE_MISSING',
+      `Exchange ${exchange} does not exist: what fails cannot be dead-lettered and is held. Let the operator load what \`warren definitions --module <tasks> --service <service>\` prints, or start the worker with declareDeadLetters: true.`,
+      { retryable: true },
+    )
+    this.exchange = exchange
+  }
+}

@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'ORIGIN_UNKNOWN'
   | 'DELAYS_MISSING'
   | 'MISSING_PACKAGE'
+  | 'DEAD_LETTER_EXCHANGE_MISSING'
   | 'CLOSED'
 
 export class WarrenError extends Error {

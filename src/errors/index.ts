@@ -7,7 +7,12 @@ export {
   UnconfirmedError,
   UnroutableError,
 } from './broker.js'
-export { DeadLettersUnreadableError, DeliveryLimitNearError, OriginUnknownError } from './deadLetters.js'
+export {
+  DeadLetterExchangeMissingError,
+  DeadLettersUnreadableError,
+  DeliveryLimitNearError,
+  OriginUnknownError,
+} from './deadLetters.js'
 export { ClosedError, type ErrorCode, textOf, WarrenError } from './error.js'
 export { MissingPackageError, OptionsError } from './options.js'
 export {

@@ -27,10 +27,7 @@ export class InputError extends WarrenError {
   }
 }
 
-/**
- * What the handler returned does not fit the task's output schema, which counts as a failed attempt; or, with the `id` of
- * the task, what is stored as its result does not fit the schema of the one who asks for it.
- */
+/** What the handler returned does not fit the task's output schema. Counts as a failed attempt. */
 export class OutputError extends WarrenError {
   static {
     identify(OutputError, 'OutputError')
@@ -38,12 +35,10 @@ export class OutputError extends WarrenError {
 
   readonly task: string
   readonly issues: readonly Issue[]
-  constructor(task: string, issues: readonly Issue[], id?: string) {
+  constructor(task: string, issues: readonly Issue[]) {
     super(
       'INVALID_OUTPUT',
-      id === undefined
-        ? `The handler of ${task} returned a value that does not fit its output schema: ${listIssues(issues)}`
-        : `The result of ${task} ${id} does not fit the output schema given here: ${listIssues(issues)}. Worker and sender need the same definition of the task.`,
+      `The handler of ${task} returned a value that does not fit its output schema: ${listIssues(issues)}`,
     )
     this.task = task
     this.issues = issues
@@ -67,8 +62,11 @@ export class UnknownTaskError extends WarrenError {
     identify(UnknownTaskError, 'UnknownTaskError')
   }
 
-  constructor(task: string, known: readonly string[]) {
-    super('UNKNOWN_TASK', `No handler for task ${task} in this worker; it handles: ${known.join(', ') || 'nothing'}`)
+  constructor(task: string, expected: string, queue: string) {
+    super(
+      'UNKNOWN_TASK',
+      `Expected a message of task ${expected} in queue ${queue}, got one of ${task}. Check the exchange and the routing key that it was sent with, or the bindings of the queue.`,
+    )
   }
 }
 

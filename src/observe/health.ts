@@ -11,6 +11,8 @@ export interface WorkerHealth {
   readonly store: 'available' | 'unavailable' | 'none'
   readonly running: number
   readonly held: number
+  /** What keeps it from doing all that it is meant to, each in a sentence that says what to do. */
+  readonly problems: readonly string[]
 }
 
 /** What there is to see of a worker: its events and its health. */

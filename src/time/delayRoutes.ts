@@ -2,14 +2,16 @@
  * Where to publish a message that is to wait. It knows which delay levels exist: the operator predefines them, and where
  * nobody has, the first delay declares the levels that it needs.
  */
-import type { Channel, ChannelModel } from 'amqplib'
+import type { ChannelModel } from 'amqplib'
 import { withChannel } from '../amqp/channel.js'
 import type { Connection } from '../amqp/connection.js'
+import { declarePlan } from '../amqp/declarePlan.js'
 import { exchangeExists } from '../amqp/passive.js'
 import { DelaysMissingError, textOf } from '../errors/index.js'
 import type { OperatorPlan } from '../task/topology.js'
 import { DELAY_DUE, delayLevel } from '../wire/names.js'
 import { DUE_PLAN, delayKey, firstLevel, MAX_DELAY_SECONDS, planLevel } from './delayLevels.js'
+import { dueBindings } from './due.js'
 
 /** A message with less than this left is held by a worker. */
 export const HOLD_MS = 1_500
@@ -48,40 +50,41 @@ export class DelayRoutes {
     const { model } = this.#connection
     if (model === undefined) throw new Error('no connection to the broker')
     if (!(await exchangeExists(model, delayLevel(level)))) {
-      for (let each = 0; each <= level; each++) await declarePlan(model, planLevel(each))
+      for (let each = 0; each <= level; each++) await declareDelays(model, planLevel(each))
     }
     this.#highest = Math.max(this.#highest, level)
   }
 }
 
-/** Declares the exchange for what is due, where the operator has not. Throws `DelaysMissingError`. */
-export async function ensureDue(model: ChannelModel): Promise<void> {
-  if (!(await exchangeExists(model, DELAY_DUE))) await declarePlan(model, DUE_PLAN)
+/** Where the exchange for what is due is known to exist. */
+const due = new WeakMap<ChannelModel, Promise<void>>()
+
+/** Binds a task's queue to what is due; declares the exchange for it first where the operator has not. Throws `DelaysMissingError`. */
+export async function bindDue(model: ChannelModel, queue: string, task: string): Promise<void> {
+  let ensured = due.get(model)
+  if (ensured === undefined) {
+    ensured = ensureDue(model)
+    due.set(model, ensured)
+    ensured.catch(() => due.delete(model))
+  }
+  await ensured
+  await withChannel(model, `binding ${queue} to ${DELAY_DUE}`, async (channel) => {
+    for (const pattern of dueBindings(task, queue)) await channel.bindQueue(queue, DELAY_DUE, pattern)
+  }).catch((error: unknown) => {
+    throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error
+  })
 }
 
-/** Binds `queue` to what is due under `key`. */
-export const bindDue = (model: ChannelModel, queue: string, pattern: string): Promise<void> =>
-  withChannel(model, `binding ${queue} to ${DELAY_DUE}`, async (channel) => {
-    await channel.bindQueue(queue, DELAY_DUE, pattern)
-  })
+async function ensureDue(model: ChannelModel): Promise<void> {
+  if (!(await exchangeExists(model, DELAY_DUE))) await declareDelays(model, DUE_PLAN)
+}
 
-async function declarePlan(model: ChannelModel, plan: OperatorPlan): Promise<void> {
+async function declareDelays(model: ChannelModel, plan: OperatorPlan): Promise<void> {
   try {
-    await withChannel(model, 'declaring a delay level', (channel) => declareAll(channel, plan))
+    await declarePlan(model, 'declaring a delay level', plan)
   } catch (error) {
     throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error
   }
-}
-
-async function declareAll(channel: Channel, { exchanges, queues, bindings, links = [] }: OperatorPlan): Promise<void> {
-  for (const { name, type, arguments: given = {} } of exchanges) {
-    await channel.assertExchange(name, type, { durable: true, arguments: given })
-  }
-  for (const { name, type, arguments: given = {} } of queues) {
-    await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': type, ...given } })
-  }
-  for (const { exchange, queue, routingKey } of bindings) await channel.bindQueue(queue, exchange, routingKey)
-  for (const { from, to, routingKey } of links) await channel.bindExchange(to, from, routingKey)
 }
 
 const codeOf = (error: unknown): number | undefined => (error as { code?: number } | undefined)?.code

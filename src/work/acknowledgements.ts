@@ -13,27 +13,17 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 const HAND_OVER_MS = 150
 
 export class Acknowledgements {
-  readonly #channel: Channel | undefined
+  readonly #channel: Channel
   /** The lowest delivery tag that is not settled. Tags count from 1, without gaps, for all consumers of the channel. */
   #lowest = 1
   /** Tags from `#lowest` on that are settled, by whichever way. */
   readonly #settled = new Set<number>()
-  /** How many were delivered on the channel and not settled. */
-  #outstanding = 0
   /** Handed to `ack` and not sent. */
   #unsent: ConsumeMessage[] = []
   #sentAt = -HAND_OVER_MS
 
-  constructor(channel: Channel | undefined) {
+  constructor(channel: Channel) {
     this.#channel = channel
-  }
-
-  get outstanding(): number {
-    return this.#outstanding
-  }
-
-  delivered(): void {
-    this.#outstanding++
   }
 
   ack(message: ConsumeMessage): void {
@@ -42,7 +32,11 @@ export class Acknowledgements {
   }
 
   giveBack(message: ConsumeMessage): void {
-    this.#channel?.nack(message, false, true)
+    try {
+      this.#channel.nack(message, false, true)
+    } catch {
+      // The channel died meanwhile: the message is in its queue again.
+    }
     this.#settle(message)
   }
 
@@ -62,17 +56,16 @@ export class Acknowledgements {
     let highest: ConsumeMessage | undefined
     try {
       for (const message of unsent) {
-        if (message.fields.deliveryTag >= this.#lowest) this.#channel?.ack(message)
+        if (message.fields.deliveryTag >= this.#lowest) this.#channel.ack(message)
         else if (message.fields.deliveryTag > (highest?.fields.deliveryTag ?? 0)) highest = message
       }
-      if (highest !== undefined) this.#channel?.ack(highest, true)
+      if (highest !== undefined) this.#channel.ack(highest, true)
     } catch {
       // The channel died meanwhile: RabbitMQ hands the messages out again, and they are found done.
     }
   }
 
   #settle({ fields }: ConsumeMessage): void {
-    this.#outstanding--
     this.#settled.add(fields.deliveryTag)
     while (this.#settled.delete(this.#lowest)) this.#lowest++
   }

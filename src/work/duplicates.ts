@@ -1,15 +1,15 @@
 /**
  * Whether a message's task is done already, by another delivery of it. Only a message of which there may be one is looked
- * up: redelivered; published again; old, since it may have been stuck in a frozen node and was published again
- * meanwhile; or any at all in times of trouble. The store is asked when the message comes, together with the others that
- * come then, so that no attempt waits for the answer; once more when the attempt begins, where another worker may have
- * run it while it lay here.
+ * up: redelivered; published again; sent under an id that was sent before; old, since it may have been stuck in a frozen
+ * node and was published again meanwhile; or any at all in times of trouble. The store is asked when the message comes,
+ * together with the others that come then, so that no attempt waits for the answer; once more when the attempt begins,
+ * where another worker may have run it while it lay here.
+ *
+ * A look-up has a limit, and a store that is away is not asked: the handler runs, and only storing waits.
  */
-
 import type { Results } from '../results/store.js'
 import { headers } from '../wire/names.js'
-import { taskIdOf, wasDelivered } from '../wire/redelivery.js'
-import type { Delivery } from './consumer.js'
+import type { Delivery } from './delivery.js'
 
 /** Less than any connection takes to be given up that is not closed at once. */
 const OLD_MS = 2_000
@@ -38,30 +38,31 @@ export class Duplicates {
 
   /** Asks the store about a delivery that has just come. */
   lookUp(delivery: Delivery): void {
-    if (wasRepublished(delivery)) this.#troubleAt = Date.now()
-    if (this.#mayHaveAnother(delivery)) this.#ask(delivery, taskIdOf(delivery.message))
+    if (wasRepublished(delivery)) this.#troubleAt = performance.now()
+    if (this.#mayHaveAnother(delivery)) void this.#ask(delivery)
   }
 
   /** Whether the task is done, when its attempt begins. False where that cannot be found out. */
-  async isDone(delivery: Delivery, id: string): Promise<boolean> {
+  async isDone(delivery: Delivery): Promise<boolean> {
     const lookup = this.#lookups.get(delivery)
     if (lookup !== undefined) {
       // What is done stays done.
       if (await lookup.done) return true
       // While it lay here, it may have been done elsewhere.
-      if (Date.now() - lookup.at < (this.#isLikely(delivery) ? RECENT_MS : OLD_MS)) return false
+      if (performance.now() - lookup.at < (this.#isLikely(delivery) ? RECENT_MS : OLD_MS)) return false
     }
-    return this.#mayHaveAnother(delivery) && (await this.#ask(delivery, id))
+    return this.#mayHaveAnother(delivery) && (await this.#ask(delivery))
   }
 
-  #ask(delivery: Delivery, id: string): Promise<boolean> | false {
+  #ask(delivery: Delivery): Promise<boolean> | false {
     const results = this.#results
-    if (results === undefined) return false
+    const { id } = delivery
+    if (results === undefined || id === undefined || !results.available) return false
     const done = results.get(id).then(
       (result) => result?.status === 'SUCCESS',
       () => false,
     )
-    this.#lookups.set(delivery, { at: Date.now(), done })
+    this.#lookups.set(delivery, { at: performance.now(), done })
     return done
   }
 
@@ -71,11 +72,13 @@ export class Duplicates {
 
   /** Whether there was another delivery of it, or another copy, for all that is known. */
   #isLikely(delivery: Delivery): boolean {
-    return wasDelivered(delivery.message) || Date.now() - this.#troubleAt < TROUBLE_MS
+    return delivery.redelivered || delivery.envelope?.run !== 0 || performance.now() - this.#troubleAt < TROUBLE_MS
   }
 }
 
-const wasRepublished = ({ message }: Delivery): boolean => message.properties.headers?.[headers.republished] === true
+/** An id of the sender's choice is no sign of trouble: it says so of its own message only. */
+const wasRepublished = ({ message, envelope }: Delivery): boolean =>
+  message.properties.headers?.[headers.republished] === true && envelope?.run === 0
 
 function isOld({ message }: Delivery): boolean {
   const { timestamp } = message.properties

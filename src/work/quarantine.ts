@@ -7,10 +7,8 @@
  * its attempt has ended. A mark that is found was left by a worker that died. Without a store the order is random, which
  * halves the innocent behind a killer each time.
  */
-
 import type { Results } from '../results/store.js'
-import { taskIdOf } from '../wire/redelivery.js'
-import type { Delivery } from './consumer.js'
+import type { Delivery } from './delivery.js'
 
 export class Quarantine {
   readonly #results: Results | undefined
@@ -31,21 +29,28 @@ export class Quarantine {
   /** Takes out the next one to run, and marks it as running. Undefined when none is left. */
   async next(): Promise<Delivery | undefined> {
     const results = this.#results?.available ? this.#results : undefined
-    const marked = new Set(
-      await results?.marked(this.#held.map(({ message }) => taskIdOf(message))).catch(() => undefined),
-    )
-    // While the store was asked, some may have been lost with their channel, so the index is of no use.
-    const innocent = this.#held.find((delivery) => !marked.has(taskIdOf(delivery.message)))
+    const ids = this.#held.map(({ id }) => id).filter((id) => id !== undefined)
+    const marked = new Set(await results?.marked(ids).catch(() => undefined))
+    this.prune()
+    const innocent = this.#held.find(({ id }) => id === undefined || !marked.has(id))
     const suspect = innocent ?? this.#held[0]
     if (suspect === undefined) return undefined
     this.#held = this.#held.filter((delivery) => delivery !== suspect)
-    await results?.mark(taskIdOf(suspect.message)).catch(() => undefined)
-    return suspect
+    if (suspect.id !== undefined) await results?.mark(suspect.id).catch(() => undefined)
+    // While it was marked, its channel may have died: then it is another worker's.
+    if (suspect.held) return suspect
+    await this.clear(suspect)
+    return this.next()
   }
 
   /** Its attempt has ended, and the worker lives. */
-  async clear(suspect: Delivery): Promise<void> {
-    if (this.#results?.available) await this.#results.unmark(taskIdOf(suspect.message)).catch(() => undefined)
+  async clear({ id }: Delivery): Promise<void> {
+    if (this.#results?.available && id !== undefined) await this.#results.unmark(id).catch(() => undefined)
+  }
+
+  /** Drops what is not held any more. */
+  prune(): void {
+    this.#held = this.#held.filter(({ held }) => held)
   }
 
   /** Takes out all for which `is` holds. */

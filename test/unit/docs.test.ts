@@ -63,10 +63,10 @@ describe('docs/reference/options.md', () => {
 
   it.each([
     ['connect', 'src/warren.ts', 'ConnectOptions'],
-    ['send', 'src/send/sender.ts', 'SendOptions'],
+    ['send', 'src/warren.ts', 'SendOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
     ['result', 'src/send/handle.ts', 'ResultOptions'],
-    ['worker', 'src/work/worker.ts', 'WorkerOptions'],
+    ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],
     ['defineTask', 'src/task/task.ts', 'TaskOptions'],
     ['retry', 'src/task/task.ts', 'RetryPolicy'],
     ['retention', 'src/task/topology.ts', 'Retention'],

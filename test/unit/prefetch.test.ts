@@ -4,7 +4,7 @@ import { initialPrefetch, PrefetchEstimate } from '../../src/work/prefetch.js'
 /** The prefetch after `count` attempts of `durationMs`, from the start. */
 function settled(concurrency: number, durationMs: number, count = 50): number {
   const estimate = new PrefetchEstimate(concurrency)
-  let prefetch = initialPrefetch(concurrency)
+  let prefetch = initialPrefetch(concurrency, 1)
   for (let i = 0; i < count; i++) {
     estimate.observe(durationMs)
     prefetch = estimate.next(prefetch, 0)

@@ -5,7 +5,8 @@ import { silentLogger } from '../../../src/task/logger.js'
 import type { Task } from '../../../src/task/task.js'
 import { encode } from '../../../src/wire/envelope.js'
 import { commandsExchange, domainOf, taskQueue } from '../../../src/wire/names.js'
-import { Worker, type WorkerOptions } from '../../../src/work/worker.js'
+import { Worker } from '../../../src/work/worker.js'
+import type { WorkerOptions } from '../../../src/work/workerOptions.js'
 import type { FakeBroker, FakeConnection, MessageParts } from './broker.js'
 import type { FakeStore } from './store.js'
 
@@ -18,22 +19,21 @@ export interface FakeWorker {
 /** Not started: call `handle` and `start`. Without a store there are no results. */
 export function workerOn(broker: FakeBroker, store?: FakeStore, options: Partial<WorkerOptions> = {}): FakeWorker {
   const [consuming, publishing] = [broker.connection(), broker.connection()]
-  const producer = new Producer(publishing.asConnection(), {
-    maxUnconfirmed: defaults.maxUnconfirmed,
-    maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
-  })
   publishing.announce()
   const worker = new Worker(
     { service: 'test', ...options },
     {
       consuming: consuming.asConnection(),
       publishing: publishing.asConnection(),
-      producer,
+      makeProducer: () =>
+        new Producer(publishing.asConnection(), {
+          maxUnconfirmed: defaults.maxUnconfirmed,
+          maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
+        }),
       results: store?.asResults(),
       confirmTimeoutMs: defaults.confirmTimeoutMs,
       log: silentLogger,
       onStopped: async () => {
-        producer.close()
         await Promise.all([consuming.close(), publishing.close()])
       },
     },

@@ -1,0 +1,21 @@
+/** Declares a whole plan: what an operator usually predefines, where a service may do it itself. */
+import type { Channel, ChannelModel } from 'amqplib'
+import type { OperatorPlan } from '../task/topology.js'
+import { withChannel } from './channel.js'
+
+type Declared = Pick<OperatorPlan, 'exchanges' | 'queues' | 'bindings' | 'links'>
+
+/** All of it may exist already. Throws amqplib's error, with the broker's `code`, when the broker refuses a part. */
+export const declarePlan = (model: ChannelModel, what: string, plan: Declared): Promise<void> =>
+  withChannel(model, what, (channel) => declareAll(channel, plan))
+
+async function declareAll(channel: Channel, { exchanges, queues, bindings, links = [] }: Declared): Promise<void> {
+  for (const { name, type, arguments: given = {} } of exchanges) {
+    await channel.assertExchange(name, type, { durable: true, arguments: given })
+  }
+  for (const { name, type, arguments: given = {} } of queues) {
+    await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': type, ...given } })
+  }
+  for (const { exchange, queue, routingKey } of bindings) await channel.bindQueue(queue, exchange, routingKey)
+  for (const { from, to, routingKey } of links) await channel.bindExchange(to, from, routingKey)
+}

@@ -1,0 +1,57 @@
+/** What a worker tells about its attempts: events, made only when somebody listens. */
+import type { WorkerEvents } from '../observe/events.js'
+import type { Outcome } from '../task/outcome.js'
+import type { DeadLetterReason } from '../wire/deadLetterReason.js'
+import type { Attempt } from './attempt.js'
+import type { Delivery } from './delivery.js'
+import type { Settled } from './settler.js'
+
+type Tell = <Event extends keyof WorkerEvents>(event: Event, ...values: WorkerEvents[Event]) => void
+
+export class AttemptReports {
+  readonly #tell: Tell
+  readonly #listens: (event: keyof WorkerEvents) => boolean
+
+  constructor(tell: Tell, listens: (event: keyof WorkerEvents) => boolean) {
+    this.#tell = tell
+    this.#listens = listens
+  }
+
+  // An event that nobody hears would cost as much as a short task itself.
+
+  started(attempt: Attempt): void {
+    if (!this.#listens('attemptStarted')) return
+    this.#tell('attemptStarted', { ...refOf(attempt), redelivered: attempt.delivery.redelivered })
+  }
+
+  finished(attempt: Attempt, outcome: Outcome): void {
+    if (!this.#listens('attemptFinished')) return
+    const error = 'error' in outcome ? { error: outcome.error } : {}
+    const { durationMs } = attempt
+    this.#tell('attemptFinished', { ...refOf(attempt), outcome: outcome.kind, durationMs, ...error })
+  }
+
+  settled(attempt: Attempt, outcome: Outcome, settled: Settled, settleMs: number): void {
+    if (!this.#listens('attemptSettled')) return
+    this.#tell('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
+  }
+
+  deadLettered(attempt: Attempt, exchange: string, reason: DeadLetterReason, error: unknown): void {
+    this.#tell('deadLettered', { ...refOf(attempt), exchange, reason, error })
+  }
+
+  settleDelayed(attempt: Attempt, waitingFor: 'store' | 'broker', error: unknown): void {
+    this.#tell('settleDelayed', { ...refOf(attempt), waitingFor, error })
+  }
+
+  /** A delivery that is not due could not be postponed. */
+  postponed({ id, envelope, queue }: Delivery, error: unknown): void {
+    const number = (envelope?.retries ?? 0) + 1
+    const ref = { id: id ?? '?', task: envelope?.task ?? queue.task, queue: queue.name, number }
+    this.#tell('settleDelayed', { ...ref, waitingFor: 'broker', error })
+  }
+}
+
+const refOf = (attempt: Attempt): { id: string; task: string; queue: string; number: number } => ({
+  ...{ id: attempt.id, task: attempt.task, queue: attempt.queue, number: attempt.number },
+})

@@ -1,0 +1,125 @@
+/**
+ * One delivery of a message, and whether it is still ours. There is one of these for each delivery, made by the consumer
+ * that received it, and it is the only place that knows: lists elsewhere are views.
+ *
+ *     held ──ack()──▶ settled
+ *       ├──giveBack()──▶ lost: requeued, RabbitMQ hands it out again
+ *       └──lose()──────▶ lost: its channel died or the broker took it back, and RabbitMQ hands it out again
+ *
+ * Whoever has awaited anything asks `held` before the next step. A delivery leaves `held` once and for all.
+ */
+import type { ConsumeMessage } from 'amqplib'
+import { ClosedError, MessageError, textOf } from '../errors/index.js'
+import type { QueueType } from '../task/topology.js'
+import { decode, type Envelope } from '../wire/envelope.js'
+import { taskIdOf, wasDelivered } from '../wire/redelivery.js'
+
+/** The queue that a delivery comes from. */
+export interface DeliveryQueue {
+  readonly name: string
+  readonly type: QueueType
+  /** The task that the queue is for. */
+  readonly task: string
+}
+
+/** What carries out the end of a delivery on its channel. */
+export interface Settlement {
+  ack(message: ConsumeMessage): void
+  giveBack(message: ConsumeMessage): void
+  /** Whether RabbitMQ will soon wait for an acknowledgement, or does so already. */
+  readonly nearlyFull: boolean
+}
+
+export class Delivery {
+  readonly message: ConsumeMessage
+  readonly queue: DeliveryQueue
+  /** The decoded message, or undefined for one that cannot be read. */
+  readonly envelope: Envelope | undefined
+  /** Why it cannot be read. */
+  readonly undecodable: MessageError | undefined
+  /** Whether the message was handed out before, to any consumer. */
+  readonly redelivered: boolean
+  readonly #settlement: Settlement
+  readonly #ended: (delivery: Delivery) => void
+  #state: 'held' | 'settled' | 'lost' = 'held'
+  #lostReason: unknown
+  #onLost: ((reason: unknown) => void) | undefined
+
+  /** `ended` is called once, when it is no longer held. */
+  constructor(
+    message: ConsumeMessage,
+    queue: DeliveryQueue,
+    settlement: Settlement,
+    ended: (delivery: Delivery) => void,
+  ) {
+    this.message = message
+    this.queue = queue
+    this.#settlement = settlement
+    this.#ended = ended
+    this.redelivered = wasDelivered(message)
+    try {
+      this.envelope = decode(message.properties, message.content)
+    } catch (error) {
+      this.undecodable =
+        error instanceof MessageError
+          ? error
+          : new MessageError(`It cannot be read: ${textOf(error)}`, { cause: error })
+    }
+  }
+
+  /** The task id, even of a message that cannot be decoded, if it has a readable one; else undefined. */
+  get id(): string | undefined {
+    return this.envelope?.id ?? (taskIdOf(this.message) || undefined)
+  }
+
+  /** Whether its end should not be put off: see {@link Settlement.nearlyFull}. */
+  get urgent(): boolean {
+    return this.#settlement.nearlyFull
+  }
+
+  get held(): boolean {
+    return this.#state === 'held'
+  }
+
+  /** Why it was lost; undefined while it is held and after it was settled. */
+  get lostReason(): unknown {
+    return this.#lostReason
+  }
+
+  /** Throws the reason when it was lost. */
+  throwIfLost(): void {
+    if (this.#state === 'lost') throw this.#lostReason
+  }
+
+  /** Calls `listener` when it is lost, or at once when it is already. One listener: the attempt that runs it. */
+  whenLost(listener: (reason: unknown) => void): void {
+    if (this.#state === 'lost') listener(this.#lostReason)
+    else this.#onLost = listener
+  }
+
+  /** Acknowledges. False when it is not held any more: RabbitMQ hands a lost message out again. */
+  ack(): boolean {
+    if (this.#state !== 'held') return false
+    this.#state = 'settled'
+    this.#settlement.ack(this.message)
+    this.#ended(this)
+    return true
+  }
+
+  /** Requeues the message, for any worker. False when it is not held any more. */
+  giveBack(reason: unknown = new ClosedError('The delivery')): boolean {
+    if (this.#state !== 'held') return false
+    this.#settlement.giveBack(this.message)
+    this.lose(reason)
+    return true
+  }
+
+  /** RabbitMQ has taken the message back. */
+  lose(reason: unknown): void {
+    if (this.#state !== 'held') return
+    this.#state = 'lost'
+    this.#lostReason = reason
+    this.#ended(this)
+    this.#onLost?.(reason)
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * What a worker holds, and what runs next. A delivery waits until it is due, then until there is a place among the
+ * handlers, at most `concurrency` of them; one that may kill workers waits until nothing else runs.
+ *
+ *     received ─▶ not due: waiting room ─▶ ready ─▶ running ─▶ settling
+ *                                       └▶ quarantine ─▶ running, alone
+ *
+ * The lists here are views: whether a delivery is still ours, it says itself.
+ */
+import { isSuspect } from '../wire/redelivery.js'
+import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
+import type { AttemptReports } from './attemptReports.js'
+import type { Consumer } from './consumer.js'
+import type { Delivery, DeliveryQueue } from './delivery.js'
+import { Intake } from './intake.js'
+import { Quarantine } from './quarantine.js'
+import { Room } from './room.js'
+import type { Settler } from './settler.js'
+import { WaitingRoom } from './waitingRoom.js'
+
+export interface DispatcherOptions extends Omit<AttemptDependencies, 'registered'> {
+  readonly concurrency: number
+  /** The prefetch of each consumer where the user has fixed it. */
+  readonly prefetch: number | undefined
+  /** By task name. */
+  readonly handlers: ReadonlyMap<string, RegisteredHandler>
+  readonly settler: Settler
+  readonly reports: AttemptReports
+}
+
+/** How long the consumers get to stop before a suspect runs: a frozen node must not hold up the other queues. */
+const PAUSE_LIMIT_MS = 1_000
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #consumers: Consumer[] = []
+  readonly #intake: Intake
+  readonly #room: Room
+  readonly #waitingRoom: WaitingRoom
+  readonly #quarantine: Quarantine
+  /** Due and not started, oldest first. */
+  #ready: Delivery[] = []
+  readonly #active = new Set<Attempt>()
+  /** Attempts that wait for the store or the broker, and so hold no place. */
+  readonly #stuck = new Set<Attempt>()
+  #running = 0
+  /** A suspect runs, and nothing else. */
+  #alone = false
+  #stopping = false
+  #idle: (() => void) | undefined
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    const { concurrency, prefetch, results, settler, reports } = options
+    this.#intake = new Intake({
+      ...{ concurrency, fixed: prefetch, active: this.#active },
+      onCancelled: (which) => this.#giveBack(which),
+    })
+    const dispatcher = this
+    this.#room = new Room(concurrency, {
+      get running() {
+        return dispatcher.#running
+      },
+      get waiting() {
+        return dispatcher.#ready.length
+      },
+      expectedMs: () => this.#intake.expectedMs(),
+      giveBackNewest: (count) => this.#giveBackNewest(count),
+    })
+    this.#quarantine = new Quarantine(results)
+    this.#waitingRoom = new WaitingRoom({
+      postpone: (delivery, due) => settler.postpone(delivery, due),
+      onDelayed: (delivery, error) => reports.postponed(delivery, error),
+      onDue: (delivery) => this.#due(delivery),
+      onHeld: ({ queue }, held) => (held ? this.#intake.park(queue) : this.#intake.unpark(queue)),
+    })
+  }
+
+  get running(): number {
+    return this.#running
+  }
+
+  /** How many deliveries the worker holds: waiting, running and settling. */
+  get held(): number {
+    const { size } = this.#active
+    return this.#ready.filter(({ held }) => held).length + this.#quarantine.size + this.#waitingRoom.size + size
+  }
+
+  /** The prefetch with which each of `queues` consumers begins. */
+  initialPrefetch(queues: number): number {
+    return this.#intake.initial(queues)
+  }
+
+  add(consumer: Consumer): void {
+    this.#consumers.push(consumer)
+    this.#intake.add(consumer)
+    if (this.#options.prefetch === undefined) this.#room.add(consumer)
+    consumer.on('delivery', (delivery) => this.#receive(delivery))
+    consumer.on('state', ({ state }) => {
+      if (state === 'waiting') this.#prune()
+    })
+  }
+
+  /** To be awaited before a delivery is acknowledged. */
+  beforeAck(delivery: Delivery): Promise<unknown> | undefined {
+    return this.#room.beforeAck(delivery)
+  }
+
+  /** The attempt waits for the store or the broker: its queue may bring another message in its place. */
+  stuck(attempt: Attempt): void {
+    if (this.#stuck.has(attempt)) return
+    this.#stuck.add(attempt)
+    this.#intake.park(attempt.delivery.queue)
+  }
+
+  /** Starts nothing new, and gives back everything that has not started. */
+  stop(): void {
+    this.#stopping = true
+    this.#room.close()
+    this.#waitingRoom.giveBackAll()
+    for (const delivery of [...this.#ready.splice(0), ...this.#quarantine.remove(() => true)]) delivery.giveBack()
+  }
+
+  /** Resolves when nothing runs or is being settled. `release` ends the wait for what does. */
+  async untilIdle(): Promise<void> {
+    if (this.#active.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+    })
+  }
+
+  /** Gives back what still runs, and aborts it. */
+  release(reason: unknown): void {
+    for (const attempt of [...this.#active]) attempt.delivery.giveBack(reason)
+    this.#intake.stop()
+    this.#idle?.()
+  }
+
+  #receive(delivery: Delivery): void {
+    if (this.#stopping) {
+      delivery.giveBack()
+      return
+    }
+    this.#options.duplicates.lookUp(delivery)
+    if (!this.#waitingRoom.takes(delivery)) this.#due(delivery)
+  }
+
+  #due(delivery: Delivery): void {
+    if (isSuspect(delivery.message)) {
+      this.#quarantine.add(delivery)
+      void this.#pauseAll()
+    } else {
+      this.#ready.push(delivery)
+    }
+    this.#pump()
+    this.#room.update()
+  }
+
+  /** Starts what may start: first the unsuspected, `concurrency` at a time, then each suspect alone. */
+  #pump(): void {
+    if (this.#stopping) return
+    while (this.#running < this.#options.concurrency && !this.#alone) {
+      const delivery = this.#ready.shift()
+      if (delivery === undefined) break
+      if (delivery.held) void this.#attempt(delivery)
+    }
+    if (this.#quarantine.size > 0 && this.#active.size === 0 && !this.#alone) void this.#runSuspect()
+  }
+
+  async #runSuspect(): Promise<void> {
+    this.#alone = true
+    // Which one runs first matters, so all that are on their way are waited for.
+    await this.#pauseAll()
+    const suspect = await this.#quarantine.next()
+    if (suspect !== undefined && !this.#stopping) {
+      await this.#attempt(suspect)
+      await this.#quarantine.clear(suspect)
+    } else {
+      suspect?.giveBack()
+    }
+    this.#alone = false
+    this.#resume()
+    this.#pump()
+  }
+
+  /** What a cancelled subscription holds is stuck when its node goes down, and others may be idle while it waits here. */
+  async #pauseAll(): Promise<void> {
+    await Promise.all(
+      this.#consumers.map(async (consumer) => {
+        await consumer.pause(PAUSE_LIMIT_MS)
+        if (consumer.state === 'paused') this.#giveBack(({ queue }) => queue === consumer.queue)
+      }),
+    )
+  }
+
+  /** Takes messages again once no suspect is left. */
+  #resume(): void {
+    if (this.#quarantine.size > 0 || this.#alone || this.#stopping) return
+    for (const consumer of this.#consumers) void consumer.resume()
+  }
+
+  async #attempt(delivery: Delivery): Promise<void> {
+    const registered = this.#registered(delivery.queue)
+    const { settler, reports } = this.#options
+    const attempt = new Attempt(delivery, { ...this.#options, registered })
+    this.#active.add(attempt)
+    this.#running++
+    this.#intake.started()
+    reports.started(attempt)
+    const outcome = await attempt.run()
+    // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
+    this.#running--
+    reports.finished(attempt, outcome)
+    this.#intake.finished(delivery.queue, attempt.durationMs)
+    this.#pump()
+    const finishedAt = performance.now()
+    const settled = await settler.settle(attempt, outcome)
+    this.#active.delete(attempt)
+    if (this.#stuck.delete(attempt)) this.#intake.unpark(delivery.queue)
+    reports.settled(attempt, outcome, settled, performance.now() - finishedAt)
+    this.#room.update()
+    if (this.#active.size > 0) return
+    this.#idle?.()
+    if (this.#quarantine.size > 0) this.#pump()
+  }
+
+  #registered(queue: DeliveryQueue): RegisteredHandler {
+    // Consumers are made from the handlers, so that each queue's task has one.
+    return this.#options.handlers.get(queue.task) as RegisteredHandler
+  }
+
+  /** Requeues what has not started. */
+  #giveBack(which: (delivery: Delivery) => boolean): void {
+    this.#ready = this.#ready.filter((delivery) => {
+      if (!which(delivery)) return true
+      delivery.giveBack()
+      return false
+    })
+  }
+
+  /** One that was requeued before stays: RabbitMQ counts towards its limit. */
+  #giveBackNewest(count: number): void {
+    const chosen = new Set(this.#ready.filter(({ redelivered }) => !redelivered).slice(-Math.max(0, count)))
+    if (count > 0) this.#giveBack((delivery) => chosen.has(delivery))
+  }
+
+  /** A channel died: what it delivered is RabbitMQ's again. */
+  #prune(): void {
+    this.#ready = this.#ready.filter(({ held }) => held)
+    this.#quarantine.prune()
+    this.#waitingRoom.prune()
+    this.#resume()
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Settling: what Warren does about an outcome. Nothing is acknowledged before what must outlive it is safe: the result
+ * in the store, the retry or the dead letter confirmed by the broker.
+ *
+ * While one of them is away the message is held and the step is tried again. Only what trying again can fix is tried
+ * again; the rest has a named way out: a copy that cannot be encoded sheds its sender's headers, and a retry that still
+ * cannot be published is dead-lettered.
+ */
+import { jittered } from '../amqp/backoff.js'
+import { describeThrown } from '../errors/error.js'
+import { ClosedError, MessageError, UnroutableError } from '../errors/index.js'
+import { isThenable } from '../observe/contained.js'
+import type { Results } from '../results/store.js'
+import type { Producer } from '../send/producer.js'
+import type { Outcome } from '../task/outcome.js'
+import { type DelayRoutes, HOLD_MS } from '../time/delayRoutes.js'
+import { queueKey } from '../time/due.js'
+import { pause } from '../timers.js'
+import { copyOf, originOf, slimCopyOf } from '../wire/copy.js'
+import type { DeadLetterReason } from '../wire/deadLetterReason.js'
+import { celeryHeaders, headers } from '../wire/names.js'
+import { encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
+import type { Attempt } from './attempt.js'
+import type { DeadLettering } from './deadLettering.js'
+import type { Delivery } from './delivery.js'
+
+export type Settled = 'acknowledged' | 'returned' | 'lost'
+
+export interface SettlerOptions {
+  readonly producer: Producer
+  readonly delays: DelayRoutes
+  readonly deadLettering: DeadLettering
+  readonly results: Results | undefined
+  readonly confirmTimeoutMs: number
+  /** Awaited before a delivery is acknowledged. */
+  readonly beforeAck: (delivery: Delivery) => Promise<unknown> | undefined
+  /** The step waits for the store or the broker. Called for each try that failed. */
+  readonly onDelayed: (attempt: Attempt, waitingFor: 'store' | 'broker', error: unknown) => void
+  readonly onDeadLettered: (attempt: Attempt, exchange: string, reason: DeadLetterReason, error: unknown) => void
+}
+
+const RETRY_INITIAL_MS = 200
+const RETRY_MAX_MS = 5_000
+
+export class Settler {
+  readonly #options: SettlerOptions
+  readonly #closing = new AbortController()
+
+  constructor(options: SettlerOptions) {
+    this.#options = options
+  }
+
+  /** Ends all waiting: what is not settled by now goes back to its queue. */
+  close(): void {
+    this.#closing.abort()
+  }
+
+  /** Carries an outcome out. Never throws: what cannot be finished goes back to the queue. */
+  async settle(attempt: Attempt, outcome: Outcome): Promise<Settled> {
+    try {
+      const carryingOut = this.#carryOut(attempt, outcome)
+      if (isThenable(carryingOut)) await carryingOut
+    } catch {
+      // Only what is lost or cannot be waited for gets here: the delivery is gone, or its worker stops.
+      return this.#giveBack(attempt)
+    }
+    if (outcome.kind === 'returned') return this.#giveBack(attempt)
+    const waiting = this.#options.beforeAck(attempt.delivery)
+    if (waiting !== undefined) await waiting
+    return attempt.delivery.ack() ? 'acknowledged' : 'lost'
+  }
+
+  #carryOut(attempt: Attempt, outcome: Outcome): Promise<void> | undefined {
+    switch (outcome.kind) {
+      case 'succeeded':
+        // Stored even if the delivery was lost meanwhile: the work is done, and whoever gets the message next sees it.
+        return this.#store(attempt, outcome.result)
+      case 'retried':
+        return this.#retry(attempt, outcome)
+      case 'deadLettered':
+        return this.#deadLetter(attempt, outcome.reason, outcome.error)
+      case 'alreadyDone':
+      case 'returned':
+        return undefined
+      default:
+        outcome satisfies never
+        return undefined
+    }
+  }
+
+  /**
+   * Publishes a copy that comes back to its queue when it is due, and acknowledges. Rejects when that cannot be done
+   * now; the delivery is held then.
+   */
+  async postpone(delivery: Delivery, due: number): Promise<void> {
+    const { exchange, routingKey } = originOf(delivery.message)
+    const added = { [headers.exchange]: exchange, [headers.routingKey]: routingKey }
+    await this.#publishDelayed(delivery, due, added)
+    delivery.ack()
+  }
+
+  #giveBack({ delivery }: Attempt): Settled {
+    return delivery.giveBack(new ClosedError('The attempt')) ? 'returned' : 'lost'
+  }
+
+  #store(attempt: Attempt, encoded: string): Promise<void> | undefined {
+    const { results, onDelayed } = this.#options
+    const { id, envelope, urgent } = attempt.delivery
+    if (results === undefined || id === undefined || envelope?.ignoreResult === true) return undefined
+    if (!results.available)
+      onDelayed(attempt, 'store', new Error(results.problem ?? `no answer from ${results.address}`))
+    const speaker = { ...speakerOf(attempt), id, replyTo: envelope?.replyTo }
+    return this.#persist(attempt, 'store', () => results.store(speaker, encoded, urgent))
+  }
+
+  async #retry(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): Promise<void> {
+    const { exchange, routingKey } = originOf(attempt.delivery.message)
+    const added = {
+      [celeryHeaders.retries]: attempt.number,
+      [headers.exchange]: exchange,
+      [headers.routingKey]: routingKey,
+    }
+    const due = Date.now() + Math.round(jittered(delayMs, 0, delayMs))
+    try {
+      await this.#persist(attempt, 'broker', () => {
+        attempt.delivery.throwIfLost()
+        return this.#publishDelayed(attempt.delivery, due, added)
+      })
+    } catch (problem) {
+      if (!(problem instanceof MessageError)) throw problem
+      return this.#deadLetter(attempt, 'failed', error)
+    }
+    await this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: describeThrown(error) }))
+  }
+
+  /** A short delay is the worker's own: the message goes straight back to its queue, and whoever gets it holds it. */
+  async #publishDelayed(delivery: Delivery, due: number, added: Readonly<Record<string, unknown>>): Promise<void> {
+    const { delays, producer, confirmTimeoutMs } = this.#options
+    const { message, queue } = delivery
+    const leftMs = due - Date.now()
+    const direct = leftMs < HOLD_MS
+    const route = direct ? { exchange: '', routingKey: queue.name } : await delays.through(leftMs, queueKey(queue.name))
+    const id = delivery.id ?? '?'
+    const all = { ...added, [headers.due]: due }
+    const publish = (copy: ReturnType<typeof copyOf>): Promise<void> =>
+      producer.publish({ id, ...route, message: copy, confirmTimeoutMs })
+    try {
+      await publish(copyOf(message, id, all)).catch((problem: unknown) => {
+        if (!(problem instanceof MessageError)) throw problem
+        return publish(slimCopyOf(message, id, all))
+      })
+    } catch (problem) {
+      // Somebody deleted a level.
+      if (!direct && problem instanceof UnroutableError) delays.forget()
+      throw problem
+    }
+  }
+
+  async #deadLetter(attempt: Attempt, reason: DeadLetterReason, error: unknown): Promise<void> {
+    const { deadLettering, onDeadLettered } = this.#options
+    const exchange = deadLettering.exchangeOf(attempt.delivery)
+    await this.#persist(attempt, 'broker', () => {
+      attempt.delivery.throwIfLost()
+      return deadLettering.publish(attempt.delivery, { reason, error, attempts: attempt.number })
+    })
+    onDeadLettered(attempt, exchange, reason, error)
+    await this.#store(attempt, deadLetterResult(attempt, reason, error))
+  }
+
+  /** Tries `act` until it succeeds, or nobody can wait for it any more: then it throws. */
+  async #persist(attempt: Attempt, waitingFor: 'store' | 'broker', act: () => Promise<unknown>): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        await act()
+        return
+      } catch (error) {
+        const hopeless = error instanceof MessageError || !attempt.delivery.held || this.#closing.signal.aborted
+        if (hopeless) throw error
+        this.#options.onDelayed(attempt, waitingFor, error)
+        if (!(await pause(jittered(RETRY_INITIAL_MS, failures, RETRY_MAX_MS), this.#closing.signal))) throw error
+      }
+    }
+  }
+}
+
+const speakerOf = (attempt: Attempt): { id: string; attempt: number; run: number } => ({
+  id: attempt.id,
+  attempt: attempt.number,
+  run: attempt.delivery.envelope?.run ?? 0,
+})
+
+function deadLetterResult(attempt: Attempt, reason: DeadLetterReason, error: unknown): string {
+  const doneAt = new Date()
+  return reason === 'expired'
+    ? encodeRevoked({ ...speakerOf(attempt), reason: 'expired', doneAt })
+    : encodeFailure({ ...speakerOf(attempt), error: describeThrown(error), doneAt })
+}

@@ -1,0 +1,198 @@
+/**
+ * One channel of a consumer: its `basic.consume` subscriptions, and every delivery that came over it and is held.
+ *
+ * AMQP fixes a prefetch when a subscription begins, so a larger one means one more subscription on the same channel, and
+ * a smaller one means that the last ones are cancelled.
+ *
+ * A channel that is not used for new messages any more is retired: it stays open until what it delivered is settled, and
+ * closes itself then. When it dies, everything that is held is lost.
+ */
+import type { Channel, ConsumeMessage, GetMessage } from 'amqplib'
+import { closeChannel } from '../amqp/channel.js'
+import { withDeadline } from '../amqp/deadline.js'
+import { ClosedError } from '../errors/index.js'
+import { Acknowledgements } from './acknowledgements.js'
+import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
+
+export interface SubscriptionsOptions {
+  readonly queue: DeliveryQueue
+  /** A message came. */
+  readonly onDelivery: (delivery: Delivery) => void
+  /** The broker cancelled a subscription: the queue was deleted, its node went down, or it took its messages back. */
+  readonly onCancelled: () => void
+}
+
+/** One `basic.consume`. */
+interface Subscription {
+  tag: string
+  readonly prefetch: number
+  cancelled: boolean
+}
+
+/** How long the broker gets for one answer. */
+const ANSWER_TIMEOUT_MS = 15_000
+
+export class Subscriptions implements Settlement {
+  readonly channel: Channel
+  readonly #options: SubscriptionsOptions
+  readonly #acks: Acknowledgements
+  /** The first has the base prefetch, the others what growth added. */
+  #active: Subscription[] = []
+  readonly #held = new Set<Delivery>()
+  /** Which subscription brought a delivery; none for one that was fetched. */
+  readonly #from = new WeakMap<Delivery, Subscription>()
+  #retired = false
+  #gone = false
+  /** Whether anything was delivered on it. */
+  used = false
+
+  constructor(channel: Channel, options: SubscriptionsOptions) {
+    receiveAfterCancel(channel)
+    this.channel = channel
+    this.#options = options
+    this.#acks = new Acknowledgements(channel)
+  }
+
+  /** How many unacknowledged messages its subscriptions may hold. */
+  get prefetch(): number {
+    return this.#active.reduce((sum, { prefetch }) => sum + prefetch, 0)
+  }
+
+  get subscribed(): boolean {
+    return this.#active.length > 0
+  }
+
+  /** How many deliveries are held. */
+  get outstanding(): number {
+    return this.#held.size
+  }
+
+  /** Whether at least half of what may be held is: RabbitMQ will soon wait for an acknowledgement, or does so already. */
+  get nearlyFull(): boolean {
+    return 2 * this.#held.size >= this.prefetch
+  }
+
+  ack(message: ConsumeMessage): void {
+    this.#acks.ack(message)
+  }
+
+  giveBack(message: ConsumeMessage): void {
+    this.#acks.giveBack(message)
+  }
+
+  /** Adds one subscription. Throws when the broker refuses it or does not answer. */
+  async subscribe(prefetch: number): Promise<void> {
+    const subscription: Subscription = { tag: '', prefetch, cancelled: false }
+    await withDeadline(this.channel.prefetch(prefetch), ANSWER_TIMEOUT_MS, 'setting the prefetch')
+    const receive = (message: ConsumeMessage | null): void => this.#receive(message, subscription)
+    const consuming = this.channel.consume(this.#options.queue.name, receive)
+    const { consumerTag } = await withDeadline(consuming, ANSWER_TIMEOUT_MS, 'consuming')
+    subscription.tag = consumerTag
+    if (this.#gone || subscription.cancelled) throw new Error('the consumer was cancelled meanwhile')
+    this.#active.push(subscription)
+  }
+
+  /** Asks for one message without a subscription. False when the queue has none ready. */
+  async fetch(): Promise<boolean> {
+    const message = await withDeadline(
+      this.channel.get(this.#options.queue.name),
+      ANSWER_TIMEOUT_MS,
+      'fetching a message',
+    )
+    if (message === false) return false
+    this.#take(asDelivered(message), undefined)
+    return true
+  }
+
+  /**
+   * Cancels the last subscriptions until at most `prefetch` is left, or all of them for 0. What they delivered stays
+   * held. Returns whether a delivery came over a subscription that is cancelled now.
+   */
+  async shrink(prefetch: number): Promise<(delivery: Delivery) => boolean> {
+    const cancelled = new Set<Subscription>()
+    while (this.#active.length > (prefetch === 0 ? 0 : 1) && this.prefetch > prefetch) {
+      const last = this.#active.pop()
+      if (last !== undefined) cancelled.add(last)
+    }
+    const cancelling = [...cancelled].map(({ tag }) => this.channel.cancel(tag))
+    if (cancelling.length > 0) await withDeadline(Promise.all(cancelling), ANSWER_TIMEOUT_MS, 'cancelling')
+    for (const subscription of cancelled) subscription.cancelled = true
+    return (delivery) => {
+      const from = this.#from.get(delivery)
+      return from !== undefined && cancelled.has(from)
+    }
+  }
+
+  /** Takes nothing new, and closes once everything that is held is settled. */
+  retire(): void {
+    this.#retired = true
+    void this.shrink(0).catch(() => this.lose(new ClosedError('A channel that could not be retired')))
+    if (this.#held.size === 0) void this.close()
+  }
+
+  /** The channel is dead: RabbitMQ hands everything that is held to others. */
+  lose(reason: unknown): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#active = []
+    for (const delivery of [...this.#held]) delivery.lose(reason)
+    void closeChannel(this.channel)
+  }
+
+  /** Hands over what is acknowledged, and closes. What is still held goes back to the queue. */
+  async close(): Promise<void> {
+    if (this.#gone) return
+    await this.#acks.handedOver()
+    if (this.#gone) return
+    this.#gone = true
+    this.#active = []
+    const held = [...this.#held]
+    await closeChannel(this.channel)
+    for (const delivery of held) delivery.lose(new ClosedError('The channel that delivered it'))
+  }
+
+  #receive(message: ConsumeMessage | null, subscription: Subscription): void {
+    if (this.#gone) return
+    if (message !== null) {
+      this.#take(message, subscription)
+      return
+    }
+    // What it delivered is RabbitMQ's again; what other subscriptions of the channel delivered is not.
+    subscription.cancelled = true
+    this.#active = this.#active.filter((each) => each !== subscription)
+    const reason = new Error('the broker cancelled the consumer')
+    for (const delivery of [...this.#held]) if (this.#from.get(delivery) === subscription) delivery.lose(reason)
+    this.#options.onCancelled()
+  }
+
+  #take(message: ConsumeMessage, subscription: Subscription | undefined): void {
+    const delivery = new Delivery(message, this.#options.queue, this, this.#ended)
+    this.#held.add(delivery)
+    this.used = true
+    if (subscription !== undefined) this.#from.set(delivery, subscription)
+    // It came after its subscription was cancelled.
+    if (subscription?.cancelled === true || this.#retired) delivery.giveBack()
+    else this.#options.onDelivery(delivery)
+  }
+
+  readonly #ended = (delivery: Delivery): void => {
+    this.#held.delete(delivery)
+    if (this.#retired && this.#held.size === 0) void this.close()
+  }
+}
+
+/** A message that `basic.get` brought, in the shape of a delivered one. */
+const asDelivered = (message: GetMessage): ConsumeMessage => ({
+  ...message,
+  fields: { ...message.fields, consumerTag: '' },
+})
+
+/**
+ * RabbitMQ may deliver to a consumer after it has answered the cancelling; amqplib then knows it no longer, throws, and
+ * the connection is lost. So each is known for as long as its channel lives.
+ */
+function receiveAfterCancel(channel: Channel): void {
+  // amqplib's own method, which its types leave out.
+  const internals = channel as Channel & { unregisterConsumer(tag: string): void }
+  internals.unregisterConsumer = () => undefined
+}

@@ -1,0 +1,98 @@
+/**
+ * Deliveries that are not due yet. One with little time left is held here, without a place among the handlers; one with
+ * more is published into the delay levels and acknowledged, so that a worker's prefetch is not full of messages that
+ * wait for hours.
+ */
+import { jittered } from '../amqp/backoff.js'
+import { HOLD_MS } from '../time/delayRoutes.js'
+import { dueAt } from '../time/due.js'
+import { startTimer } from '../timers.js'
+import type { Delivery } from './delivery.js'
+
+export interface WaitingRoomOptions {
+  /** Publishes a copy for the rest of the time, and acknowledges. */
+  readonly postpone: (delivery: Delivery, due: number) => Promise<void>
+  /** It could not be postponed, and is held until it can. */
+  readonly onDelayed: (delivery: Delivery, error: unknown) => void
+  /** It is due. */
+  readonly onDue: (delivery: Delivery) => void
+  /** A delivery has come in or left. */
+  readonly onHeld: (delivery: Delivery, held: boolean) => void
+}
+
+const RETRY_INITIAL_MS = 500
+const RETRY_MAX_MS = 5_000
+
+export class WaitingRoom {
+  readonly #options: WaitingRoomOptions
+  /** Each with what cancels its timer. */
+  readonly #held = new Map<Delivery, () => void>()
+
+  constructor(options: WaitingRoomOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  /** Takes a delivery that is not due. False when it is due, or has expired for its sender already. */
+  takes(delivery: Delivery): boolean {
+    const { envelope, message } = delivery
+    if (envelope === undefined) return false
+    const due = dueAt(envelope.eta, message.properties.headers)
+    const now = Date.now()
+    if (due <= now || (envelope.expires !== undefined && envelope.expires.getTime() <= now)) return false
+    this.#held.set(delivery, () => undefined)
+    this.#options.onHeld(delivery, true)
+    if (due - now <= HOLD_MS) this.#hold(delivery, due)
+    else void this.#postpone(delivery, due)
+    return true
+  }
+
+  /** Drops what is not held any more. */
+  prune(): void {
+    for (const delivery of this.#held.keys()) if (!delivery.held) this.#leave(delivery)
+  }
+
+  /** Gives everything back to its queue. */
+  giveBackAll(): void {
+    for (const delivery of [...this.#held.keys()]) {
+      delivery.giveBack()
+      this.#leave(delivery)
+    }
+  }
+
+  #hold(delivery: Delivery, due: number): void {
+    this.#held.set(
+      delivery,
+      startTimer(Math.max(0, due - Date.now()), () => {
+        this.#leave(delivery)
+        if (delivery.held) this.#options.onDue(delivery)
+      }),
+    )
+  }
+
+  async #postpone(delivery: Delivery, due: number, failures = 0): Promise<void> {
+    try {
+      await this.#options.postpone(delivery, due)
+      this.#leave(delivery)
+    } catch (error) {
+      // Given back or lost meanwhile.
+      if (!this.#held.has(delivery) || !delivery.held) return this.#leave(delivery)
+      const leftMs = due - Date.now()
+      if (leftMs <= HOLD_MS) return this.#hold(delivery, due)
+      this.#options.onDelayed(delivery, error)
+      const again = (): void => void this.#postpone(delivery, due, failures + 1)
+      this.#held.set(delivery, startTimer(jittered(RETRY_INITIAL_MS, failures, RETRY_MAX_MS), again))
+    }
+  }
+
+  #leave(delivery: Delivery): void {
+    const cancel = this.#held.get(delivery)
+    if (cancel === undefined) return
+    cancel()
+    this.#held.delete(delivery)
+    this.#options.onHeld(delivery, false)
+  }
+}
