@@ -36,8 +36,6 @@ export class Access {
       key: resultKey(id),
       encoded: encodePending({ id, run: 0 }),
       reply: replyChannel(producerId),
-      attempt: 0,
-      run: 0,
     }))
     const count = deliveriesKey('warren-probe', producerId)
     await Promise.all([

@@ -11,31 +11,30 @@ export interface ResultWrite {
   readonly encoded: string
   /** The reply channel of the producer that sent the task, or ''. */
   readonly reply: string
-  /** Which attempt speaks, from 1. */
-  readonly attempt: number
-  /** Of which run of the task. */
-  readonly run: number
 }
 
 /**
- * What a key holds: its status, attempt and run, or nothing when it holds no result. A result that another Celery wrote
+ * What a text says: its status, attempt and run, or nothing when it is no result. Of a long one that a key holds only
+ * both ends are read. A result that another Celery wrote
  * has neither attempt nor run, and counts as attempt 0 of run 0. Celery looks at neither of them: what a Python worker
  * writes replaces what is there, unless that is a SUCCESS, so its result after a redrive is seen.
  */
 const READ = `
-local function read(key)
-  local head = redis.pcall('GETRANGE', key, 0, 99)
-  if type(head) ~= 'string' then return end
+local function read(head, tail)
   local status = string.match(head, '^{"status": ?"([^"]*)"')
   if not status then return end
-  local tail = redis.call('GETRANGE', key, -80, -1)
   local attempt, run = string.match(tail, '"attempt":(%d+),"run":(%d+)}$')
   return status, tonumber(attempt or string.match(tail, '"attempt":(%d+)}$') or 0), tonumber(run or 0)
+end
+local function held(key)
+  local head = redis.pcall('GETRANGE', key, 0, 999)
+  if type(head) ~= 'string' then return end
+  return read(head, #head < 1000 and string.sub(head, -80) or redis.call('GETRANGE', key, -80, -1))
 end`
 
 /**
  * KEYS     the keys of results, of which there may be many
- * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or '', its attempt, its run
+ * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or ''
  * Returns for each key 1 when stored, 0 when what the key held stays:
  * - a SUCCESS stays; anything else gives way to a later run, and stays against an earlier one;
  * - within one run, a FAILURE or REVOKED gives way to SUCCESS only, and so does the word of a later attempt;
@@ -44,22 +43,22 @@ end`
  * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line.
  */
 export const STORE = `${READ}
-local function stays(key, result, attempt, run)
-  local status, heldAttempt, heldRun = read(key)
+local function stays(key, result)
+  local status, heldAttempt, heldRun = held(key)
   if not status then return false end
   if status == 'SUCCESS' then return true end
+  local word, attempt, run = read(result, string.sub(result, -80))
   if heldRun ~= run then return heldRun > run end
-  local word = string.match(result, '^{"status":"([^"]*)"')
   if word == 'SUCCESS' then return false end
   if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
   return status == 'RETRY' and heldAttempt == attempt and word ~= 'RETRY' and word ~= 'FAILURE' and word ~= 'REVOKED'
 end
 local stored, replies = {}, {}
 for i, key in ipairs(KEYS) do
-  local result, reply = ARGV[4 * i - 2], ARGV[4 * i - 1]
+  local result, reply = ARGV[2 * i], ARGV[2 * i + 1]
   stored[i] = 1
   if not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
-    if stays(key, result, tonumber(ARGV[4 * i]), tonumber(ARGV[4 * i + 1])) then
+    if stays(key, result) then
       stored[i] = 0
     else
       redis.call('SET', key, result, 'PX', ARGV[1])
@@ -82,7 +81,7 @@ return stored`
  * Replaces the FAILURE or REVOKED of an earlier run. Returns 1 when it did.
  */
 export const BEGIN = `${READ}
-local status, _, run = read(KEYS[1])
+local status, _, run = held(KEYS[1])
 if (status ~= 'FAILURE' and status ~= 'REVOKED') or run >= tonumber(ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
 return 1`
@@ -97,7 +96,7 @@ export const storeArguments = (writes: readonly ResultWrite[], ttlMs: number): [
   writes.length,
   ...writes.map(({ key }) => key),
   ttlMs,
-  ...writes.flatMap(({ encoded, reply, attempt, run }) => [encoded, reply, attempt, run]),
+  ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
 ]
 
 /** The results that one announcement on a reply channel tells of. */

@@ -145,9 +145,9 @@ export class Results extends EventEmitter<ResultsEvents> {
    * `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
   async store(speaker: ResultSpeaker, encoded: string, urgent = false): Promise<boolean> {
-    const { id, attempt, run, replyTo } = speaker
+    const { id, replyTo } = speaker
     const reply = isReplyChannel(replyTo) ? replyTo : ''
-    return (await this.#storing.add({ key: resultKey(id), encoded, reply, attempt, run }, urgent)) === 1
+    return (await this.#storing.add({ key: resultKey(id), encoded, reply }, urgent)) === 1
   }
 
   /**

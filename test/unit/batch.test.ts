@@ -88,12 +88,12 @@ describe('Under load what is asked for may be held for others', () => {
   })
 })
 
-it('Results are written with their keys first, then the TTL, then four arguments for each', () => {
-  const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel', attempt: 2, run: 0 })
+it('Results are written with their keys first, then the TTL, then two arguments for each', () => {
+  const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel' })
   expect(storeArguments([write('a'), write('b')], 1_000)).toEqual([
     ...[2, 'a', 'b', 1_000],
-    ...['{"a":1}', 'channel', 2, 0],
-    ...['{"b":1}', 'channel', 2, 0],
+    ...['{"a":1}', 'channel'],
+    ...['{"b":1}', 'channel'],
   ])
 })
 
