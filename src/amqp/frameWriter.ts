@@ -2,6 +2,7 @@
  * Writes headers and properties into one frame: what `fieldTable.ts` reads, and what a caller puts there, in amqplib's
  * notation. What has no AMQP type is an ordinary error that names the header, before anything was sent.
  */
+import { types } from 'node:util'
 import { MAX_DEPTH, type Tagged } from './fieldTable.js'
 
 const MAX_NAME_BYTES = 255
@@ -108,7 +109,7 @@ export class FrameWriter {
     else if (typeof value === 'bigint') this.#wide('l', value, header)
     else if (value === null) this.#open('V', 0)
     else if (Array.isArray(value)) this.#array(value, header, depth + 1)
-    else if (value instanceof Uint8Array) this.#binary('x', value)
+    else if (types.isUint8Array(value)) this.#binary('x', value)
     else if (typeof value !== 'object') throw new TypeError(`header ${header}: AMQP has no type for ${kindOf(value)}`)
     else if (Object.hasOwn(value, '!')) this.#tagged(value as Tagged, header, depth)
     else this.#nested(value, header, depth)
@@ -136,7 +137,7 @@ export class FrameWriter {
     const fixed = FIXED.get(type)
     if (fixed !== undefined) this.#fixed(fixed, inRange(fixed, value, header))
     else if (type === 'table' && typeof value === 'object' && value !== null) this.#nested(value, header, depth)
-    else if (type === 'string' && value instanceof Uint8Array) this.#binary('S', value)
+    else if (type === 'string' && types.isUint8Array(value)) this.#binary('S', value)
     else if (type === 'string') this.#text(String(value))
     else if (type === 'long' || type === 'int64') this.#wide('l', value, header)
     else if (type === 'timestamp') this.#wide('T', value, header)

@@ -1,4 +1,5 @@
 /** What happens to those who ask for a result. */
+import { isError } from '../kinds.js'
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
@@ -33,7 +34,7 @@ export class StoreRefusesError extends WarrenError {
 
 /** The client notes on an error which command failed, with its arguments: a password, when it was AUTH. */
 const withoutCommand = (cause: unknown): unknown =>
-  cause instanceof Error && 'command' in cause ? new Error(textOf(cause)) : cause
+  isError(cause) && 'command' in cause ? new Error(textOf(cause)) : cause
 
 /** A result was asked for, and `connect()` was given no store. */
 export class NoResultStoreError extends WarrenError {

@@ -1,4 +1,5 @@
 /** How many bytes a header takes on the wire, without writing it. Sources: AMQP 0-9-1, 4.2.5.5, and RabbitMQ's errata. */
+import { types } from 'node:util'
 import { isTable } from './celeryValues.js'
 
 /** A value nested deeper than this is not written again: neither reading nor writing it can count on the stack. */
@@ -36,7 +37,7 @@ function valueBytes(value: unknown, depth: number): number {
 }
 
 function compoundBytes(value: object, depth: number): number {
-  if (value instanceof Uint8Array) return 5 + value.byteLength
+  if (types.isUint8Array(value)) return 5 + value.byteLength
   if (depth >= MAX_DEPTH) return Number.POSITIVE_INFINITY
   let bytes = 5
   if (Array.isArray(value)) {
