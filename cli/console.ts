@@ -13,6 +13,8 @@ interface ConsoleCommandOptions {
   readonly port?: number
   readonly readOnly?: boolean
   readonly origin?: string
+  readonly basePath?: string
+  readonly link?: Readonly<Record<string, string>>
   readonly dir?: string
   readonly control?: string
   readonly state?: string
@@ -33,8 +35,10 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
     .option('--read-only', 'show, and change nothing (the default where --host is not loopback)')
     .option('--no-read-only', 'let operators act where --host is not loopback, too')
     .option('--origin <url>', "the page's own address, where a proxy changes it, such as https://console.example.com")
+    .option('--base-path <path>', 'path under which a proxy shows the page, such as /warren (default: none)')
+    .option('--link <name=address>', 'a page that the head links to, such as Grafana=/grafana/; may be repeated', links)
     .option('--control <socket>', "the local cluster's control socket, to stop and start processes")
-    .option('--state <dir>', 'folder that keeps the key of sign-ins, so that they outlive a restart')
+    .option('--state <dir>', 'folder that keeps sign-ins and sign-outs over a restart')
     .addOption(dirOption())
     .addHelpText(
       'after',
@@ -55,10 +59,18 @@ function portNumber(word: string): number {
   throw new InvalidArgumentError(`expected a port from 0 to 65535, got: ${word}`)
 }
 
+function links(word: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, name, address] = /^([^=]+)=(.+)$/.exec(word) ?? []
+  if (name === undefined || address === undefined) {
+    throw new InvalidArgumentError('expected a name and an address, such as Grafana=/grafana/')
+  }
+  return { ...before, [name]: address }
+}
+
 async function serve(options: ConsoleCommandOptions, out: Output['out']): Promise<void> {
   const { DEFAULT_HOST, isLoopback, startConsole } = await import('../console/index.js')
   const { onStopSignals } = await import('../demo/stopSignals.js')
-  const { host = DEFAULT_HOST, port, readOnly, origin, state } = options
+  const { host = DEFAULT_HOST, port, readOnly, origin, state, basePath, link } = options
   const { repositoryRoot } = await import('../cluster/index.js')
   const served = await startConsole({
     ...(await addressesOf(options)),
@@ -67,6 +79,8 @@ async function serve(options: ConsoleCommandOptions, out: Output['out']): Promis
     ...(readOnly === undefined ? {} : { readOnly }),
     ...(origin === undefined ? {} : { origin }),
     ...(state === undefined ? {} : { stateFolder: state }),
+    ...(basePath === undefined ? {} : { basePath }),
+    ...(link === undefined ? {} : { links: link }),
     drillCommand: [process.execPath, `${repositoryRoot()}/dist/cli/main.js`],
   })
   out(`Console: ${served.url}${served.readOnly ? ' (read-only)' : ''}\n`)

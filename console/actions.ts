@@ -6,12 +6,15 @@ import { checkSweep, requireDeadLetterQueue } from './deadLetterDesk.js'
 import { type Env, jsonOf } from './guard.js'
 import { type Launcher, PROCESS_ACTIONS, type ProcessAction } from './launcher.js'
 import type { Parts } from './parts.js'
+import type { QueueView } from './queueViews.js'
 import { taskView } from './recentTasks.js'
 import { Refusal } from './refusal.js'
 import { jsonExcerpt } from './text.js'
+import { within } from './within.js'
 
 const MAX_ID = 255
 const MAX_SHOWN = 16_000
+const STORE_MS = 5_000
 /** HAProxy is the way to this page, and the console cannot start itself. */
 const ACTED_ON = ['rabbitmq', 'worker', 'store']
 const MAX_WORKERS = 149
@@ -24,15 +27,16 @@ export function actionRoutes(api: Hono<Env>, parts: Parts): void {
   drillRoutes(api, parts)
 }
 
-function taskRoutes(api: Hono<Env>, { library, bursts, desk, observer }: Parts): void {
+function taskRoutes(api: Hono<Env>, parts: Parts): void {
+  const { library, bursts, desk } = parts
   api.get('/tasks/:id', async (context) => {
     const id = context.req.param('id')
     if (id.length > MAX_ID) throw new Refusal(400, 'BAD_ID', `A task id has at most ${MAX_ID} characters`)
-    const stored = await library.state(id)
+    const stored = await within(STORE_MS, 'The result store', library.state(id))
     const sent = bursts.payload(id)
     // A success is no dead letter, and looking for one means going through all of them.
-    const queues = stored?.status === 'SUCCESS' ? [] : deadLetterQueues(observer)
-    const dead = await Promise.all(queues.map((queue) => desk.show(queue, id).catch(() => [])))
+    const queues = stored?.status === 'SUCCESS' ? [] : deadLetterQueues(parts).filter(({ ready }) => (ready ?? 0) > 0)
+    const dead = await Promise.all(queues.map(({ name }) => desk.show(name, id).catch(() => [])))
     return context.json({
       id,
       stored: stored === undefined ? null : taskView(stored, MAX_SHOWN),
@@ -43,11 +47,13 @@ function taskRoutes(api: Hono<Env>, { library, bursts, desk, observer }: Parts):
   })
 }
 
-const deadLetterQueues = ({ moment }: Parts['observer']): string[] =>
-  (moment?.queues ?? []).filter(({ role, ready }) => role === 'deadLetters' && ready > 0).map(({ name }) => name)
+/** Those that the console's own connection reaches: another virtual host may have another queue of the same name. */
+const deadLetterQueues = ({ observer, vhost }: Pick<Parts, 'observer' | 'vhost'>): QueueView[] =>
+  (observer.moment?.queues ?? []).filter((queue) => queue.role === 'deadLetters' && queue.vhost === vhost)
 
-function deadLetterRoutes(api: Hono<Env>, { desk, observer }: Parts): void {
-  const queueOf = (name: string) => requireDeadLetterQueue(name, observer.moment?.queues ?? [])
+function deadLetterRoutes(api: Hono<Env>, parts: Parts): void {
+  const { desk, observer } = parts
+  const queueOf = (name: string) => requireDeadLetterQueue(name, deadLetterQueues(parts))
   api.get('/dead-letters/:queue', async (context) => {
     const { reason, task, text } = context.req.query()
     const filter = { ...(reason ? { reason } : {}), ...(task ? { task } : {}), ...(text ? { text } : {}) }

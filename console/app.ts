@@ -20,7 +20,7 @@ import {
 } from './guard.js'
 import { LauncherError } from './launcher.js'
 import type { ConsoleSettings } from './options.js'
-import { pageFiles } from './page.js'
+import { type PageFile, pageFiles } from './page.js'
 import type { Parts } from './parts.js'
 import { Refusal } from './refusal.js'
 import { SESSION_MS, type Session, type Sessions } from './sessions.js'
@@ -39,7 +39,14 @@ export interface AppParts extends Parts {
 
 export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly close: () => void } {
   const { settings, sessions } = parts
-  const app = new Hono<Env>()
+  const { basePath } = settings
+  // A proxy may take the prefix off or leave it: both reach the same pages.
+  const app = new Hono<Env>({
+    getPath: (request) => {
+      const { pathname } = new URL(request.url)
+      return basePath !== '' && pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length) : pathname
+    },
+  })
   const viewers = new Viewers(parts)
   app.onError((error, context) => refuse(error, context))
   app.notFound((context) => context.json({ error: 'NOT_FOUND', message: 'Nothing is here' }, 404))
@@ -52,15 +59,10 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
       onError: (context) => context.json({ error: 'TOO_LONG', message: 'An order takes a few words' }, 413),
     }),
   )
-  for (const [path, { type, body, etag }] of pageFiles()) {
-    app.get(path, (context) => {
-      context.header('cache-control', 'no-cache')
-      context.header('etag', etag)
-      if (context.req.header('if-none-match') === etag) return context.body(null, 304)
-      return context.body(body, 200, { 'content-type': type })
-    })
-  }
-  signIn(app, parts)
+  // The page's own addresses are relative: they need the slash at the end.
+  if (basePath !== '') app.get(basePath, (context) => context.redirect(`${basePath}/`, 308))
+  for (const [path, file] of pageFiles()) app.get(path, (context) => pageFile(context, file))
+  signIn(app, parts, viewers)
   const api = new Hono<Env>()
   api.use(requireSession(sessions), requireOperator(sessions, settings))
   api.get('/stream', (context) => stream(context, viewers, sessions))
@@ -69,15 +71,28 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   return { app, close: () => viewers.close() }
 }
 
-function signIn(app: Hono<Env>, parts: AppParts): void {
-  const { settings, sessions, accounts } = parts
+/** Compressed for those who take that: the page is a few times smaller then. */
+function pageFile(context: Context, { type, body, etag, zipped }: PageFile): Response {
+  const zip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/.test(context.req.header('accept-encoding') ?? '')
+  const tag = zip ? etag.replace(/"$/, '-gzip"') : etag
+  context.header('cache-control', 'no-cache')
+  context.header('vary', 'accept-encoding')
+  context.header('etag', tag)
+  if (context.req.header('if-none-match') === tag) return context.body(null, 304)
+  if (zip) context.header('content-encoding', 'gzip')
+  return context.body(zip ? zipped : body, 200, { 'content-type': type })
+}
+
+function signIn(app: Hono<Env>, parts: AppParts, viewers: Viewers): void {
+  const { settings, sessions, accounts, observer } = parts
   const limit = new SignInLimit()
   const secure = settings.origin?.startsWith('https:') === true
   const about = (session: Session) => ({
     signedIn: true,
     ...{ user: session.user, role: session.role, token: sessions.token(session) },
-    ...{ readOnly: settings.readOnly, can: parts.can(session) },
+    ...{ readOnly: settings.readOnly, can: parts.can(session), vhost: settings.vhost, links: settings.links ?? null },
   })
+  const path = `${settings.basePath}/`
   app.get('/api/session', (context) => {
     const session = sessionOf(context, sessions)
     return context.json(session === undefined ? { signedIn: false } : about(session))
@@ -101,7 +116,7 @@ function signIn(app: Hono<Env>, parts: AppParts): void {
     }
     const cookie = sessions.begin(user, role)
     setCookie(context, COOKIE, cookie, {
-      ...{ httpOnly: true, sameSite: 'Strict', path: '/', secure, maxAge: SESSION_MS / 1000 },
+      ...{ httpOnly: true, sameSite: 'Strict', path, secure, maxAge: SESSION_MS / 1000 },
     })
     const session = sessions.read(cookie)
     return context.json(session === undefined ? { signedIn: false } : about(session))
@@ -109,15 +124,25 @@ function signIn(app: Hono<Env>, parts: AppParts): void {
   app.delete('/api/session', (context) => {
     requireOwnOrigin(context, settings)
     const session = sessionOf(context, sessions)
-    if (session !== undefined) sessions.end(session)
-    deleteCookie(context, COOKIE, { path: '/', secure })
+    if (session !== undefined) {
+      try {
+        sessions.end(session)
+      } catch (error) {
+        const text = `The sign-out of ${session.user} could not be written down: it may not last over a restart of the console (${textOf(error)})`
+        observer.tell({ tone: 'bad', text })
+      }
+      viewers.endSession(session.id)
+    }
+    deleteCookie(context, COOKIE, { path, secure })
     return context.json({ signedIn: false })
   })
 }
 
 /** One page's stream. It ends with its session, so that a signed-out page sees nothing more. */
 function stream(context: Context<Env>, viewers: Viewers, sessions: Sessions): Response {
-  const viewer = viewers.add()
+  // Nobody would ever read the stream of an answer that has no body.
+  if (context.req.method !== 'GET') throw new Refusal(405, 'NO_STREAM', 'A stream can only be read with GET')
+  const viewer = viewers.add(context.get('session').id)
   if (viewer === undefined) throw new Refusal(503, 'TOO_MANY_PAGES', 'Too many pages look on: close some')
   // HAProxy passes it on as it comes; other proxies want to be asked.
   context.header('x-accel-buffering', 'no')
@@ -148,5 +173,7 @@ function refuse(error: Error, context: Context): Response {
       error.status === 404 ? 404 : error.status === 409 ? 409 : 502,
     )
   }
-  return context.json({ error: 'FAILED', message: textOf(error) }, 500)
+  // Nobody wrote this text for people: it may quote anything. The stack alone, since fields may hold addresses.
+  process.stderr.write(`${context.req.method} ${context.req.path}: ${error.stack ?? textOf(error)}\n`)
+  return context.json({ error: 'FAILED', message: 'The console failed at this request; its log says why' }, 500)
 }

@@ -7,12 +7,16 @@ import type { DeadLetter, DeadLetterFilter, DeadLetters, RedriveSummary, SweepSu
 import { checkOptions, is } from 'warren'
 import { Refusal } from './refusal.js'
 import { type Excerpt, excerpt, jsonExcerpt } from './text.js'
+import { within } from './within.js'
 
 /** How many are looked at for the overview, and how many of them are shown. */
 const MAX_SCANNED = 1_000
 const MAX_SHOWN = 100
 const MAX_TEXT = 16_000
 const MAX_WHY = 500
+const TURN_MS = 30_000
+/** A look takes seconds; one that takes this long is stuck, as when the queue's leader is frozen. */
+const LOOK_MS = 60_000
 
 export interface LetterView {
   readonly id: string
@@ -69,7 +73,7 @@ export class DeadLetterDesk {
   }
 
   list(queue: string, filter: DeadLetterFilter): Promise<LettersView> {
-    return this.#inLine(queue, async (dead) => {
+    return this.#look(queue, async (dead) => {
       const letters: LetterView[] = []
       const reasons: Record<string, number> = {}
       let scanned = 0
@@ -83,7 +87,7 @@ export class DeadLetterDesk {
   }
 
   show(queue: string, id: string): Promise<LetterContentView[]> {
-    return this.#inLine(queue, async (dead) =>
+    return this.#look(queue, async (dead) =>
       (await dead.show(id)).map((letter) => {
         const { content, contentType, headers, exchange, routingKey } = letter
         const text = isUtf8(content)
@@ -113,10 +117,15 @@ export class DeadLetterDesk {
     return this.#inLine(queue, (dead) => dead.purge(filter, { dryRun }))
   }
 
+  #look<T>(queue: string, act: (dead: DeadLetters) => Promise<T>): Promise<T> {
+    return within(LOOK_MS, queue, this.#inLine(queue, act))
+  }
+
   async #inLine<T>(queue: string, act: (dead: DeadLetters) => Promise<T>): Promise<T> {
     const before = this.#lines.get(queue)
     const turn = (async () => {
-      await before?.catch(() => undefined)
+      // A redrive of very many takes its time; whoever comes next hears so rather than wait without an end.
+      if (before !== undefined) await within(TURN_MS, `Whoever works on ${queue} just now`, settled(before))
       const warren = await this.#open()
       const limit = this.#deliveryLimit === undefined ? {} : { deliveryLimit: this.#deliveryLimit }
       return act(warren.deadLetters({ queue, ...limit }))
@@ -130,6 +139,8 @@ export class DeadLetterDesk {
   }
 }
 
+const settled = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined)
+
 function letterView({ id, task, reason, why, diedAt, attempts, redriven, bytes }: DeadLetter): LetterView {
   return {
     ...{ id, reason, why: excerpt(why, MAX_WHY), redriven, bytes },
@@ -140,10 +151,7 @@ function letterView({ id, task, reason, why, diedAt, attempts, redriven, bytes }
 }
 
 /** A queue that is known to hold dead letters: no other may be emptied from the page. */
-export function requireDeadLetterQueue(
-  name: string,
-  known: readonly { readonly name: string; readonly role: string }[],
-): string {
-  if (known.some((queue) => queue.name === name && queue.role === 'deadLetters')) return name
+export function requireDeadLetterQueue(name: string, known: readonly { readonly name: string }[]): string {
+  if (known.some((queue) => queue.name === name)) return name
   throw new Refusal(404, 'UNKNOWN_QUEUE', 'No such queue holds dead letters')
 }

@@ -107,7 +107,7 @@ export function peerOf(context: Context): string {
 /** The body as JSON; whatever else it is, is refused. A form of another site cannot send this type. */
 export async function jsonOf(context: Context): Promise<unknown> {
   const type = context.req.header('content-type') ?? ''
-  if (!type.startsWith('application/json'))
+  if (!/^application\/json\s*(?:;|$)/i.test(type))
     throw new Refusal(400, 'NOT_JSON', 'Expected a body of type application/json')
   try {
     return await context.req.json()

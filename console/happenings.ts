@@ -1,5 +1,5 @@
 /** What changed from one snapshot to the next, in plain words. Pure. */
-import type { QueueView } from './queueViews.js'
+import { isDelay, isReached, type QueueView } from './queueViews.js'
 import type { NodeView, Snapshot } from './snapshot.js'
 
 export type Tone = 'bad' | 'good' | 'plain'
@@ -90,7 +90,7 @@ function nodeSentence(old: NodeView, now: NodeView, before: Snapshot): Said[] {
 /** What lived only on a node that is gone, as the end of a sentence. */
 function aftermath(node: string, queues: readonly QueueView[]): string {
   const only = queues.filter(
-    ({ type, leader, members }) => leader === node && (type === 'classic' || members.length === 1),
+    ({ type, leader, members }) => leader === node && (type === 'classic' || members?.length === 1),
   )
   if (only.length === 0) return ''
   const names = listed(only.map(({ name }) => name))
@@ -100,34 +100,58 @@ function aftermath(node: string, queues: readonly QueueView[]): string {
 // ---------------------------------------------------------------- queues
 
 function queueChanges(before: Snapshot, after: Snapshot): Said[] {
-  if (before.problem !== undefined || after.problem !== undefined) return []
-  const key = ({ vhost, name }: QueueView) => `${vhost}\n${name}`
-  const both = pairs(before.queues, after.queues, key)
+  if (after.problem !== undefined) return []
+  const both = pairs(before.queues, after.queues, keyOf)
   const changed = both.flatMap(([old, now]) => {
+    // There are many of them, and nothing happens to one alone.
+    if (isDelay(now.name)) return []
     const said: Said[] = []
-    if (old.state !== 'running' && now.state === 'running') {
+    // Of a queue that is only just there, RabbitMQ says nothing at first: it was never away.
+    if (isReached(old) === false && isReached(now)) {
       said.push(good(`${now.name} can be reached again${now.leader === undefined ? '' : `, on ${now.leader}`}`))
     }
-    if (now.role === 'task' && old.consumers > 0 && now.consumers === 0 && now.state === 'running') {
-      said.push(bad(`Nobody takes from ${now.name} any more`))
+    const [had, has] = [old.consumers, now.consumers]
+    if (now.role === 'task' && had !== undefined && has !== undefined) {
+      if (had > 0 && has === 0 && isReached(now)) said.push(bad(`Nobody takes from ${now.name} any more`))
+      if (had === 0 && has > 0) {
+        said.push(good(`${has === 1 ? 'One consumer takes' : `${has} consumers take`} from ${now.name}`))
+      }
     }
-    if (now.role === 'task' && old.consumers === 0 && now.consumers > 0) {
-      said.push(
-        good(`${now.consumers === 1 ? 'One consumer takes' : `${now.consumers} consumers take`} from ${now.name}`),
-      )
-    }
-    if (now.role === 'deadLetters' && now.ready > old.ready && !old.uncounted && !now.uncounted) {
-      const more = now.ready - old.ready
+    const more = (now.ready ?? 0) - (old.ready ?? 0) + (now.unacknowledged ?? 0) - (old.unacknowledged ?? 0)
+    if (now.role === 'deadLetters' && old.ready !== undefined && now.ready !== undefined && more > 0) {
       said.push(bad(`${count(more)} more dead letter${more === 1 ? '' : 's'} in ${now.name}`))
     }
     return said
   })
-  const known = new Set(before.queues.map(key))
-  const added = after.queues.filter((queue) => !known.has(key(queue)) && queue.role === 'task')
-  // What was there before the first look is no news.
+  const known = new Set(before.queues.map(keyOf))
+  const added = after.queues.filter((queue) => !known.has(keyOf(queue)) && queue.role === 'task')
+  // What was there before the first look is no news; and where not all are looked at, one may only have moved up.
+  const partial = before.queuesInAll !== undefined || after.queuesInAll !== undefined
   const news =
-    before.queues.length === 0 ? [] : added.map(({ name, type }) => plain(`${name} was declared, a ${type} queue`))
+    before.queues.length === 0 || partial
+      ? []
+      : added.map(({ name, type }) => plain(`${name} was declared, a ${type} queue`))
   return [...changed, ...news]
+}
+
+const keyOf = ({ vhost, name }: Pick<QueueView, 'vhost' | 'name'>): string => `${vhost}\n${name}`
+
+/**
+ * What the next snapshot is compared with: this one, and where it says nothing of a node or queue, what was known before.
+ * So a queue that is away, then unknown, then running again is told of once; and one that is unknown for a look never.
+ */
+export function remember(before: Snapshot | undefined, after: Snapshot): Snapshot {
+  const old = new Map(before?.queues.map((queue) => [keyOf(queue), queue]))
+  const queues = after.queues.map((queue) => {
+    const earlier = old.get(keyOf(queue))
+    const state = queue.state === 'unknown' ? (earlier?.state ?? 'unknown') : queue.state
+    return { ...earlier, ...queue, state }
+  })
+  const nodesBefore = new Map(before?.nodes.map(({ name, state }) => [name, state]))
+  const nodes = after.nodes.map((node) =>
+    node.state === 'unknown' ? { ...node, state: nodesBefore.get(node.name) ?? node.state } : node,
+  )
+  return { ...after, nodes, queues, workers: after.workersUnknown ? (before?.workers ?? []) : after.workers }
 }
 
 /** Queues whose leader changed, and where it went. */
@@ -140,8 +164,8 @@ export interface Move {
 export type Place = Pick<QueueView, 'name' | 'vhost' | 'type' | 'leader'>
 
 export function moves(before: readonly Place[], after: readonly Place[]): Move[] {
-  return pairs(before, after, ({ vhost, name }) => `${vhost}\n${name}`).flatMap(([old, now]) =>
-    old.leader !== undefined && now.leader !== undefined && old.leader !== now.leader
+  return pairs(before, after, keyOf).flatMap(([old, now]) =>
+    old.leader !== undefined && now.leader !== undefined && old.leader !== now.leader && !isDelay(now.name)
       ? [{ queue: now.name, from: old.leader, to: now.leader }]
       : [],
   )
@@ -168,6 +192,7 @@ function serverChanges(before: Snapshot, after: Snapshot): Said[] {
 }
 
 function workerChanges(before: Snapshot, after: Snapshot): Said[] {
+  if (after.workersUnknown) return []
   const names = (snapshot: Snapshot) => new Set(snapshot.workers.map(({ name }) => name))
   const [old, now] = [names(before), names(after)]
   const came = [...now].filter((name) => !old.has(name))

@@ -18,19 +18,18 @@ export type Row = readonly (number | null)[]
 
 const MAX_ROWS = 1_800
 
-export function rowOf({ at, rates, ready, unacknowledged, latency, problem }: Snapshot): Row {
-  const known = (value: number | undefined) => (problem === undefined ? round(value) : null)
+export function rowOf({ at, rates, ready, unacknowledged, latency }: Snapshot): Row {
   // Of several tasks the slowest: a mean of percentiles would be nobody's.
   const slowest = (of: 'p50' | 'p95' | 'p99') =>
     latency.length === 0 ? null : round(Math.max(...latency.map((each) => each[of])))
   return [
     Math.round(at / 100) / 10,
-    known(rates.published),
-    known(rates.delivered),
+    round(rates.published),
+    round(rates.delivered),
     round(rates.finished),
-    known(rates.deadLettered),
-    known(ready),
-    known(unacknowledged),
+    round(rates.deadLettered),
+    round(ready),
+    round(unacknowledged),
     slowest('p50'),
     slowest('p95'),
     slowest('p99'),

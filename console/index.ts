@@ -51,7 +51,7 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
     await Promise.all([closed, parts.drills?.end(), parts.library.close()])
   }
   return {
-    url: `http://${host}:${port}/`,
+    url: `http://${host}:${port}${settings.basePath}/`,
     readOnly: settings.readOnly,
     close: () => {
       closing ??= end()
@@ -71,8 +71,8 @@ function assembleParts(settings: ConsoleSettings) {
   // A changed password ends all sign-ins that were made with the old one.
   const key = createHmac('sha256', sessionKey(stateFolder)).update(JSON.stringify(accounts)).digest()
   return {
-    ...{ settings, library, tasks, launcher, observer, drills },
-    sessions: new Sessions(key),
+    ...{ settings, library, tasks, launcher, observer, drills, vhost: settings.vhost },
+    sessions: new Sessions(key, stateFolder),
     accounts: new Accounts(accounts),
     bursts: new Bursts(open),
     desk: new DeadLetterDesk(open, deliveryLimit),

@@ -49,6 +49,8 @@ export class LauncherError extends Error {
 }
 
 const STATUS_TIMEOUT_MS = 3_000
+/** A node that is stopped in order takes up to a minute or two. */
+const ACT_TIMEOUT_MS = 300_000
 const RECONNECT_MS = 1_000
 /** A change with the end of a log is the longest that there is. */
 const MAX_LINE = 64 * 1024
@@ -64,9 +66,9 @@ export class Launcher {
   }
 
   status = (): Promise<LauncherStatus> => this.#call('GET', '/status', undefined, STATUS_TIMEOUT_MS)
-  scale = (workers: number): Promise<LauncherStatus> => this.#call('POST', '/scale', { workers })
+  scale = (workers: number): Promise<LauncherStatus> => this.#call('POST', '/scale', { workers }, ACT_TIMEOUT_MS)
   act = (name: string, action: ProcessAction): Promise<LauncherStatus> =>
-    this.#call('POST', `/process/${encodeURIComponent(name)}/${action}`)
+    this.#call('POST', `/process/${encodeURIComponent(name)}/${action}`, undefined, ACT_TIMEOUT_MS)
 
   /** Calls back for each change of a process until `close`; comes back by itself when the launcher was away. */
   follow(onChange: (change: LauncherChange) => void): void {
@@ -104,7 +106,7 @@ export class Launcher {
     this.#following?.destroy()
   }
 
-  #call(method: string, path: string, body?: unknown, timeoutMs?: number): Promise<LauncherStatus> {
+  #call(method: string, path: string, body: unknown, timeoutMs: number): Promise<LauncherStatus> {
     return new Promise((resolve, reject) => {
       const outgoing = request({ socketPath: this.#socketPath, method, path }, (response) => {
         read(response).then((answer) => {
@@ -115,9 +117,7 @@ export class Launcher {
       outgoing.once('error', (cause) =>
         reject(new LauncherError(`The launcher does not answer: ${cause.message}`, 502)),
       )
-      if (timeoutMs !== undefined) {
-        outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
-      }
+      outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)))
       outgoing.end(body === undefined ? undefined : JSON.stringify(body))
     })
   }

@@ -8,16 +8,22 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { textOf } from 'warren'
-import { compare, type Happening, moveSentence, moves, type Place, type Said } from './happenings.js'
+import type { BrokerFacts, RawBinding, RawExchange } from './answers.js'
+import { compare, type Happening, moveSentence, moves, type Place, remember, type Said } from './happenings.js'
 import { History, type Row } from './history.js'
 import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'
 import { type Age, QueueAges } from './queueAge.js'
-import type { BrokerFacts, RabbitmqApi, RawBinding, RawExchange } from './rabbitmq.js'
+import { isDelay } from './queueViews.js'
+import type { RabbitmqApi } from './rabbitmq.js'
 import { assemble, nodeNamer, type Snapshot, type WorkerView } from './snapshot.js'
 import { WorkerWatch, workersOf } from './workerWatch.js'
 
 /** A snapshot with what only its history can tell. */
-export type Moment = Snapshot & { readonly ages: Readonly<Record<string, Age>> }
+export type Moment = Snapshot & {
+  readonly ages: Readonly<Record<string, Age>>
+  /** Where the local cluster serves its other pages. */
+  readonly addresses?: LauncherStatus['addresses']
+}
 
 const WATCHED_MS = 1_000
 const WATCHED_WITH_LAUNCHER_MS = 2_000
@@ -53,7 +59,8 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   #statusIsOld = true
   /** How many changes the launcher told of. */
   #changes = 0
-  #connected: readonly WorkerView[] = []
+  /** Workers by their connections; undefined before the first look at them. */
+  #connected: readonly WorkerView[] | undefined
   #moment: Moment | undefined
   /** What the next snapshot is compared with; none while the cluster is being started or stopped. */
   #baseline: Snapshot | undefined
@@ -146,15 +153,18 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
 
   async #lookAtBroker(look: number): Promise<void> {
     try {
+      // Exchanges and bindings change seldom: where they cannot be had, the last ones do.
       const [overview, nodes, queues, exchanges] = await Promise.all([
         this.#api.overview(),
         this.#api.nodes(),
         this.#api.queues(),
-        look % EXCHANGES_EVERY === 0 || this.#exchanges.length === 0 ? this.#api.exchanges() : undefined,
+        look % EXCHANGES_EVERY === 0 || this.#exchanges.length === 0
+          ? this.#api.exchanges().catch(() => undefined)
+          : undefined,
       ])
-      if (exchanges !== undefined) this.#exchanges = exchanges.items
+      this.#exchanges = exchanges ?? this.#exchanges
       if (look % BINDINGS_EVERY === 0 || queues.total_count !== this.#broker?.queues.total_count) {
-        this.#bindings = await this.#api.bindings()
+        this.#bindings = (await this.#api.bindings().catch(() => undefined)) ?? this.#bindings
       }
       this.#broker = { overview, nodes, queues, exchanges: this.#exchanges, bindings: this.#bindings }
       this.#failures = 0
@@ -183,9 +193,9 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     if (this.#launcher !== undefined) return
     const found = await Promise.all([this.#api.consumers(), this.#api.connections()]).catch(() => undefined)
     if (found === undefined) return
-    const [consumers, { items }] = found
-    const names = new Map(items.map(({ name, user_provided_name: given }) => [name, given ?? name]))
-    this.#connected = workersOf(consumers, names)
+    const queues = this.#moment?.queues ?? []
+    const deadLetters = new Set(queues.filter(({ role }) => role === 'deadLetters').map(({ name }) => name))
+    this.#connected = workersOf(...found, deadLetters)
   }
 
   /** The launcher says that a process is in another state: told at once, from what is known of the rest. */
@@ -221,13 +231,12 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
 
   #tellMoment(): void {
     const at = Date.now()
-    const processes = this.#status?.processes ?? []
     const snapshot = assemble({
       at,
       broker: this.#broker,
       brokerProblem: this.#problem,
       launcher: this.#status,
-      workers: this.#status === undefined ? this.#connected : this.#workers.views(processes),
+      workers: this.#status === undefined ? this.#connected : this.#workers.views(this.#status.processes),
       storeState: this.#storeState(),
       latency: this.#workers.latency(at),
     })
@@ -245,9 +254,13 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
         }
       }
     }
-    const moment: Moment = { ...snapshot, ages: this.#ages.look(at, snapshot.queues) }
+    const moment: Moment = {
+      ...snapshot,
+      ages: this.#ages.look(at, snapshot.queues),
+      ...(this.#status === undefined ? {} : { addresses: this.#status.addresses }),
+    }
     this.#moment = moment
-    this.#baseline = settled && this.#broker !== undefined ? snapshot : undefined
+    this.#baseline = settled && this.#broker !== undefined ? remember(before, snapshot) : undefined
     this.emit('moment', moment)
     const row = this.#history.add(snapshot)
     if (row !== undefined) this.emit('row', row)
@@ -258,7 +271,9 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
    * millisecond; the time it took is told only then.
    */
   async #followLeaders(node: string, since: number | undefined): Promise<void> {
-    const awaited = (this.#moment?.queues ?? []).filter(({ type, leader }) => type === 'quorum' && leader === node)
+    const awaited = (this.#moment?.queues ?? []).filter(
+      ({ name, type, leader }) => type === 'quorum' && leader === node && !isDelay(name),
+    )
     if (awaited.length === 0 || this.#following.has(node)) return
     this.#following.add(node)
     const told = new Set<string>()
@@ -280,9 +295,9 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   /** Where queues are at this moment. */
   async #places(): Promise<Place[]> {
     const { items } = await this.#api.places()
-    const short = nodeNamer(items.map(({ leader, node }) => leader || node || ''))
+    const short = nodeNamer(items.map(({ leader, node }) => leader ?? node ?? ''))
     return items.map(({ name, vhost, type = 'classic', leader, node }) => {
-      const where = leader || node
+      const where = leader ?? node
       return { name, vhost, type, ...(where ? { leader: short(where) } : {}) }
     })
   }

@@ -1,5 +1,5 @@
 /** What a console is started with, checked whole and at once, with everything left out filled in. */
-import { checkOptions, is } from 'warren'
+import { checkOptions, is, OptionsError } from 'warren'
 
 /** `operator` may act, `viewer` may look. */
 export type Role = 'operator' | 'viewer'
@@ -30,6 +30,13 @@ export interface ConsoleOptions {
   readonly accounts?: readonly Account[]
   /** The page's own address where a proxy changes the host, as `https://console.example.com`. */
   readonly origin?: string
+  /** The path under which a proxy shows the page, as `/warren`, whether or not it takes that off. Default: none. */
+  readonly basePath?: string
+  /**
+   * Pages that the head links to, by their names: paths on the page's own host, or http(s) addresses. Default: with
+   * `control`, those that the local cluster serves; else none.
+   */
+  readonly links?: Readonly<Record<string, string>>
   /** The local cluster's control socket: with it, processes are shown, and can be stopped and started. */
   readonly control?: string
   /** The folder that keeps the key of sign-ins, so that they outlive a restart. Default: a new key for each start. */
@@ -50,6 +57,10 @@ export interface ConsoleSettings {
   readonly readOnly: boolean
   readonly accounts: readonly Account[]
   readonly origin: string | undefined
+  /** Without the slash at its end; empty without a prefix. */
+  readonly basePath: string
+  readonly links: Readonly<Record<string, string>> | undefined
+  readonly vhost: string
   readonly control: string | undefined
   readonly stateFolder: string | undefined
   readonly drillCommand: readonly string[] | undefined
@@ -62,29 +73,67 @@ export const DEFAULT_HOST = '127.0.0.1'
 
 export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
 
-const texts = is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty'))
-const accounts = is.listOf(
-  (value) =>
-    is.record(value) ??
-    is.text((value as Account).user) ??
-    is.text((value as Account).password) ??
-    is.oneOf('operator', 'viewer')((value as Account).role),
-  'a list of accounts, each with user, password and role',
-)
+const BASE_PATH = /^\/?(?:[\w.~-]+(?:\/[\w.~-]+)*\/?)?$/
+
+const basePath = (value: unknown): string | undefined =>
+  typeof value === 'string' && BASE_PATH.test(value) && !value.split('/').some((part) => /^\.+$/.test(part))
+    ? undefined
+    : 'a path such as /warren'
+
+const isLink = (value: unknown): boolean =>
+  typeof value === 'string' && (/^\/(?![/\\])/.test(value) || (/^https?:\/\//.test(value) && URL.canParse(value)))
+const links = (value: unknown): string | undefined =>
+  is.record(value) === undefined && Object.values(value as object).every(isLink)
+    ? undefined
+    : 'names with a path such as /grafana/ or an http(s) address each'
+
+const addressWith =
+  (...protocols: readonly string[]) =>
+  (value: unknown): string | undefined =>
+    typeof value === 'string' &&
+    URL.canParse(value) &&
+    protocols.includes(new URL(value).protocol) &&
+    new URL(value).hostname !== ''
+      ? undefined
+      : `an address such as ${protocols[0]}//host`
+const oneOrMore = (check: (value: unknown) => string | undefined, example: string) =>
+  is.anyOf(check, is.listOf(check, `a list of them, such as ${example}`))
+const isAccount = (value: unknown): string | undefined =>
+  is.record(value) ??
+  is.text((value as Account).user) ??
+  is.text((value as Account).password) ??
+  is.oneOf('operator', 'viewer')((value as Account).role)
+
+/** What may hold a password is checked apart, so that no message ever shows it. */
+const SECRET = {
+  broker: oneOrMore(addressWith('amqp:', 'amqps:'), '["amqp://one", "amqp://two"]'),
+  results: addressWith('redis:', 'rediss:', 'valkey:', 'valkeys:'),
+  management: oneOrMore(addressWith('http:', 'https:'), '["http://one:15672", "http://two:15672"]'),
+  accounts: is.listOf(isAccount, 'a list of accounts, each with user, password and role'),
+}
+
+function checkSecrets(options: ConsoleOptions): void {
+  const problems = Object.entries(SECRET).flatMap(([key, check]) => {
+    const value = options[key as keyof typeof SECRET]
+    const expected = value === undefined ? undefined : check(value)
+    return expected === undefined ? [] : [`expected \`${key}\` to be ${expected}; what came is not shown`]
+  })
+  if (problems.length > 0) throw new OptionsError('startConsole', problems)
+}
 
 /** Throws `OptionsError`. */
 export function settle(options: ConsoleOptions): ConsoleSettings {
+  if (is.record(options) === undefined) checkSecrets(options)
   checkOptions(
     'startConsole',
     options,
     {
-      broker: texts,
-      results: is.text,
-      management: texts,
+      ...SECRET,
       host: is.text,
       port: is.integer(0, 65_535),
       readOnly: is.flag,
-      accounts,
+      basePath,
+      links,
       origin: is.matching(/^https?:\/\/[^/]+$/, 'an origin such as https://console.example.com'),
       control: is.text,
       stateFolder: is.text,
@@ -92,7 +141,7 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
       deliveryLimit: is.integer(2),
     },
     // A default password is for one's own machine only.
-    ['broker', ...(isLoopback(options.host ?? DEFAULT_HOST) ? [] : ['accounts'])],
+    ['broker', ...(isLoopback(options?.host ?? DEFAULT_HOST) ? [] : ['accounts'])],
   )
   const host = options.host ?? DEFAULT_HOST
   const broker = listOf(options.broker)
@@ -106,6 +155,9 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
     readOnly: options.readOnly ?? !isLoopback(host),
     accounts: options.accounts ?? [{ user: 'admin', password: 'admin', role: 'operator' }],
     origin: options.origin,
+    basePath: (options.basePath ?? '').replace(/^\/*/, '/').replace(/\/+$/, ''),
+    links: options.links,
+    vhost: vhostOf(new URL(broker[0] ?? '')),
     control: options.control,
     stateFolder: options.stateFolder,
     drillCommand: options.drillCommand,
@@ -132,4 +184,12 @@ function managementOf(broker: readonly string[], given: readonly string[] | unde
     }
     return url.href.replace(/\/$/, '')
   })
+}
+
+function vhostOf({ pathname }: URL): string {
+  try {
+    return pathname.length > 1 ? decodeURIComponent(pathname.slice(1)) : '/'
+  } catch {
+    return pathname.slice(1)
+  }
 }

@@ -4,10 +4,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 export interface PageFile {
   readonly type: string
   readonly body: Uint8Array<ArrayBuffer>
+  /** The body in gzip. */
+  readonly zipped: Uint8Array<ArrayBuffer>
   readonly etag: string
 }
 
@@ -37,7 +40,8 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
 function read(file: string): PageFile {
   const body = new Uint8Array(readFileSync(file))
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-  return { type: TYPES[extname(file)] ?? 'application/octet-stream', body, etag }
+  const zipped = new Uint8Array(gzipSync(body, { level: 9 }))
+  return { type: TYPES[extname(file)] ?? 'application/octet-stream', body, zipped, etag }
 }
 
 /** It needs no build, so that it is not in `dist`: it stands in the package's own `console/page`. */

@@ -18,6 +18,8 @@ export interface Abilities {
 }
 
 export interface Parts {
+  /** The virtual host that the console's own connection is in. */
+  readonly vhost: string
   readonly observer: Observer
   readonly library: Library
   /** Undefined without a result store. */

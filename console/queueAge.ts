@@ -21,28 +21,29 @@ interface Point {
 export class QueueAges {
   readonly #points = new Map<string, Point[]>()
 
-  /** The age of each queue's oldest message, by the queue's name; none for empty queues. */
+  /** The age of each queue's oldest message, by virtual host and name; none where nothing waits or nothing is known. */
   look(at: number, queues: readonly QueueView[]): Record<string, Age> {
-    const names = new Set(queues.map(({ name }) => name))
-    for (const name of this.#points.keys()) if (!names.has(name)) this.#points.delete(name)
+    const keys = new Set(queues.map(keyOf))
+    for (const key of this.#points.keys()) if (!keys.has(key)) this.#points.delete(key)
     const ages: Record<string, Age> = {}
     for (const queue of queues) {
       const age = this.#age(at, queue)
-      if (age !== undefined) ages[queue.name] = age
+      if (age !== undefined) ages[keyOf(queue)] = age
     }
     return ages
   }
 
-  #age(at: number, { name, ready, oldestAt, publishedTotal }: QueueView): Age | undefined {
-    const points = this.#points.get(name) ?? []
+  #age(at: number, queue: QueueView): Age | undefined {
+    const { ready, oldestAt, publishedTotal } = queue
+    const points = this.#points.get(keyOf(queue)) ?? []
     if (publishedTotal !== undefined) {
       // Counts begin anew when a queue is declared anew or its node forgot its statistics.
       if ((points.at(-1)?.published ?? 0) > publishedTotal) points.length = 0
       points.push({ at, published: publishedTotal })
       if (points.length > MAX_POINTS) points.shift()
-      this.#points.set(name, points)
+      this.#points.set(keyOf(queue), points)
     }
-    if (ready === 0) return undefined
+    if (ready === undefined || ready === 0) return undefined
     if (oldestAt !== undefined) return { ms: Math.max(0, at - oldestAt), how: 'exact' }
     const newest = points.at(-1)
     const [first] = points
@@ -53,3 +54,6 @@ export class QueueAges {
     return { ms: at - then.at, how: 'reckoned' }
   }
 }
+
+/** Two virtual hosts may each have a queue of one name. */
+const keyOf = ({ vhost, name }: QueueView): string => `${vhost}\n${name}`

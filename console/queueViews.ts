@@ -1,29 +1,35 @@
-/** Queues and exchanges as the page shows them, and which of them carry tasks, retries and dead letters. Pure. */
-import type { BrokerFacts, RawQueue } from './rabbitmq.js'
+/**
+ * Queues and exchanges as the page shows them, and which of them carry tasks, delays and dead letters. What RabbitMQ
+ * does not say is left out, never 0. Pure.
+ */
+import type { BrokerFacts, RawBinding, RawQueue, RawStats } from './answers.js'
 
-export type QueueRole = 'task' | 'retry' | 'deadLetters' | 'other'
+/**
+ * `task`: a service's queue, which a commands exchange feeds; `delay` and `retry`: messages wait there until they are due;
+ * `other`: whatever else lives on the same broker.
+ */
+export type QueueRole = 'task' | 'retry' | 'delay' | 'deadLetters' | 'other'
 
 export interface QueueView {
   readonly name: string
   readonly vhost: string
   readonly type: string
   readonly role: QueueRole
-  /** `running`, `down` and so on, in RabbitMQ's words. */
+  /** `running`, `down` and so on, in RabbitMQ's words; `unknown` when it says nothing. */
   readonly state: string
   /** The node that leads it; of a classic queue the only one. */
   readonly leader?: string
-  readonly members: readonly string[]
-  readonly online: readonly string[]
-  readonly ready: number
-  readonly unacknowledged: number
-  /** RabbitMQ says nothing of its counts just now, as when its leader is gone. */
-  readonly uncounted?: true
-  readonly consumers: number
+  readonly members?: readonly string[]
+  readonly online?: readonly string[]
+  readonly ready?: number
+  readonly unacknowledged?: number
+  readonly consumers?: number
   /** A second. */
-  readonly published: number
-  readonly delivered: number
-  readonly acknowledged: number
-  /** How many were published since the queue was declared; undefined when nothing is known of it. */
+  readonly published?: number
+  readonly delivered?: number
+  readonly acknowledged?: number
+  readonly redelivered?: number
+  /** How many were published since the queue was declared. */
   readonly publishedTotal?: number
   /** When the oldest message was published, as its own timestamp says, in milliseconds since 1970. */
   readonly oldestAt?: number
@@ -34,58 +40,94 @@ export interface QueueView {
 export interface ExchangeView {
   readonly name: string
   readonly vhost: string
-  readonly role: 'commands' | 'deadLetters' | 'other'
-  readonly published: number
+  readonly role: 'commands' | 'deadLetters' | 'delay' | 'other'
+  readonly published?: number
   readonly queues: readonly string[]
 }
 
 const RETRY_QUEUE = /\.retry\.\d+$/
+const DELAY_QUEUE = /^warren\.delay\.\d+$/
+const DELAY_EXCHANGE = /^warren\.delay\./
+
+/** Whether messages only wait in a queue of this name: it has many like it, and nothing happens to one alone. */
+export const isDelay = (name: string): boolean => DELAY_QUEUE.test(name) || RETRY_QUEUE.test(name)
+
+const REACHED = ['running', 'flow', 'idle', 'syncing']
+
+/** Undefined when nothing is known. */
+export const isReached = ({ state }: Pick<QueueView, 'state'>): boolean | undefined =>
+  state === 'unknown' ? undefined : REACHED.includes(state)
 
 export function queueViews(broker: BrokerFacts | undefined, short: (name: string) => string): QueueView[] {
   if (broker === undefined) return []
   const { items } = broker.queues
-  const targets = new Set(items.map((queue) => id(queue.vhost, deadLetterExchangeOf(queue) ?? '')))
-  const holdsDeadLetters = new Set(
-    broker.bindings
-      .filter(({ source, vhost }) => source !== '' && targets.has(id(vhost, source)))
-      .map(({ vhost, destination }) => id(vhost, destination)),
-  )
+  const roleOf = roles(broker)
   return items.map((queue) => {
-    const { name, vhost, type = 'classic', message_stats: stats, head_message_timestamp: head } = queue
-    const leader = queue.leader || queue.node
+    const { name, vhost, type, state, online, members, consumers } = queue
+    const { messages_ready: ready, messages_unacknowledged: unacknowledged, head_message_timestamp: head } = queue
+    const leader = queue.leader ?? queue.node
     const deadLetterExchange = deadLetterExchangeOf(queue)
-    const ready = queue.messages_ready ?? 0
+    const rates = ratesOf(queue.message_stats, ready !== undefined)
+    const onlineThere = online ?? (leader !== undefined && state === 'running' ? [leader] : undefined)
     return {
-      name,
-      vhost,
-      type,
-      role: holdsDeadLetters.has(id(vhost, name)) ? 'deadLetters' : RETRY_QUEUE.test(name) ? 'retry' : 'task',
-      state: queue.state ?? 'unknown',
-      ...(leader ? { leader: short(leader) } : {}),
-      members: (queue.members ?? (leader ? [leader] : [])).map(short),
-      online: (queue.online ?? (leader && queue.state === 'running' ? [leader] : [])).map(short),
-      ready,
-      unacknowledged: queue.messages_unacknowledged ?? 0,
-      ...(queue.messages_ready === undefined ? { uncounted: true } : {}),
-      consumers: queue.consumers ?? 0,
-      published: stats?.publish_details?.rate ?? 0,
-      delivered: stats?.deliver_get_details?.rate ?? 0,
-      acknowledged: stats?.ack_details?.rate ?? 0,
-      ...(stats?.publish === undefined ? {} : { publishedTotal: stats.publish }),
-      ...(typeof head === 'number' && ready > 0 ? { oldestAt: head * 1000 } : {}),
+      ...{ name, vhost, type: type ?? 'classic', role: roleOf(queue), state: state ?? 'unknown' },
+      ...rates,
+      ...(leader === undefined ? {} : { leader: short(leader), members: [short(leader)] }),
+      ...(members === undefined ? {} : { members: members.map(short) }),
+      ...(onlineThere === undefined ? {} : { online: onlineThere.map(short) }),
+      ...(ready === undefined ? {} : { ready }),
+      ...(unacknowledged === undefined ? {} : { unacknowledged }),
+      ...(consumers === undefined ? {} : { consumers }),
+      ...(head !== undefined && ready !== undefined && ready > 0 ? { oldestAt: head * 1000 } : {}),
       ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),
     }
   })
 }
 
+type QueueRates = Pick<QueueView, 'published' | 'delivered' | 'acknowledged' | 'redelivered' | 'publishedTotal'>
+
+/** RabbitMQ leaves out what never happened: of a queue that it counts, a missing rate is 0. Else nothing is known. */
+function ratesOf(stats: RawStats | undefined, counted: boolean): QueueRates {
+  if (!counted) return {}
+  return {
+    published: stats?.publish_details?.rate ?? 0,
+    delivered: stats?.deliver_get_details?.rate ?? 0,
+    acknowledged: stats?.ack_details?.rate ?? 0,
+    redelivered: stats?.redeliver_details?.rate ?? 0,
+    ...(stats?.publish === undefined ? {} : { publishedTotal: stats.publish }),
+  }
+}
+
+/**
+ * By name and bindings. A queue holds dead letters when an exchange for dead letters feeds it and no commands exchange
+ * does: what is bound to both is a service's queue, and must never be offered for emptying.
+ */
+function roles({ queues, bindings }: BrokerFacts): (queue: RawQueue) => QueueRole {
+  // Delay levels hand their messages on by dead-lettering, and so do waiting queues of others: those are no dead letters.
+  const targets = new Set(
+    queues.items
+      .filter(({ name }) => !isDelay(name))
+      .map((queue) => id(queue.vhost, deadLetterExchangeOf(queue) ?? ''))
+      .filter((each) => !DELAY_EXCHANGE.test(each.slice(each.indexOf('\n') + 1))),
+  )
+  const fedBy = (wanted: (binding: RawBinding) => boolean) =>
+    new Set(bindings.filter(wanted).map(({ vhost, destination }) => id(vhost, destination)))
+  const holdsDeadLetters = fedBy(({ vhost, source }) => targets.has(id(vhost, source)))
+  const takesCommands = fedBy(({ source }) => isCommands(source))
+  return ({ vhost, name }) => {
+    if (DELAY_QUEUE.test(name)) return 'delay'
+    if (RETRY_QUEUE.test(name)) return 'retry'
+    if (takesCommands.has(id(vhost, name))) return 'task'
+    return holdsDeadLetters.has(id(vhost, name)) ? 'deadLetters' : 'other'
+  }
+}
+
+const isCommands = (exchange: string): boolean => exchange.endsWith('.commands')
+
 function deadLetterExchangeOf(queue: RawQueue): string | undefined {
-  const policy = queue.effective_policy_definition
-  const byPolicy =
-    policy !== undefined && !Array.isArray(policy)
-      ? (policy as Record<string, unknown>)['dead-letter-exchange']
-      : undefined
-  const exchange = byPolicy ?? queue.arguments?.['x-dead-letter-exchange']
-  // A delay queue hands its messages back through the default exchange: that is no dead-lettering.
+  const exchange =
+    queue.effective_policy_definition?.['dead-letter-exchange'] ?? queue.arguments?.['x-dead-letter-exchange']
+  // A retry queue hands its messages back through the default exchange: that is no dead-lettering.
   return typeof exchange === 'string' && exchange !== '' ? exchange : undefined
 }
 
@@ -94,17 +136,28 @@ const id = (vhost: string, name: string): string => `${vhost}\n${name}`
 export function exchangeViews(broker: BrokerFacts | undefined, queues: readonly QueueView[]): ExchangeView[] {
   if (broker === undefined) return []
   const known = new Set(queues.map(({ vhost, name }) => id(vhost, name)))
-  const targets = new Set(queues.map(({ vhost, deadLetterExchange = '' }) => id(vhost, deadLetterExchange)))
+  const targets = new Set(
+    queues
+      .filter(({ name }) => !isDelay(name))
+      .map(({ vhost, deadLetterExchange = '' }) => id(vhost, deadLetterExchange)),
+  )
+  const bound = new Map<string, Set<string>>()
+  for (const { source, vhost, destination, destination_type: kind } of broker.bindings) {
+    if (kind !== 'queue' || !known.has(id(vhost, destination))) continue
+    const from = id(vhost, source)
+    bound.set(from, (bound.get(from) ?? new Set()).add(destination))
+  }
   return broker.exchanges.flatMap(({ name, vhost, message_stats: stats }) => {
-    // The default exchange leads to every queue, and RabbitMQ's own are in each virtual host.
-    if (name === '' || name.startsWith('amq.')) return []
-    const bound = broker.bindings
-      .filter(
-        ({ source, vhost: where, destination, destination_type: kind }) =>
-          source === name && where === vhost && kind === 'queue' && known.has(id(where, destination)),
-      )
-      .map(({ destination }) => destination)
-    const role = targets.has(id(vhost, name)) ? 'deadLetters' : name.endsWith('.commands') ? 'commands' : 'other'
-    return [{ name, vhost, role, published: stats?.publish_in_details?.rate ?? 0, queues: [...new Set(bound)] }]
+    // RabbitMQ's own are in each virtual host.
+    if (name.startsWith('amq.')) return []
+    const role = DELAY_EXCHANGE.test(name)
+      ? 'delay'
+      : targets.has(id(vhost, name))
+        ? 'deadLetters'
+        : isCommands(name)
+          ? 'commands'
+          : 'other'
+    const published = stats?.publish_in_details?.rate ?? 0
+    return [{ name, vhost, role, published, queues: [...(bound.get(id(vhost, name)) ?? [])] } as const]
   })
 }

@@ -3,96 +3,23 @@
  * addresses it stays with the one that answered last, and goes to the next when that one does not.
  */
 import { textOf } from 'warren'
-
-export interface RawNode {
-  readonly name: string
-  readonly running: boolean
-  readonly mem_used?: number
-  readonly mem_limit?: number
-  readonly mem_alarm?: boolean
-  readonly disk_free?: number
-  readonly disk_free_alarm?: boolean
-  readonly partitions?: readonly string[]
-  readonly uptime?: number
-}
-
-interface RawStats {
-  readonly publish?: number
-  readonly publish_details?: { readonly rate: number }
-  readonly confirm_details?: { readonly rate: number }
-  readonly deliver_get_details?: { readonly rate: number }
-  readonly ack_details?: { readonly rate: number }
-  readonly redeliver_details?: { readonly rate: number }
-  readonly publish_in_details?: { readonly rate: number }
-}
-
-export interface RawQueue {
-  readonly name: string
-  readonly vhost: string
-  readonly type?: string
-  readonly state?: string
-  readonly node?: string
-  readonly leader?: string
-  readonly members?: readonly string[]
-  readonly online?: readonly string[]
-  readonly consumers?: number
-  readonly messages_ready?: number
-  readonly messages_unacknowledged?: number
-  readonly head_message_timestamp?: number | null
-  readonly message_stats?: RawStats
-  readonly arguments?: Readonly<Record<string, unknown>>
-  readonly effective_policy_definition?: Readonly<Record<string, unknown>> | readonly unknown[]
-}
-
-export interface RawExchange {
-  readonly name: string
-  readonly vhost: string
-  readonly type: string
-  readonly message_stats?: RawStats
-}
-
-export interface RawBinding {
-  readonly source: string
-  readonly vhost: string
-  readonly destination: string
-  readonly destination_type: string
-  readonly routing_key: string
-}
-
-export interface RawOverview {
-  readonly cluster_name?: string
-  readonly rabbitmq_version?: string
-  readonly message_stats?: RawStats
-  readonly queue_totals?: { readonly messages_ready?: number; readonly messages_unacknowledged?: number }
-  readonly object_totals?: { readonly connections?: number; readonly channels?: number; readonly consumers?: number }
-}
-
-export interface RawConsumer {
-  readonly queue?: { readonly name: string; readonly vhost: string }
-  readonly channel_details?: { readonly connection_name?: string; readonly peer_host?: string }
-  readonly prefetch_count?: number
-}
-
-export interface RawConnection {
-  readonly name: string
-  readonly node?: string
-  readonly user_provided_name?: string
-  readonly peer_host?: string
-}
-
-export interface RawPage<Item> {
-  readonly items: readonly Item[]
-  readonly total_count: number
-}
-
-/** What one look at the cluster brought. */
-export interface BrokerFacts {
-  readonly overview: RawOverview
-  readonly nodes: readonly RawNode[]
-  readonly queues: RawPage<RawQueue>
-  readonly exchanges: readonly RawExchange[]
-  readonly bindings: readonly RawBinding[]
-}
+import {
+  type RawBinding,
+  type RawConnection,
+  type RawConsumer,
+  type RawExchange,
+  type RawNode,
+  type RawOverview,
+  type RawPage,
+  type RawQueue,
+  readBindings,
+  readConnections,
+  readConsumers,
+  readExchanges,
+  readNodes,
+  readOverview,
+  readQueues,
+} from './answers.js'
 
 /** How many queues the console looks at: it is a page for people. */
 export const MAX_QUEUES = 200
@@ -104,6 +31,8 @@ const NODE_COLUMNS = 'name,running,mem_used,mem_limit,mem_alarm,disk_free,disk_f
 
 /** A node that is frozen accepts a connection and answers nothing. */
 const TIMEOUT_MS = 1_500
+/** 200 queues take some 300 kB; a cluster with very many bindings some megabytes. */
+const MAX_ANSWER = 32 * 1024 * 1024
 
 export class RabbitmqApi {
   readonly #addresses: readonly { readonly base: string; readonly authorization: string }[]
@@ -112,7 +41,7 @@ export class RabbitmqApi {
   constructor(addresses: readonly string[]) {
     this.#addresses = addresses.map((address) => {
       const url = new URL(address)
-      const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+      const user = `${decoded(url.username)}:${decoded(url.password)}`
       url.username = ''
       url.password = ''
       return {
@@ -122,24 +51,28 @@ export class RabbitmqApi {
     })
   }
 
-  nodes = (): Promise<RawNode[]> => this.#get(`/nodes?columns=${NODE_COLUMNS}`)
+  nodes = (): Promise<RawNode[]> => this.#get(`/nodes?columns=${NODE_COLUMNS}`, readNodes)
   overview = (): Promise<RawOverview> =>
-    this.#get('/overview?columns=cluster_name,rabbitmq_version,message_stats,queue_totals,object_totals')
+    this.#get('/overview?columns=cluster_name,rabbitmq_version,message_stats,queue_totals', readOverview)
   queues = (): Promise<RawPage<RawQueue>> =>
-    this.#get(`/queues?page=1&page_size=${MAX_QUEUES}&columns=${QUEUE_COLUMNS}`)
+    this.#get(`/queues?page=1&page_size=${MAX_QUEUES}&columns=${QUEUE_COLUMNS}`, readQueues)
   /** Where queues are, and nothing that has to be counted. */
   places = (): Promise<RawPage<RawQueue>> =>
-    this.#get(`/queues?page=1&page_size=${MAX_QUEUES}&columns=name,vhost,type,state,node,leader,online`)
-  exchanges = (): Promise<RawPage<RawExchange>> =>
-    this.#get(`/exchanges?page=1&page_size=${MAX_QUEUES}&columns=name,vhost,type,message_stats.publish_in_details.rate`)
+    this.#get(`/queues?page=1&page_size=${MAX_QUEUES}&columns=name,vhost,type,state,node,leader,online`, readQueues)
+  exchanges = (): Promise<readonly RawExchange[]> =>
+    this.#get(
+      `/exchanges?page=1&page_size=${MAX_QUEUES}&columns=name,vhost,message_stats.publish_in_details.rate`,
+      readExchanges,
+    )
   bindings = (): Promise<RawBinding[]> =>
-    this.#get('/bindings?columns=source,vhost,destination,destination_type,routing_key')
-  consumers = (): Promise<RawConsumer[]> => this.#get('/consumers')
-  connections = (): Promise<RawPage<RawConnection>> =>
-    this.#get(`/connections?page=1&page_size=${MAX_CONNECTIONS}&columns=name,node,user_provided_name,peer_host`)
+    this.#get('/bindings?columns=source,vhost,destination,destination_type', readBindings)
+  consumers = (): Promise<RawConsumer[]> => this.#get('/consumers', readConsumers)
+  connections = (): Promise<readonly RawConnection[]> =>
+    this.#get(`/connections?page=1&page_size=${MAX_CONNECTIONS}&columns=name,user_provided_name`, readConnections)
 
-  async #get<T>(path: string): Promise<T> {
-    let problem: unknown
+  /** Each address is asked once, with a limit on time and size, so that none of them can hold the console up. */
+  async #get<T>(path: string, readAnswer: (value: unknown) => T): Promise<T> {
+    const problems: string[] = []
     const first = this.#current
     for (let turn = 0; turn < this.#addresses.length; turn++) {
       const index = (first + turn) % this.#addresses.length
@@ -149,21 +82,51 @@ export class RabbitmqApi {
         const response = await fetch(`${address.base}${path}`, {
           headers: { authorization: address.authorization },
           signal: AbortSignal.timeout(TIMEOUT_MS),
+          // Another server must not get the password.
+          redirect: 'manual',
         })
-        if (!response.ok) {
-          await response.body?.cancel()
-          throw new Error(`${address.base} answered ${response.status}`)
-        }
-        const body = (await response.json()) as T
+        const answer = readAnswer(await jsonOf(response))
         this.#current = index
-        return body
+        return answer
       } catch (error) {
-        problem = new Error(`${address.base}: ${textOf(causeOf(error))}`)
+        problems.push(`${address.base}: ${textOf(causeOf(error))}`)
       }
     }
-    throw problem
+    throw new Error(problems.at(-1))
+  }
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  if (!response.ok) {
+    await response.body?.cancel()
+    const refused = response.status === 401 || response.status === 403
+    throw new Error(
+      `it answered ${response.status}${refused ? ': check user and password; the user needs the tag `monitoring`' : ''}`,
+    )
+  }
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length
+    if (bytes > MAX_ANSWER) throw new Error(`it answered more than ${MAX_ANSWER} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {
+    // The parser's own message would quote whatever somebody else's server sent.
+    throw new Error('the answer is no JSON: is this the management API?')
   }
 }
 
 /** `fetch` says only that it failed; why is in the cause. */
 const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause !== undefined ? error.cause : error)
+
+/** A per cent sign that is none of URL's own stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

@@ -32,6 +32,8 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
   readonly #pattern = `${resultKey('')}*`
   readonly #heard = new Set<string>()
   #messages = 0
+  /** Whether it is known how the store is: not before the first connection came about or failed. */
+  #tried = false
   #listening = false
   #watchers = 0
   #timer: NodeJS.Timeout | undefined
@@ -51,6 +53,7 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
     })
     this.#store.on('error', () => undefined)
     this.#store.on('close', () => {
+      this.#tried = true
       this.#listening = false
     })
     this.#store.on('pmessage', (_pattern: string, channel: string) => this.#hear(channel))
@@ -60,8 +63,9 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
     return this.#kept
   }
 
-  get state(): 'available' | 'unavailable' {
-    return this.#store.status === 'ready' ? 'available' : 'unavailable'
+  get state(): 'available' | 'unavailable' | 'unknown' {
+    if (this.#store.status === 'ready') return 'available'
+    return this.#tried ? 'unavailable' : 'unknown'
   }
 
   start(): void {

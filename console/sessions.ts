@@ -1,10 +1,11 @@
 /**
- * Sign-ins, as a signed cookie: nothing is kept here but the key, so that a restarted console knows them again and a
- * million of them take no memory. One that is signed out is refused until it would have ended anyway.
+ * Sign-ins, as a signed cookie: what is kept is the key and the list of those that were signed out, so that a restarted
+ * console knows both again and a million sign-ins take no memory. Whenever the list cannot tell, a sign-in is refused.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { EndedSessions } from './endedSessions.js'
 import type { Role } from './options.js'
 
 export interface Session {
@@ -17,18 +18,16 @@ export interface Session {
 
 export const SESSION_MS = 12 * 60 * 60 * 1000
 const KEY_BYTES = 32
-/** Beyond it the oldest is forgotten. */
-const MAX_ENDED = 10_000
 
 export class Sessions {
   readonly #key: Buffer
   readonly #now: () => number
-  /** Ids that were signed out, and when they would have ended. */
-  readonly #ended = new Map<string, number>()
+  readonly #ended: EndedSessions
 
-  constructor(key: Buffer, now: () => number = Date.now) {
+  constructor(key: Buffer, folder?: string, now: () => number = Date.now) {
     this.#key = key
     this.#now = now
+    this.#ended = new EndedSessions(folder, { now, lifetimeMs: SESSION_MS })
   }
 
   /** The cookie's value for a new session. */
@@ -48,14 +47,12 @@ export class Sessions {
     const [body, signature, more] = (cookie ?? '').split('.')
     if (!body || !signature || more !== undefined || !same(signature, this.#sign('session', body))) return undefined
     const session = JSON.parse(Buffer.from(body, 'base64url').toString()) as Session
-    return session.endsAt > this.#now() && !this.#ended.has(session.id) ? session : undefined
+    return session.endsAt > this.#now() && !this.#ended.has(session) ? session : undefined
   }
 
-  end({ id, endsAt }: Session): void {
-    for (const [old, until] of this.#ended) if (until <= this.#now()) this.#ended.delete(old)
-    const [oldest] = this.#ended.keys()
-    if (this.#ended.size >= MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest)
-    this.#ended.set(id, endsAt)
+  /** From now on its cookie opens nothing. Throws when that could not be written down for the time after a restart. */
+  end(session: Session): void {
+    this.#ended.add(session)
   }
 
   /** What a page of this session sends with each request that changes something. Another site cannot read it. */

@@ -1,7 +1,7 @@
 /** What the page shows at one moment. Pure: made from what RabbitMQ, the launcher and the workers said. */
+import type { BrokerFacts, RawNode, RawStats } from './answers.js'
 import type { LauncherStatus } from './launcher.js'
 import { type ExchangeView, exchangeViews, type QueueView, queueViews } from './queueViews.js'
-import type { BrokerFacts, RawNode } from './rabbitmq.js'
 
 /** `unknown`: nobody who could know has answered. */
 export type NodeState = 'up' | 'down' | 'frozen' | 'starting' | 'stopping' | 'unknown'
@@ -57,20 +57,21 @@ export interface ServerView {
   readonly controlled: boolean
 }
 
+/** A second. What nobody says is left out. Looking at dead letters is no work, and not among them. */
 export interface Rates {
-  readonly published: number
-  readonly confirmed: number
-  readonly delivered: number
-  readonly acknowledged: number
-  readonly redelivered: number
-  readonly deadLettered: number
-  /** As the workers themselves count it; undefined when none can be asked. */
+  readonly published?: number
+  readonly confirmed?: number
+  readonly delivered?: number
+  readonly acknowledged?: number
+  readonly redelivered?: number
+  readonly deadLettered?: number
+  /** As the workers themselves count it. */
   readonly finished?: number
 }
 
 export interface Snapshot {
   readonly at: number
-  /** Why RabbitMQ's part is missing or old. */
+  /** Why RabbitMQ's part is missing, or no more than its names. */
   readonly problem?: string
   readonly cluster: string
   readonly version: string
@@ -80,12 +81,14 @@ export interface Snapshot {
   /** How many queues there are, when not all are shown. */
   readonly queuesInAll?: number
   readonly workers: readonly WorkerView[]
+  /** Nobody has said yet which workers there are. */
+  readonly workersUnknown?: true
   readonly proxy?: ServerView
   readonly store?: ServerView
   readonly rates: Rates
-  readonly ready: number
-  readonly unacknowledged: number
-  readonly connections: number
+  /** Messages in queues, without dead letters. */
+  readonly ready?: number
+  readonly unacknowledged?: number
   readonly latency: readonly LatencyView[]
 }
 
@@ -94,7 +97,8 @@ export interface Sources {
   readonly broker: BrokerFacts | undefined
   readonly brokerProblem: string | undefined
   readonly launcher: LauncherStatus | undefined
-  readonly workers: readonly WorkerView[]
+  /** Undefined before the first answer. */
+  readonly workers: readonly WorkerView[] | undefined
   readonly storeState: string | undefined
   readonly latency: readonly LatencyView[]
 }
@@ -105,10 +109,12 @@ export function assemble(sources: Sources): Snapshot {
     ...(broker?.nodes.map(({ name }) => name) ?? []),
     ...(broker?.queues.items.flatMap(({ leader, node, members = [] }) => [leader ?? node ?? '', ...members]) ?? []),
   ])
-  const queues = queueViews(broker, short)
-  const exchanges = exchangeViews(broker, queues)
-  const stats = broker?.overview.message_stats
-  const finished = workers.map((worker) => worker.finished).filter((each) => each !== undefined)
+  // While RabbitMQ does not answer, its last answer still says what there is, and no more how it is.
+  const silent = brokerProblem !== undefined
+  const views = queueViews(broker, short)
+  const queues = silent ? views.map(nameOf) : views
+  const exchanges = exchangeViews(broker, views)
+  const finished = workers?.map((worker) => worker.finished).filter((each) => each !== undefined) ?? []
   const proxy = serverOf(launcher, 'haproxy', false)
   const store =
     serverOf(launcher, 'store', true) ??
@@ -118,30 +124,73 @@ export function assemble(sources: Sources): Snapshot {
     ...(brokerProblem === undefined ? {} : { problem: brokerProblem }),
     cluster: broker?.overview.cluster_name ?? '',
     version: broker?.overview.rabbitmq_version ?? '',
-    nodes: nodeViews(broker, launcher, short),
-    exchanges,
+    nodes: nodeViews(broker, silent, launcher, short),
+    exchanges: silent ? exchanges.map(({ published: _, ...rest }) => rest) : exchanges,
     queues,
     ...(broker && broker.queues.total_count > queues.length ? { queuesInAll: broker.queues.total_count } : {}),
-    workers,
+    workers: workers ?? [],
+    ...(workers === undefined ? { workersUnknown: true } : {}),
     ...(proxy ? { proxy } : {}),
     ...(store ? { store } : {}),
     rates: {
-      published: stats?.publish_details?.rate ?? 0,
-      confirmed: stats?.confirm_details?.rate ?? 0,
-      delivered: stats?.deliver_get_details?.rate ?? 0,
-      acknowledged: stats?.ack_details?.rate ?? 0,
-      redelivered: stats?.redeliver_details?.rate ?? 0,
-      deadLettered: sum(queues.filter(({ role }) => role === 'deadLetters').map(({ published }) => published)),
+      ...(silent ? {} : brokerRates(broker, queues)),
       ...(finished.length === 0 ? {} : { finished: sum(finished) }),
     },
-    ready: broker?.overview.queue_totals?.messages_ready ?? 0,
-    unacknowledged: broker?.overview.queue_totals?.messages_unacknowledged ?? 0,
-    connections: broker?.overview.object_totals?.connections ?? 0,
+    ...(silent ? {} : totals(broker, queues)),
     latency,
   }
 }
 
+const nameOf = ({ name, vhost, type, role, leader, members, deadLetterExchange }: QueueView): QueueView => ({
+  ...{ name, vhost, type, role, state: 'unknown' },
+  ...(leader === undefined ? {} : { leader }),
+  ...(members === undefined ? {} : { members }),
+  ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),
+})
+
+/**
+ * RabbitMQ's rates of all queues, less those of dead letters: this page takes and returns them whenever somebody looks.
+ * Of a broker that counts its queues, a rate that is missing is 0.
+ */
+function brokerRates(broker: BrokerFacts | undefined, queues: readonly QueueView[]): Rates {
+  if (broker === undefined || totalsOf(broker).messages_ready === undefined) return {}
+  const stats = broker.overview.message_stats
+  const rate = (name: 'publish' | 'confirm' | 'deliver_get' | 'ack' | 'redeliver') =>
+    stats?.[`${name}_details` satisfies keyof RawStats]?.rate ?? 0
+  const dead = queues.filter(({ role }) => role === 'deadLetters')
+  const deadLettered = wholeSum(dead.map(({ published }) => published))
+  return {
+    published: rate('publish'),
+    confirmed: rate('confirm'),
+    delivered: less(dead, rate('deliver_get'), ({ delivered }) => delivered),
+    acknowledged: less(dead, rate('ack'), ({ acknowledged }) => acknowledged),
+    redelivered: less(dead, rate('redeliver'), ({ redelivered }) => redelivered),
+    ...(deadLettered === undefined ? {} : { deadLettered }),
+  }
+}
+
+const less = (dead: readonly QueueView[], all: number, of: (queue: QueueView) => number | undefined): number =>
+  Math.max(0, all - sum(dead.map((queue) => of(queue) ?? 0)))
+
+const totalsOf = (broker: BrokerFacts) => broker.overview.queue_totals ?? {}
+
+function totals(
+  broker: BrokerFacts | undefined,
+  queues: readonly QueueView[],
+): Pick<Snapshot, 'ready' | 'unacknowledged'> {
+  const { messages_ready: ready, messages_unacknowledged: held } = broker === undefined ? {} : totalsOf(broker)
+  const dead = queues.filter(({ role }) => role === 'deadLetters')
+  return {
+    ...(ready === undefined ? {} : { ready: less(dead, ready, (queue) => queue.ready) }),
+    ...(held === undefined ? {} : { unacknowledged: less(dead, held, (queue) => queue.unacknowledged) }),
+  }
+}
+
 const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0)
+
+/** Undefined when one of them is: a part of a sum is not the sum. */
+const wholeSum = (values: readonly (number | undefined)[]): number | undefined =>
+  values.includes(undefined) ? undefined : sum(values as readonly number[])
 
 /** `rabbitmq-1` of `rabbitmq-1@localhost`, unless that would make two nodes one. */
 export function nodeNamer(names: readonly string[]): (name: string) => string {
@@ -153,6 +202,7 @@ export function nodeNamer(names: readonly string[]): (name: string) => string {
 
 function nodeViews(
   broker: BrokerFacts | undefined,
+  silent: boolean,
   launcher: LauncherStatus | undefined,
   short: (name: string) => string,
 ): NodeView[] {
@@ -164,7 +214,7 @@ function nodeViews(
   return names.map((name) => {
     const node = raw.get(name)
     const process = processes.get(name)
-    const state = nodeState(node, process?.state)
+    const state = nodeState(silent ? undefined : node, process?.state)
     const why = state === 'down' ? whyDown(process?.detail) : undefined
     const facts = state === 'up' ? node : undefined
     return {
@@ -195,7 +245,7 @@ function nodeState(node: RawNode | undefined, process: string | undefined): Node
     case 'stopping':
       return process
     default:
-      if (node === undefined) return 'unknown'
+      if (node?.running === undefined) return 'unknown'
       return node.running ? 'up' : process === undefined ? 'down' : 'starting'
   }
 }

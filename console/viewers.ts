@@ -8,7 +8,7 @@ const MAX_VIEWERS = 100
 
 export class Viewers {
   readonly #parts: Parts
-  readonly #viewers = new Map<Viewer, () => void>()
+  readonly #viewers = new Map<Viewer, { readonly session: string; readonly leave: () => void }>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -21,14 +21,17 @@ export class Viewers {
     drills?.on('drill', (drill) => this.#send('drill', drill))
   }
 
-  /** Undefined when there are too many. */
-  add(): Viewer | undefined {
+  /** Undefined when there are too many. `session` is the id of the sign-in that it is shown to. */
+  add(session: string): Viewer | undefined {
     if (this.#viewers.size >= MAX_VIEWERS) return undefined
     const { observer, tasks, bursts, drills } = this.#parts
     const viewer = new Viewer()
     const leave = [observer.watch(), tasks?.watch()]
-    this.#viewers.set(viewer, () => {
-      for (const each of leave) each?.()
+    this.#viewers.set(viewer, {
+      session,
+      leave: () => {
+        for (const each of leave) each?.()
+      },
     })
     viewer.push(
       messageOf('hello', {
@@ -41,8 +44,13 @@ export class Viewers {
 
   remove(viewer: Viewer): void {
     viewer.end()
-    this.#viewers.get(viewer)?.()
+    this.#viewers.get(viewer)?.leave()
     this.#viewers.delete(viewer)
+  }
+
+  /** A page that was signed out sees nothing more, in any of its tabs. */
+  endSession(session: string): void {
+    for (const [viewer, each] of this.#viewers) if (each.session === session) this.remove(viewer)
   }
 
   close(): void {
@@ -52,7 +60,11 @@ export class Viewers {
   #send(event: string, fact: unknown): void {
     if (this.#viewers.size === 0) return
     const message = messageOf(event, fact)
-    for (const viewer of this.#viewers.keys()) viewer.push(message)
+    for (const viewer of this.#viewers.keys()) {
+      viewer.push(message)
+      // One that takes nothing any more must not keep a place, nor the cluster looked at.
+      if (viewer.over) this.remove(viewer)
+    }
   }
 }
 

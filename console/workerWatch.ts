@@ -3,8 +3,8 @@
  * RabbitMQ. It owns nothing but what each said last.
  */
 import { is } from 'warren'
+import type { RawConnection, RawConsumer } from './answers.js'
 import type { LauncherProcess } from './launcher.js'
-import type { RawConsumer } from './rabbitmq.js'
 import type { LatencyView, WorkerView } from './snapshot.js'
 import { Latency, parseMetrics, total } from './workerMetrics.js'
 
@@ -100,18 +100,36 @@ function healthIn(text: string): Health {
   return is.record(health) === undefined ? (health as Health) : {}
 }
 
-/** Without a launcher, a worker is a connection that consumes. */
-export function workersOf(consumers: readonly RawConsumer[], names: ReadonlyMap<string, string>): WorkerView[] {
+/** How Warren calls the connection on which a worker takes messages. */
+const WORKER = / \(consume\)$/
+
+/**
+ * Without a launcher, a worker is a connection that says so and takes from something else than dead letters: whoever
+ * looks at those takes them for a moment, too. Other consumers are none of Warren's.
+ */
+export function workersOf(
+  consumers: readonly RawConsumer[],
+  connections: readonly RawConnection[],
+  deadLetters: ReadonlySet<string>,
+): WorkerView[] {
+  const given = new Map(
+    connections.flatMap(({ name, given = '' }) => (WORKER.test(given) ? [[name, given] as const] : [])),
+  )
   const byConnection = new Map<string, Set<string>>()
-  for (const { queue, channel_details: channel } of consumers) {
-    const connection = channel?.connection_name
-    if (queue === undefined || connection === undefined) continue
-    byConnection.set(connection, (byConnection.get(connection) ?? new Set()).add(queue.name))
+  for (const { queue, connection } of consumers) {
+    if (!given.has(connection) || deadLetters.has(queue)) continue
+    byConnection.set(connection, (byConnection.get(connection) ?? new Set()).add(queue))
   }
-  return [...byConnection].map(([connection, queues]) => ({
-    name: names.get(connection)?.replace(/ \(consume\)$/, '') ?? connection,
-    state: 'connected',
-    controlled: false,
-    queues: [...queues].map((queue) => ({ queue, state: 'consuming' })),
-  }))
+  const names = [...byConnection.keys()].map((connection) => given.get(connection)?.replace(WORKER, '') ?? '')
+  return [...byConnection].map(([connection, queues], index) => {
+    const name = names[index] ?? connection
+    // Replicas of one service often have one name.
+    const alone = names.indexOf(name) === names.lastIndexOf(name)
+    return {
+      name: alone ? name : `${name} ${connection.split(' ', 1)[0]}`,
+      state: 'connected',
+      controlled: false,
+      queues: [...queues].map((queue) => ({ queue, state: 'consuming' })),
+    }
+  })
 }

@@ -1,4 +1,4 @@
-/** Requests to the console's own server. What it refuses is thrown as an error that people can read. */
+/** Requests to the console's own server, relative to the page, which a proxy may show under a prefix. What it refuses is thrown as an error that people can read. */
 
 let token = ''
 
@@ -13,7 +13,7 @@ export class ApiError extends Error {
 async function call(method, path, body) {
   let response
   try {
-    response = await fetch(`/api${path}`, {
+    response = await fetch(`api${path}`, {
       method,
       headers: {
         ...(method === 'GET' ? {} : { 'x-csrf-token': token }),

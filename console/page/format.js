@@ -11,7 +11,7 @@ export function rate(value) {
 }
 
 export function bytes(value) {
-  if (value === undefined) return '–'
+  if (value === undefined || value === null) return '–'
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let unit = 0
   let size = value
@@ -35,6 +35,14 @@ export function duration(ms) {
 }
 
 export const clock = (at) => new Date(at).toLocaleTimeString('en-GB')
+
+const REACHED = new Set(['running', 'flow', 'idle', 'syncing', 'unknown'])
+/** Known not to be reachable; `unknown` may be either. */
+export const isAway = ({ state }) => !REACHED.has(state)
+
+/** Undefined when one of them is: a part of a sum is not the sum. */
+export const wholeSum = (values) =>
+  values.includes(undefined) ? undefined : values.reduce((sum, each) => sum + each, 0)
 
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`
 

@@ -26,7 +26,7 @@ export function signInForm(onSignedIn) {
         }
       },
     },
-    h('h1', {}, h('img', { src: '/icon.svg', alt: '', width: '28', height: '28' }), 'Warren'),
+    h('h1', {}, h('img', { src: 'icon.svg', alt: '', width: '28', height: '28' }), 'Warren'),
     h('label', { for: 'user' }, 'User'),
     user,
     h('label', { for: 'password' }, 'Password'),

@@ -15,7 +15,7 @@ export function openStream(onEvent, onState) {
   let over = false
 
   const open = () => {
-    source = new EventSource('/api/stream')
+    source = new EventSource('api/stream')
     for (const event of EVENTS) {
       source.addEventListener(event, ({ data }) => {
         if (event === 'hello') {

@@ -82,7 +82,7 @@ describe('A queue', () => {
     expect(said(dead(1), dead(13))).toEqual(['12 more dead letters in payment.dlq'])
     expect(said(dead(13), dead(1))).toEqual([])
     // While its leader is gone nobody counts them; that they are counted again makes them no new ones.
-    const gone = { queues: [queue('payment.dlq', { role: 'deadLetters', uncounted: true, consumers: 0 })] }
+    const gone = { queues: [queue('payment.dlq', { role: 'deadLetters', ready: undefined as never, consumers: 0 })] }
     expect(said(gone, dead(13))).toEqual([])
     const consumed = (consumers: number) => ({ queues: [{ ...classic, consumers }] })
     expect(said(consumed(5), consumed(0))).toEqual(['Nobody takes from user.account.create.demo-service any more'])

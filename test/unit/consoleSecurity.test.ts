@@ -244,7 +244,7 @@ describe('A session', () => {
     expect(new Sessions(sessionKey(undefined)).read(cookie)).toBeUndefined()
     expect(statSync(join(folder, 'session-key')).mode & 0o077).toBe(0)
     const later = Date.now() + 13 * 60 * 60 * 1000
-    expect(new Sessions(sessionKey(folder), () => later).read(cookie)).toBeUndefined()
+    expect(new Sessions(sessionKey(folder), undefined, () => later).read(cookie)).toBeUndefined()
   })
   it('is a cookie that no script reads and no other site sends', async () => {
     const response = await fetch(`${base}/api/session`, {

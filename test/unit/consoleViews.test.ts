@@ -27,7 +27,7 @@ const SOURCES: Sources = {
         {
           ...{ name: 'user.dlq', vhost: '/', type: 'quorum', leader: 'rabbitmq-1@localhost', state: 'running' },
           ...{ members: ['rabbitmq-1@localhost', 'rabbitmq-3@localhost'], online: ['rabbitmq-1@localhost'] },
-          effective_policy_definition: [],
+          effective_policy_definition: {},
         },
         {
           ...{ name: 'user.account.create.demo-service.retry.500', vhost: '/', type: 'classic', state: 'running' },
@@ -36,16 +36,16 @@ const SOURCES: Sources = {
       ],
     },
     exchanges: [
-      { name: 'user.commands', vhost: '/', type: 'topic' },
-      { name: 'user.dlx', vhost: '/', type: 'topic' },
-      { name: 'amq.direct', vhost: '/', type: 'direct' },
+      { name: 'user.commands', vhost: '/' },
+      { name: 'user.dlx', vhost: '/' },
+      { name: 'amq.direct', vhost: '/' },
     ],
     bindings: [
       {
         ...{ source: 'user.commands', vhost: '/', destination: 'user.account.create.demo-service' },
-        ...{ destination_type: 'queue', routing_key: 'user.account.create' },
+        ...{ destination_type: 'queue' },
       },
-      { source: 'user.dlx', vhost: '/', destination: 'user.dlq', destination_type: 'queue', routing_key: '#' },
+      { source: 'user.dlx', vhost: '/', destination: 'user.dlq', destination_type: 'queue' },
     ],
   },
   brokerProblem: undefined,
@@ -160,16 +160,16 @@ describe('The oldest message of a queue', () => {
     ages.look(0, [queue(0, 0)])
     ages.look(1_000, [queue(10, 0)])
     ages.look(2_000, [queue(20, 10)])
-    expect(ages.look(9_000, [queue(30, 15)])).toEqual({ q: { ms: 7_000, how: 'reckoned' } })
+    expect(ages.look(9_000, [queue(30, 15)])).toEqual({ '/\nq': { ms: 7_000, how: 'reckoned' } })
   })
   it('is at least as old as what is known when it was there before', () => {
     const ages = new QueueAges()
     ages.look(0, [queue(100, 50)])
-    expect(ages.look(4_000, [queue(100, 50)])).toEqual({ q: { ms: 4_000, how: 'atLeast' } })
+    expect(ages.look(4_000, [queue(100, 50)])).toEqual({ '/\nq': { ms: 4_000, how: 'atLeast' } })
   })
   it('is what its own timestamp says, where RabbitMQ tells it; and there is none in an empty queue', () => {
     const ages = new QueueAges()
-    expect(ages.look(9_000, [queue(1, 1, 5_000)])).toEqual({ q: { ms: 4_000, how: 'exact' } })
+    expect(ages.look(9_000, [queue(1, 1, 5_000)])).toEqual({ '/\nq': { ms: 4_000, how: 'exact' } })
     expect(ages.look(9_000, [queue(1, 0)])).toEqual({})
   })
 })

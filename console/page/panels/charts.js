@@ -1,7 +1,8 @@
 /** Rates, backlog and how long handlers take, over time. */
-import uPlot from '/lib/uPlot.esm.js'
+
 import { h, setText } from '../dom.js'
 import { clock, count, duration, rate } from '../format.js'
+import uPlot from '../lib/uPlot.esm.js'
 import { panel } from './panel.js'
 
 const CHARTS = [

@@ -8,9 +8,12 @@ import { panel, table } from './panel.js'
 
 const HEADS = ['Id', 'Task', 'Why', 'Died', 'Attempts', 'Size']
 
-export function deadLettersPanel({ can }) {
+export function deadLettersPanel({ can, vhost }) {
   const queue = h('select', { id: 'dlq', onchange: () => clear() })
   const reason = h('select', { id: 'dlq-reason' }, h('option', { value: '' }, 'any reason'))
+  const [task, text] = ['dlq-task', 'dlq-text'].map((id) =>
+    h('input', { id, autocomplete: 'off', spellcheck: 'false' }),
+  )
   const browse = h('button', { type: 'submit' }, 'Browse')
   const redrive = h(
     'button',
@@ -50,21 +53,26 @@ export function deadLettersPanel({ can }) {
     )
     if (options.some(([name]) => name === kept)) reason.value = kept
   }
-  const filter = () => (reason.value === '' ? {} : { reason: reason.value })
+  const filter = () =>
+    Object.fromEntries(
+      Object.entries({ reason: reason.value, task: task.value.trim(), text: text.value.trim() }).filter(
+        ([, value]) => value !== '',
+      ),
+    )
   const path = () => `/dead-letters/${encodeURIComponent(queue.value)}`
   const load = async () => {
-    const query = reason.value === '' ? '' : `?reason=${encodeURIComponent(reason.value)}`
-    const looked = await get(`${path()}${query}`)
+    const filtered = filter()
+    const looked = await get(`${path()}?${new URLSearchParams(filtered)}`)
     rows(looked.letters.map((letter, index) => ({ ...letter, key: `${index} ${letter.id}` })))
     found.hidden = looked.letters.length === 0
-    if (reason.value === '') reasons(looked.reasons)
+    if (filtered.reason === undefined) reasons(looked.reasons)
     const why = Object.entries(looked.reasons).map(([name, number]) => `${count(number)} ${visible(name)}`)
     const some = looked.letters.length < looked.scanned ? `, the first ${count(looked.letters.length)} shown` : ''
     setText(
       note,
       looked.scanned === 0
-        ? `${queue.value} holds no dead letter${reason.value === '' ? '' : ' of this reason'}.`
-        : `${looked.more ? 'At least ' : ''}${plural(looked.scanned, 'dead letter')}: ${why.join(', ')}${some}.`,
+        ? `${queue.value} holds no dead letter${meaning(filtered)}.`
+        : `${looked.more ? 'At least ' : ''}${plural(looked.scanned, 'dead letter')}${meaning(filtered)}: ${why.join(', ')}${some}.`,
     )
   }
   const sweep = (verb, button) =>
@@ -80,7 +88,9 @@ export function deadLettersPanel({ can }) {
         )
         return
       }
-      const agreed = await confirmAct(verb === 'redrive' ? askRedrive(name, dry, would) : askPurge(name, would))
+      const agreed = await confirmAct(
+        verb === 'redrive' ? askRedrive(name, dry, would, body.filter) : askPurge(name, would, body.filter),
+      )
       if (!agreed) return
       const done = await post(`${path()}/${verb}`, { ...body, dryRun: false })
       const kept = done.kept > 0 ? `; ${count(done.kept)} stay` : ''
@@ -101,18 +111,28 @@ export function deadLettersPanel({ can }) {
     },
     h('div', { class: 'field' }, h('label', { for: 'dlq' }, 'Queue'), queue),
     h('div', { class: 'field' }, h('label', { for: 'dlq-reason' }, 'Reason'), reason),
+    h('div', { class: 'field' }, h('label', { for: 'dlq-task' }, 'Of the task'), task),
+    h('div', { class: 'field' }, h('label', { for: 'dlq-text' }, 'Containing'), text),
     browse,
     can.act && redrive,
     can.act && purge,
   )
   return panel('dead-letters', 'Dead letters', [form, note, found], (event, data) => {
     if (event !== 'moment') return
-    names(data.queues.filter(({ role }) => role === 'deadLetters'))
+    names(data.queues.filter((queue) => queue.role === 'deadLetters' && queue.vhost === vhost))
   })
 }
 
-const askRedrive = (name, { destinations, problems, kept }, would) => ({
-  title: `Send ${plural(would, 'dead letter')} of ${name} back?`,
+/** Which dead letters a filter means, as the end of a sentence. */
+const meaning = ({ reason, task, text }) =>
+  [
+    reason === undefined ? '' : ` that ended as ${visible(reason)}`,
+    task === undefined ? '' : ` of the task ${visible(task)}`,
+    text === undefined ? '' : ` with “${visible(text)}”`,
+  ].join('')
+
+const askRedrive = (name, { destinations, problems, kept }, would, filter) => ({
+  title: `Send ${plural(would, 'dead letter')} of ${name} back${meaning(filter)}?`,
   sentences: [
     ...destinations.map(
       (each) =>
@@ -126,8 +146,8 @@ const askRedrive = (name, { destinations, problems, kept }, would) => ({
   act: `Send ${count(would)} back`,
 })
 
-const askPurge = (name, would) => ({
-  title: `Remove ${plural(would, 'dead letter')} of ${name} for good?`,
+const askPurge = (name, would, filter) => ({
+  title: `Remove ${plural(would, 'dead letter')} of ${name}${meaning(filter)} for good?`,
   sentences: ['Their content is lost. Nothing brings them back.'],
   act: `Remove ${count(would)}`,
   danger: true,

@@ -43,17 +43,14 @@ function card(name, control, moment) {
     element: h('li', { class: 'card' }, h('h3', {}, name, ' ', state), facts, buttons),
     update(node) {
       setText(state, node.why === undefined ? node.state : `${node.state} (${node.why})`)
-      setAttribute(
-        state,
-        'class',
-        `badge ${node.state === 'up' ? 'good' : node.state === 'starting' ? 'plain' : 'bad'}`,
-      )
+      const quiet = node.state === 'starting' || node.state === 'unknown'
+      setAttribute(state, 'class', `badge ${node.state === 'up' ? 'good' : quiet ? 'plain' : 'bad'}`)
       const limit = node.memoryLimitBytes === undefined ? '' : ` of ${bytes(node.memoryLimitBytes)}`
       setText(memory, node.memoryBytes === undefined ? '–' : `${bytes(node.memoryBytes)}${limit}`)
       setText(disk, bytes(node.diskFreeBytes))
       setText(uptime, duration(node.uptimeMs))
       setText(front, node.front ?? '–')
-      const led = moment().queues.filter(({ leader, role }) => leader === name && role !== 'retry')
+      const led = moment().queues.filter(({ leader, role }) => leader === name && role !== 'retry' && role !== 'delay')
       setText(leads, led.length === 0 ? 'no queue' : led.map((queue) => queue.name).join(', '))
       const troubles = [
         ...node.alarms.map((alarm) => `${alarm} alarm`),
@@ -72,7 +69,7 @@ function card(name, control, moment) {
 /** What the loss of a node means just now. */
 function consequences(name, { nodes, queues }) {
   const only = queues.filter(
-    ({ type, leader, members }) => leader === name && (type === 'classic' || members.length === 1),
+    ({ type, leader, members }) => leader === name && (type === 'classic' || members?.length === 1),
   )
   const led = queues.filter(({ type, leader }) => type === 'quorum' && leader === name)
   const left = nodes.filter((node) => node.state === 'up' && node.name !== name).length

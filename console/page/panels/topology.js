@@ -1,8 +1,11 @@
 /** The picture: producers → HAProxy → exchanges → queues on their nodes → workers → store, and where dead letters go. */
 import { h, setAttribute, setText, svg } from '../dom.js'
-import { count, plural, rate } from '../format.js'
+import { count, isAway, plural, rate, wholeSum } from '../format.js'
 import { panel } from './panel.js'
 import { layOut } from './topologyLayout.js'
+
+/** Below it the picture's text would be too small to read: then it goes downwards. */
+const WIDE = 820
 
 export function topologyPanel() {
   const painter = paint()
@@ -24,25 +27,39 @@ export function topologyPanel() {
       ['leader', 'leads the queue'],
       ['member', 'has a copy'],
       ['lost', 'cannot be reached'],
+      ['unknown', 'state unknown'],
       ['busy', 'worker that runs a task'],
     ].map(([kind, text]) => h('li', {}, h('span', { class: `key ${kind}` }), text)),
   )
-  return panel('topology', 'The cluster', [frame, legend], (event, moment) => {
-    if (event !== 'moment') return
-    const { width, height, shapes } = layOut(moment)
+  let moment
+  const draw = () => {
+    if (moment === undefined || frame.clientWidth === 0) return
+    const narrow = frame.clientWidth < WIDE
+    const { width, height, shapes } = layOut(moment, narrow)
+    setAttribute(picture, 'class', narrow ? 'picture narrow' : 'picture')
     setAttribute(picture, 'viewBox', `0 0 ${width} ${height}`)
     setAttribute(picture, 'aria-label', inWords(moment))
     painter.draw(shapes)
+  }
+  const resized = new ResizeObserver(draw)
+  resized.observe(frame)
+  const made = panel('topology', 'The cluster', [frame, legend], (event, data) => {
+    if (event !== 'moment') return
+    moment = data
+    draw()
   })
+  made.close = () => resized.disconnect()
+  return made
 }
 
 /** What the picture shows, for those who do not see it; the tables below have all of it. */
 function inWords({ nodes, queues, workers, rates }) {
-  const down = nodes.filter(({ state }) => state !== 'up').map(({ name, state }) => `${name} is ${state}`)
-  const lost = queues.filter(({ state }) => state !== 'running').map(({ name, state }) => `${name} is ${state}`)
+  const sentence = ({ name, state }) => `${name} is ${state}`
+  const down = nodes.filter(({ state }) => state !== 'up').map(sentence)
+  const lost = queues.filter(isAway).map(sentence)
   return [
     `${plural(nodes.length, 'node')}, ${plural(queues.length, 'queue')}, ${plural(workers.length, 'worker')}`,
-    `${rate(rates.published)} published, ${rate(rates.delivered)} delivered, ${count(queues.reduce((sum, { ready }) => sum + ready, 0))} waiting`,
+    `${rate(rates.published)} published, ${rate(rates.delivered)} delivered, ${count(wholeSum(queues.map(({ ready }) => ready)))} waiting`,
     ...down,
     ...lost,
   ].join('; ')

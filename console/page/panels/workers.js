@@ -64,9 +64,11 @@ export function workersPanel({ can }) {
   )
   return panel('workers', 'Workers', [total, table('Workers', heads, body)], (event, data) => {
     if (event !== 'moment') return
-    rows(data.workers)
-    const busy = data.workers.filter(({ running }) => running > 0).length
-    const known = data.workers.some(({ running }) => running !== undefined)
-    setText(total, `${plural(data.workers.length, 'worker')}${known ? `, ${busy} busy` : ''}.`)
+    const { workers, workersUnknown } = data
+    rows(workers)
+    const busy = workers.filter(({ running }) => running > 0).length
+    const silent = workers.filter(({ running }) => running === undefined).length
+    const known = silent < workers.length ? `, ${busy} busy${silent > 0 ? `, ${silent} silent` : ''}` : ''
+    setText(total, `${plural(workersUnknown ? undefined : workers.length, 'worker')}${known}.`)
   })
 }
