@@ -19,11 +19,16 @@ const ALL = 'all'
 export class EndedSessions {
   readonly #file: string | undefined
   readonly #now: () => number
+  readonly #max: number
   readonly #ends = new Map<string, number>()
   #allUntil = 0
 
-  constructor(folder: string | undefined, { now, lifetimeMs }: { now: () => number; lifetimeMs: number }) {
+  constructor(
+    folder: string | undefined,
+    { now, lifetimeMs, max = MAX_ENDED }: { now: () => number; lifetimeMs: number; max?: number },
+  ) {
     this.#now = now
+    this.#max = max
     if (folder === undefined) return
     this.#file = join(folder, 'signed-out')
     try {
@@ -43,7 +48,7 @@ export class EndedSessions {
   /** Throws when it cannot be written; it counts as signed out all the same, until a restart. */
   add({ id, endsAt }: Ending): void {
     this.#ends.set(id, endsAt)
-    if (this.#ends.size > MAX_ENDED) {
+    if (this.#ends.size > this.#max) {
       this.#forgetEnded()
       this.#forgetEarliest()
       this.#writeWhole()
@@ -70,9 +75,9 @@ export class EndedSessions {
 
   /** Half of them, so that this is done seldom. */
   #forgetEarliest(): void {
-    if (this.#ends.size <= MAX_ENDED) return
+    if (this.#ends.size <= this.#max) return
     const inOrder = [...this.#ends].sort(([, a], [, b]) => a - b)
-    for (const [id, endsAt] of inOrder.slice(0, MAX_ENDED / 2)) {
+    for (const [id, endsAt] of inOrder.slice(0, this.#max / 2)) {
       this.#ends.delete(id)
       this.#allUntil = Math.max(this.#allUntil, endsAt)
     }

@@ -2,6 +2,7 @@
  * Queues and exchanges as the page shows them, and which of them carry tasks, delays and dead letters. What RabbitMQ
  * does not say is left out, never 0. Pure.
  */
+import { planDelays } from 'warren'
 import type { BrokerFacts, RawBinding, RawQueue, RawStats } from './answers.js'
 
 /**
@@ -46,11 +47,15 @@ export interface ExchangeView {
 }
 
 const RETRY_QUEUE = /\.retry\.\d+$/
-const DELAY_QUEUE = /^warren\.delay\.\d+$/
-const DELAY_EXCHANGE = /^warren\.delay\./
+const DELAYS = planDelays()
+const DELAY_EXCHANGES = new Set(DELAYS.exchanges.map(({ name }) => name))
+/** The levels alone: what nobody takes when it is due lies in a queue of its own, which is to be seen. */
+const DELAY_QUEUES = new Set(
+  DELAYS.queues.filter((queue) => queue.arguments?.['x-message-ttl'] !== undefined).map(({ name }) => name),
+)
 
 /** Whether messages only wait in a queue of this name: it has many like it, and nothing happens to one alone. */
-export const isDelay = (name: string): boolean => DELAY_QUEUE.test(name) || RETRY_QUEUE.test(name)
+export const isDelay = (name: string): boolean => DELAY_QUEUES.has(name) || RETRY_QUEUE.test(name)
 
 const REACHED = ['running', 'flow', 'idle', 'syncing']
 
@@ -107,15 +112,18 @@ function roles({ queues, bindings }: BrokerFacts): (queue: RawQueue) => QueueRol
   const targets = new Set(
     queues.items
       .filter(({ name }) => !isDelay(name))
-      .map((queue) => id(queue.vhost, deadLetterExchangeOf(queue) ?? ''))
-      .filter((each) => !DELAY_EXCHANGE.test(each.slice(each.indexOf('\n') + 1))),
+      .map((queue) => id(queue.vhost, deadLetterExchangeOf(queue) ?? '')),
   )
   const fedBy = (wanted: (binding: RawBinding) => boolean) =>
-    new Set(bindings.filter(wanted).map(({ vhost, destination }) => id(vhost, destination)))
+    new Set(
+      bindings
+        .filter((each) => each.destination_type !== 'exchange' && wanted(each))
+        .map(({ vhost, destination }) => id(vhost, destination)),
+    )
   const holdsDeadLetters = fedBy(({ vhost, source }) => targets.has(id(vhost, source)))
   const takesCommands = fedBy(({ source }) => isCommands(source))
   return ({ vhost, name }) => {
-    if (DELAY_QUEUE.test(name)) return 'delay'
+    if (DELAY_QUEUES.has(name)) return 'delay'
     if (RETRY_QUEUE.test(name)) return 'retry'
     if (takesCommands.has(id(vhost, name))) return 'task'
     return holdsDeadLetters.has(id(vhost, name)) ? 'deadLetters' : 'other'
@@ -150,7 +158,7 @@ export function exchangeViews(broker: BrokerFacts | undefined, queues: readonly 
   return broker.exchanges.flatMap(({ name, vhost, message_stats: stats }) => {
     // RabbitMQ's own are in each virtual host.
     if (name.startsWith('amq.')) return []
-    const role = DELAY_EXCHANGE.test(name)
+    const role = DELAY_EXCHANGES.has(name)
       ? 'delay'
       : targets.has(id(vhost, name))
         ? 'deadLetters'

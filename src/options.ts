@@ -110,7 +110,7 @@ export function checkOptions(
   }
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue
-    const check = checks[key]
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined
     if (check === undefined) {
       problems.push(`unknown option \`${key}\`${didYouMean(key, Object.keys(checks))}`)
       continue
