@@ -19,6 +19,7 @@ interface DefinitionsOptions {
   readonly write?: true
   readonly check?: true
   readonly load?: string
+  readonly rebalance?: true
 }
 
 export function addDefinitions(program: Command, { out }: Output, _verdict: Verdict): void {
@@ -38,6 +39,7 @@ export function addDefinitions(program: Command, { out }: Output, _verdict: Verd
     .addOption(
       new Option('--load <url>', "load them into RabbitMQ, by its management page's address").conflicts('check'),
     )
+    .option('--rebalance', 'with --load: spread the leaders of all queues over the nodes afterwards')
     .addHelpText(
       'after',
       `
@@ -56,6 +58,9 @@ Examples:
   warren definitions --module dist/tasks.js --service imgshop --load http://admin:password@127.0.0.1:15672`,
     )
     .action(async (options: DefinitionsOptions) => {
+      if (options.rebalance && options.load === undefined) {
+        throw new Failure('--rebalance is for --load only', { exitCode: 2 })
+      }
       if (options.module === undefined) {
         for (const name of ['service', 'vhost'] as const) {
           if (options[name] !== undefined) throw new Failure(`--${name} is for --module only`, { exitCode: 2 })
@@ -67,7 +72,7 @@ Examples:
         out(own)
         return
       }
-      await loadDefinitions(options.load, await adminPassword(), own)
+      await loadDefinitions(options.load, await adminPassword(), own, options)
       out(`RabbitMQ has them: ${summary(own)}\n`)
     })
 }
@@ -112,7 +117,7 @@ async function demo(options: DefinitionsOptions, out: Output['out']): Promise<vo
     }
     out(`${path} is what the code says\n`)
   } else if (options.load !== undefined) {
-    await loadDefinitions(options.load, await adminPassword(), text)
+    await loadDefinitions(options.load, await adminPassword(), text, options)
     out(`RabbitMQ has them\n`)
   } else {
     out(text)

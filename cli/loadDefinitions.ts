@@ -3,22 +3,31 @@ import { textOf } from 'warren'
 import { Failure } from './failure.js'
 
 /** `address` is that of the management page, and may hold a user: otherwise `password` is that of `admin`. */
-export async function loadDefinitions(address: string, password: string, body: string): Promise<void> {
-  const { url, user, secret } = parts(address)
-  const name = user ?? 'admin'
-  const authorization = `Basic ${Buffer.from(`${name}:${secret ?? password}`).toString('base64')}`
-  const headers = { authorization, 'content-type': 'application/json' }
-  const signal = AbortSignal.timeout(30_000)
-  const response = await fetch(url, { method: 'POST', headers, body, signal }).catch((cause: unknown) => {
-    throw new Failure(`Cannot load the definitions: ${url} does not answer (${textOf(cause)})`)
-  })
-  if (response.ok) return
-  const said = (await response.text()).slice(0, 300)
-  const remedy =
-    response.status === 401 || response.status === 403
-      ? `. It signed in as ${name}, who must be an administrator: put user:password@ into the address, or set WARREN_ADMIN_PASSWORD`
-      : ''
-  throw new Failure(`Cannot load the definitions: ${url} answered ${response.status} ${said}${remedy}`)
+export async function loadDefinitions(
+  address: string,
+  password: string,
+  body: string,
+  { rebalance = false }: { readonly rebalance?: boolean | undefined } = {},
+): Promise<void> {
+  const { url, user = 'admin', secret = password } = parts(address)
+  const authorization = `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`
+  const post = async (path: string, what: string, content?: string): Promise<void> => {
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(30_000),
+      ...(content === undefined ? {} : { body: content }),
+    }).catch((cause: unknown) => {
+      throw new Failure(`Cannot ${what}: ${url}${path} does not answer (${textOf(cause)})`)
+    })
+    if (response.ok) return
+    const said = (await response.text()).slice(0, 300)
+    const refused = response.status === 401 || response.status === 403
+    const remedy = `. It signed in as ${user}, who must be an administrator: put user:password@ into the address, or set WARREN_ADMIN_PASSWORD`
+    throw new Failure(`Cannot ${what}: ${url}${path} answered ${response.status} ${said}${refused ? remedy : ''}`)
+  }
+  await post('/api/definitions', 'load the definitions', body)
+  if (rebalance) await post('/api/rebalance/queues', 'spread the leaders')
 }
 
 /** The password is taken out of the address, which is printed. */
@@ -31,7 +40,7 @@ function parts(address: string): { url: string; user: string | undefined; secret
   given.username = ''
   given.password = ''
   return {
-    url: `${given.href.replace(/\/+$/, '')}/api/definitions`,
+    url: given.href.replace(/\/+$/, ''),
     user: username === '' ? undefined : decodeURIComponent(username),
     secret: username === '' ? undefined : decodeURIComponent(password),
   }

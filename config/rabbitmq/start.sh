@@ -28,6 +28,9 @@ cat >"$admin" <<JSON
 JSON
 chown rabbitmq:rabbitmq "$admin"
 
+# The image says its version; Debian's package answers when asked.
+sh /etc/warren/check-data.sh /var/lib/rabbitmq "${RABBITMQ_VERSION:-$(rabbitmqctl version 2>/dev/null || echo unknown)}"
+
 # With TLS: the key is readable for nobody else on the host.
 if [ -e /run/secrets/tls_key ]; then
   cp /run/secrets/tls_key /tmp/tls_key

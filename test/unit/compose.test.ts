@@ -21,6 +21,7 @@ const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
 interface Service {
   image: string
+  build?: object
   command?: string[]
   environment?: Record<string, string>
   ports?: string[]
@@ -73,7 +74,9 @@ describe('Topology, policies and users are the same', () => {
 
   it('users with their passwords and tags', () => {
     expect(users(inside('setup'))).toEqual(users({}))
-    expect(service('setup').command?.slice(-3, -1)).toEqual(['definitions', '--load'])
+    expect(service('setup').command).toEqual(
+      expect.arrayContaining(['definitions', '--load', 'http://rabbitmq-1:15672/rabbitmq']),
+    )
   })
 
   it('the type of the user queue, which quorum.env sets for all who need to know', () => {
@@ -101,7 +104,21 @@ describe('Topology, policies and users are the same', () => {
   })
 })
 
+it('Building the client leaves the image of the workers alone, so that the next up does not replace them', () => {
+  const others = services.filter(([name, { build }]) => name !== 'client' && build !== undefined)
+  expect(others.length).toBeGreaterThan(0)
+  for (const [, { image }] of others) expect(image).not.toBe(service('client').image)
+})
+
 describe('Servers have the same configuration', () => {
+  it('RabbitMQ: no node starts on data that its version would lose', () => {
+    const check = { source: 'rabbitmq-check-data', target: '/etc/warren/check-data.sh' }
+    for (const name of NODES) expect(service(name).configs).toContainEqual(check)
+    expect(text('config/rabbitmq/start.sh')).toMatch(
+      /^sh \/etc\/warren\/check-data\.sh [\s\S]*^exec docker-entrypoint/m,
+    )
+  })
+
   it('RabbitMQ: one file for both, and what is added agrees', () => {
     for (const name of NODES) {
       expect(service(name).configs?.map(({ source }) => compose.configs[source]?.file)).toContain(
