@@ -3,6 +3,7 @@
  * Warren but the errors; what the handler's module imports comes on top.
  */
 import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads'
+import { textOf } from '../errors/index.js'
 import type { AttemptContext, Handler } from '../task/handler.js'
 import { LOG_LEVELS, type Logger, type LogLevel } from '../task/logger.js'
 import { cloning, type FromIsolate, fromWire, type Job, type ToIsolate, toWire } from './protocol.js'
@@ -78,7 +79,7 @@ function contextOf({ attempt }: Job): { context: AttemptContext; end: () => void
       post({ kind: 'log', level, fields, message })
     } catch {
       // A line with less is better than a failed attempt.
-      post({ kind: 'log', level, fields: {}, message })
+      post({ kind: 'log', level, fields: {}, message: textOf(message) })
     }
   }
   return {

@@ -5,13 +5,15 @@
  *     idle ─run()─▶ busy ─returned, threw─▶ idle        any state ─kill(), crash─▶ dead
  *
  * Promises: `run` always settles, with what the handler gave or with `IsolateDiedError`; an aborted job that does not end
- * within `ABORT_GRACE_MS` takes its isolate with it (SIGKILL for a process), since a busy loop heeds no signal.
+ * within `ABORT_GRACE_MS` takes its isolate with it (SIGKILL for a process), since a busy loop heeds no signal; `gone` always
+ * resolves after `kill`.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { Worker as Thread } from 'node:worker_threads'
 import { IsolateDiedError, NotCloneableError } from '../errors/index.js'
 import type { AttemptContext } from '../task/handler.js'
+import { startTimer } from '../timers.js'
 import { cloning, type FromIsolate, fromWire, type Job, type ToIsolate, toWire } from './protocol.js'
 
 /** `thread` shares the process and starts fast; `process` survives what a thread does not: native crashes, memory. */
@@ -19,6 +21,8 @@ export type Isolation = 'thread' | 'process'
 
 /** How long an aborted handler has to end by itself before its isolate is killed. */
 const ABORT_GRACE_MS = 500
+/** How long a killed isolate has until it is given up. */
+const KILL_LIMIT_MS = 5_000
 
 /**
  * The program that runs in an isolate, a file beside this one. Undefined where Warren is bundled into one file: then this
@@ -60,7 +64,9 @@ export class Isolate {
   readonly gone: Promise<IsolateExit>
   readonly #body: Body
   #running: Running | undefined
+  readonly #end: (death: IsolateExit) => void
   #dead = false
+  #killed = false
   /** Whether the last `run` was rejected although nothing of the handler ran: the isolate died before. */
   #unstarted = false
 
@@ -72,11 +78,11 @@ export class Isolate {
     this.gone = new Promise((resolve) => {
       resolveGone = resolve
     })
-    const die = (death: IsolateExit): void => {
+    this.#end = (death) => {
       this.#die(death)
       resolveGone(death)
     }
-    this.#body = isolation === 'thread' ? threadBody(entry, receive, die) : processBody(entry, receive, die)
+    this.#body = isolation === 'thread' ? threadBody(entry, receive, this.#end) : processBody(entry, receive, this.#end)
   }
 
   get dead(): boolean {
@@ -119,18 +125,33 @@ export class Isolate {
         cloning(`the input of ${job.attempt.task}`, () => this.#body.post({ kind: 'run', job }))
       } catch (error) {
         if (error instanceof NotCloneableError) this.#running.reject(error)
-        // Else it has died, and says so itself.
+        // Else it has died, and says so itself: `#die` settles this.
       }
     })
   }
 
+  /** Ends it. What cannot be ended, as a process in a system call that does not return, counts as dead after a while. */
   kill(): void {
-    if (!this.#dead) this.#body.kill()
+    if (this.#dead || this.#killed) return
+    this.#killed = true
+    this.#body.kill()
+    const late = new Error(`it was killed and has not ended within ${KILL_LIMIT_MS} ms`)
+    const cancel = startTimer(KILL_LIMIT_MS, () => this.#end({ exitCode: null, signal: null, error: late }))
+    void this.gone.then(cancel)
   }
 
+  /** The handler's module may send messages of its own, of any shape: they are not for the worker. */
   #receive(message: FromIsolate): void {
     const running = this.#running
     if (running === undefined) return
+    try {
+      this.#understand(message, running)
+    } catch {
+      // It looked like one of ours and was none.
+    }
+  }
+
+  #understand(message: FromIsolate, running: Running): void {
     const { attempt } = running
     switch (message.kind) {
       case 'started':
@@ -156,7 +177,6 @@ export class Isolate {
         running.reject(fromWire(message.error))
         break
       default:
-        // The handler's module may call process.send() for purposes of its own.
         message satisfies never
     }
   }
@@ -187,6 +207,11 @@ function threadBody(entry: URL, receive: (message: FromIsolate) => void, die: (d
   thread.on('message', receive)
   thread.on('error', (error: Error) => {
     uncaught = error
+  })
+  // What it sent cannot be read here, so nobody knows what it was: the attempt must not wait for it.
+  thread.on('messageerror', (error) => {
+    uncaught = error
+    void thread.terminate()
   })
   thread.on('exit', (exitCode) =>
     die({ exitCode, signal: null, ...(uncaught === undefined ? {} : { error: uncaught }) }),

@@ -3,12 +3,13 @@
  * worker stops. There are never more busy ones than the worker's concurrency, besides those that are just being ended
  * after a time limit, so nothing ever waits for one here.
  */
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { fileURLToPath as toPath } from 'node:url'
 import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { checkOptions, is } from '../options.js'
 import type { AttemptContext, Handler } from '../task/handler.js'
+import { startTimer } from '../timers.js'
 import { Isolate, type Isolation, isolateEntry } from './isolate.js'
 import type { Job } from './protocol.js'
 
@@ -37,6 +38,8 @@ const BUNDLED =
 
 /** How long an isolate may be idle. */
 const IDLE_MS = 60_000
+/** How long `close` waits for handlers to end before it ends them. */
+const CLOSE_LIMIT_MS = 5_000
 
 export class IsolatePool {
   readonly #all = new Set<Isolate>()
@@ -63,7 +66,7 @@ export class IsolatePool {
     const { isolation } = isolated
     const entry = isolateEntry()
     if (entry === undefined) throw new OptionsError(where, [BUNDLED])
-    const module = moduleHref(where, isolated.module)
+    const module = moduleHref(where, isolated.module, isolation)
     const exportName = isolated.export ?? 'default'
     return (input, attempt) => {
       const { id, task, number, redelivered } = attempt
@@ -129,15 +132,47 @@ export class IsolatePool {
   async close(): Promise<void> {
     this.#closing = true
     for (const isolate of this.#idle.keys()) isolate.kill()
-    await Promise.all([...this.#all].map(({ gone }) => gone))
+    const all = [...this.#all]
+    const gone = Promise.all(all.map((isolate) => isolate.gone))
+    // One whose attempt was never aborted ends all the same.
+    const cancel = startTimer(CLOSE_LIMIT_MS, () => {
+      for (const isolate of all) isolate.kill()
+    })
+    await gone.finally(cancel)
   }
 }
 
 /** Says at once, where `handle` is called, what would else fail every attempt. */
-function moduleHref(where: string, module: URL | string): string {
+function moduleHref(where: string, module: URL | string, isolation: Isolation): string {
   const problem = (what: string): OptionsError => new OptionsError(where, [`expected \`module\` to be ${what}`])
   const url = URL.canParse(String(module)) ? new URL(module) : undefined
   if (url?.protocol !== 'file:') throw problem(`a file: URL, got: ${module}`)
-  if (!existsSync(toPath(url))) throw problem(`a file that exists, got: ${toPath(url)}`)
+  const path = toPath(url)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw problem(`a file that exists, got: ${path}`)
+  const remedy = loadable(path, isolation, process)
+  if (remedy !== undefined) throw problem(`a file that Node can load in a ${isolation}, got: ${path}. ${remedy}`)
   return url.href
+}
+
+const TYPESCRIPT = /\.([cm]?ts|[cm]?tsx|jsx)$/
+const LOADS_FIRST = /(^|\s)(--import|--require|-r|--loader|--experimental-loader)(=|\s|$)/
+
+/**
+ * What to do instead, for a file that would fail every attempt; undefined for one that Node loads. Loaders such as tsx
+ * reach child processes, which are started with the same arguments, and no threads.
+ */
+export function loadable(
+  path: string,
+  isolation: Isolation,
+  { features, execArgv, env }: Pick<NodeJS.Process, 'features' | 'execArgv' | 'env'>,
+): string | undefined {
+  if (!TYPESCRIPT.test(path)) return undefined
+  // Node 22.18 and later loads TypeScript itself; that has no JSX.
+  if (memberOf(features, 'typescript') && !/x$/.test(path)) return undefined
+  const loaded = LOADS_FIRST.test(`${execArgv.join(' ')} ${env.NODE_OPTIONS ?? ''}`)
+  if (isolation === 'process' && loaded) return undefined
+  const build = 'Build it, and give the .js file'
+  return isolation === 'thread' && loaded
+    ? `A loader such as tsx does not reach threads. ${build}; or use isolation 'process'`
+    : `${build}; or start the worker with a loader such as tsx (node --import tsx), and use isolation 'process'`
 }

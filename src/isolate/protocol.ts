@@ -3,7 +3,7 @@
  * Everything is a structured clone: between threads as it is, between processes with `serialization: 'advanced'`.
  */
 import { describeThrown, shortened } from '../errors/error.js'
-import { NotCloneableError, Reject, textOf } from '../errors/index.js'
+import { NotCloneableError, Reject } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import type { LogLevel } from '../task/logger.js'
 
@@ -71,15 +71,13 @@ export function fromWire({ name, message, stack, code, rejects }: WireError): Er
   return code === undefined ? error : Object.assign(error, { code })
 }
 
-/** Runs a `postMessage` or `send`, and says in words what could not be cloned. */
+/** Runs a `postMessage` or `send`, and says in words what could not be cloned: a function, a getter that throws. */
 export function cloning(what: string, post: () => void): void {
   try {
     post()
   } catch (error) {
-    // A worker thread's error is a DOMException; a child process's, by its serializer, an Error.
-    if (/could not be cloned|DataCloneError/.test(`${(error as Error)?.name} ${textOf(error)}`)) {
-      throw new NotCloneableError(what, error)
-    }
-    throw error
+    // The other side has died, and says so itself.
+    if (memberOf(error, 'code') === 'ERR_IPC_CHANNEL_CLOSED') throw error
+    throw new NotCloneableError(what, error)
   }
 }

@@ -3,6 +3,7 @@
  * is written, how JSON is read, and how a stranger's value is shown in an error.
  */
 import { types } from 'node:util'
+import { shortened } from '../errors/error.js'
 import { MessageError, textOf } from '../errors/index.js'
 
 /**
@@ -139,6 +140,15 @@ export const isTable = (value: unknown): value is Readonly<Record<string, unknow
 
 /** A short text for any value that a stranger may have sent. Bounded in length, and throws for none of them. */
 export function describe(value: unknown): string {
+  try {
+    return kindOf(value)
+  } catch {
+    // A revoked proxy cannot even be asked whether it is a list.
+    return 'an object that cannot be read'
+  }
+}
+
+function kindOf(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   if (typeof value === 'string') {
@@ -149,5 +159,5 @@ export function describe(value: unknown): string {
   if (types.isUint8Array(value)) return `${value.byteLength} bytes`
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object') return 'an object'
-  return typeof value === 'function' ? 'a function' : String(value)
+  return typeof value === 'function' ? 'a function' : shortened(String(value), 60)
 }
