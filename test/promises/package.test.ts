@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type BuildOptions, build } from 'esbuild'
@@ -28,6 +28,9 @@ const folder = mkdtempSync(join(tmpdir(), 'warren-package-'))
 const application = join(folder, 'application')
 const operations = join(folder, 'operations')
 const elsewhere = join(folder, 'elsewhere')
+
+let urls: ClusterUrls
+const env = (): NodeJS.ProcessEnv => ({ WARREN_BROKER: urls.broker, WARREN_RESULTS: urls.results })
 
 const run = promisify(execFile)
 const npm = (cwd: string, ...args: string[]): Promise<unknown> => run('npm', args, { cwd })
@@ -43,6 +46,7 @@ beforeAll(async () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   const library = `warren-${version}.tgz`
   const command = `warren-cli-${version}.tgz`
+  urls = await virtualHost('packaged', [{ name: 'packaged.number.add', queue: { type: 'quorum' } }])
   await npm(root, 'run', 'build')
   await Promise.all([
     npm(root, 'pack', '--ignore-scripts', '--pack-destination', folder),
@@ -143,11 +147,6 @@ describe('The installed library', () => {
 })
 
 describe('A task runs, and what is missing is named,', () => {
-  let urls: ClusterUrls
-  beforeAll(async () => {
-    urls = await virtualHost('packaged', [{ name: 'packaged.number.add', queue: { type: 'quorum' } }])
-  })
-  const env = (): NodeJS.ProcessEnv => ({ WARREN_BROKER: urls.broker, WARREN_RESULTS: urls.results })
   const noMetrics = '501 workerMetrics needs the package prom-client, which is not installed: npm install prom-client'
 
   it('installed as it is', async () => {
@@ -195,6 +194,19 @@ describe('A task runs, and what is missing is named,', () => {
         /^OptionsError: worker\.handle\(packaged\.number\.divide\): .*--external:warren/,
       ),
     })
+  })
+})
+
+describe('Metrics are served where prom-client is installed,', () => {
+  it.each([
+    ['by the library as it is', join(application, 'packaged.mjs')],
+    ['by a bundle as CommonJS, which has no import.meta', join(elsewhere, 'one.cjs')],
+    ['by a bundle as an ES module', join(elsewhere, 'one.mjs')],
+  ])('%s', async (_, program) => {
+    const here = join(operations, basename(program))
+    copyFileSync(program, here)
+    const said = await printed(here, env())
+    expect(said).toMatchObject({ sum: 42, health: 200, metrics: expect.stringMatching(/^200 # HELP /) })
   })
 })
 

@@ -71,7 +71,13 @@ describe('An error on its way out of an isolate', () => {
     class Reject2 extends Error {
       override name = 'Reject'
     }
+    class NotFound extends Reject {
+      override name = 'NotFound'
+    }
     expect(fromWire(toWire(new Reject('no')))).toBeInstanceOf(Reject)
+    const notFound = fromWire(structuredClone(toWire(new NotFound('no invoice'))))
+    expect(notFound).toBeInstanceOf(Reject)
+    expect(notFound.name).toBe('NotFound')
     expect(fromWire(toWire(new Reject2('no')))).toBeInstanceOf(Reject)
   })
 
