@@ -14,7 +14,8 @@ export function addDlq(program: Command, output: Output, verdict: Verdict): void
     .addHelpText(
       'after',
       `
-It needs the broker alone, no management API. While a command looks, it holds the messages. All that it does not send
+With --domain or --queue it needs the broker alone. Without, it asks RabbitMQ's management API which dead-letter queues there
+are, and says so when that does not answer. While a command looks, it holds the messages. All that it does not send
 back or remove is in its queue again when it ends, even when it is killed; in its old order too, unless it is killed.
 
 Examples:
@@ -29,8 +30,10 @@ Examples:
     .addHelpText(
       'after',
       `
+Exit code: 2 when there is no such page.
+
 Examples:
-  warren dlq list                                    of every domain
+  warren dlq list                                    of every dead-letter queue
   warren dlq list --domain payment --reason failed --page 2
   warren dlq list --queue payment.dlq --text c-1042 --json | jq -r 'select(.event == "deadLetter").id'`,
     )
@@ -39,7 +42,7 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit code: 1 when there is none of this id.
+Exit code: 1 when there is none of this id, or the management API did not say where else to look.
 
 Examples:
   warren dlq show 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53`,
@@ -78,6 +81,10 @@ function where(command: Command): Command {
     .addOption(new Option('--queue <queue>', 'the dead letters in a queue, by its name').conflicts('domain'))
     .addOption(dirOption())
     .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
+    .option(
+      '--management <url>',
+      "RabbitMQ's management API, which knows all dead-letter queues (default: WARREN_MANAGEMENT, the cluster's, or port 15672 of the broker)",
+    )
     .option('--delivery-limit <n>', "the queue's delivery-limit, when its policy sets one", wholeNumber)
     .option('--json', 'print one JSON object a line')
 }

@@ -10,11 +10,12 @@ import { table } from './table.js'
 
 export async function list(
   options: FilterOptions & { page?: number; pageSize?: number },
-  { out }: Output,
+  { out, err }: Output,
 ): Promise<void> {
   const { page = 1, pageSize = 20, json } = options
   const first = (page - 1) * pageSize
-  await onEach(options, async (letters) => {
+  let lastPage = 1
+  const { queues, gap } = await onEach(options, async (letters) => {
     const shown: DeadLetter[] = []
     let matched = 0
     for await (const letter of letters.list(filterOf(options))) {
@@ -23,16 +24,22 @@ export async function list(
     }
     const { queue } = letters
     const pages = Math.max(1, Math.ceil(matched / pageSize))
+    lastPage = Math.max(lastPage, pages)
     if (json) {
       for (const letter of shown) out(jsonLine({ event: 'deadLetter', in: queue, ...letter }))
       out(jsonLine({ event: 'page', in: queue, page, pages, matched }))
       return
     }
     out(`${printable(queue)}: ${number(matched)} dead letter${matched === 1 ? '' : 's'}`)
-    out(pages > 1 ? `, page ${number(page)} of ${number(pages)}\n` : '\n')
+    out(pages > 1 || page > 1 ? `, page ${number(page)} of ${number(pages)}\n` : '\n')
     if (shown.length > 0) out(fitted(table(['ID', 'TASK', 'DEAD FOR', 'WHY'], shown.map(rowOf))))
     out('\n')
   })
+  if (queues.length === 0) err('warren dlq list: RabbitMQ has no dead-letter queue in this virtual host\n')
+  if (gap !== undefined) err(`warren dlq list: ${printable(gap)}\n`)
+  if (page > lastPage) {
+    throw new Failure(`there is no page ${number(page)}: the last one is ${number(lastPage)}`, { exitCode: 2 })
+  }
 }
 
 export const rowOf = ({ id, task = '', diedAt, why }: DeadLetter): string[] => [
@@ -51,13 +58,16 @@ function fitted(lines: string): string {
 
 export async function show(id: string, options: WhereOptions, { out }: Output): Promise<void> {
   let found = 0
-  await onEach(options, async (letters) => {
+  const { queues, gap } = await onEach(options, async (letters) => {
     for (const letter of await letters.show(id)) {
       if (found++ > 0 && !options.json) out('\n')
       out(options.json ? jsonLine({ event: 'deadLetter', in: letters.queue, ...jsonOf(letter) }) : details(letter))
     }
   })
-  if (found === 0) throw new Failure(`no dead letter has the id ${printable(id)}; see warren dlq list`)
+  if (found > 0) return
+  const where =
+    gap ?? (queues.length === 0 ? 'RabbitMQ has no dead-letter queue here' : `looked in ${queues.join(', ')}`)
+  throw new Failure(`no dead letter has the id ${printable(id)}: ${printable(where)}; see warren dlq list`)
 }
 
 export function jsonOf({ content, headers, ...letter }: DeadLetterContent): object {

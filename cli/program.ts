@@ -36,7 +36,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     .configureOutput({
       writeOut: output.out,
       writeErr: output.err,
-      outputError: (text, write) => write(usageSentence(text, words[0])),
+      outputError: (text, write) => write(usageSentence(text, verbsIn(program, words))),
     })
     .addHelpText(
       'after',
@@ -70,7 +70,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    return report(error, words[0] ?? '', output.err)
+    return report(error, verbsIn(program, words).join(' '), output.err)
   }
 }
 
@@ -83,14 +83,23 @@ function inherit(parent: Command): void {
   }
 }
 
+/** The command that the words name, as far as they name one: `['dlq', 'show']` of `dlq show --json`. */
+function verbsIn(program: Command, words: readonly string[]): string[] {
+  const verbs: string[] = []
+  let command: Command | undefined = program
+  for (const word of words) {
+    command = command.commands.find((each) => each.name() === word || each.aliases().includes(word))
+    if (command === undefined) break
+    verbs.push(word)
+  }
+  return verbs
+}
+
 /** Commander's message as one sentence that ends with what to do. */
-function usageSentence(text: string, verb: string | undefined): string {
+function usageSentence(text: string, verbs: readonly string[]): string {
   const sentence = text
     .trim()
     .replace(/^error: /, '')
     .replaceAll(/\s*\n\s*/g, ' ')
-  return `warren: ${sentence}; see warren ${verb?.startsWith('-') ? '' : `${verb} `}--help\n`.replace(
-    'warren undefined ',
-    'warren ',
-  )
+  return `warren: ${sentence}; see ${['warren', ...verbs, '--help'].join(' ')}\n`
 }

@@ -13,12 +13,14 @@ export const folderOf = (dir: string | undefined): string => dir || process.env.
 export async function runningAddresses(
   role: 'client' | 'worker' | 'operator',
   dir: string | undefined,
-): Promise<{ broker: string[]; results: string }> {
+  /** The options of the command that asks, which name other servers. */
+  options = '--broker and --results',
+): Promise<{ broker: string[]; results: string; management: string[] }> {
   const { ClusterError, readStatus } = await import('../cluster/index.js')
   const { users } = await import('../demo/topology.js')
   const status = await readStatus(folderOf(dir)).catch((error: unknown) => {
     if (!(error instanceof ClusterError) || error.code !== 'NOT_RUNNING') throw error
-    throw new Failure(`${error.message}, or give --broker and --results`, { cause: error })
+    throw new Failure(`${error.message}, or give ${options}`, { cause: error })
   })
   const name = role === 'worker' ? 'service' : role
   const password = users().find((user) => user.name === name)?.password ?? ''
@@ -28,5 +30,6 @@ export async function runningAddresses(
     url.password = encodeURIComponent(password)
     return url.href
   }
-  return { broker: status.addresses.amqp.map(signedIn), results: status.addresses.results }
+  const { amqp, results, management } = status.addresses
+  return { broker: amqp.map(signedIn), results, management: management.nodes.map(signedIn) }
 }

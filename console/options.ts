@@ -168,7 +168,7 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
 const listOf = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value)
 
 /** Addresses with a user each: their own, or that of the first broker address. */
-function managementOf(broker: readonly string[], given: readonly string[] | undefined): string[] {
+export function managementOf(broker: readonly string[], given: readonly string[] | undefined): string[] {
   const first = new URL(broker[0] ?? '')
   const addresses =
     given ??

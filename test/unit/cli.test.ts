@@ -56,6 +56,8 @@ describe('the warren command', () => {
   it.each([
     [[], 'expected a command'],
     [['stats'], 'status'],
+    [['dlq', 'show'], "missing required argument 'id'"],
+    [['dlq', 'lsit'], 'list'],
     [['status', '--jsn'], '--json'],
     [['scale'], "missing required argument 'worker=N'"],
     [['scale', 'worker=-1'], 'expected worker=N with N from 0 to 149, got: worker=-1'],
@@ -72,6 +74,19 @@ describe('the warren command', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain(expected)
     expect(err).toMatch(/^warren[^\n]*see warren [^\n]*--help\n$/)
+  })
+
+  it.each([
+    [['stats'], 'warren --help'],
+    [['dlq', 'show'], 'warren dlq show --help'],
+    [['dlq', 'lsit'], 'warren dlq --help'],
+    [['drill', 'run'], 'warren drill run --help'],
+    [['status', '--jsn'], 'warren status --help'],
+    [['--versoin'], 'warren --help'],
+  ])('wrong use %j points at help that exists', async (words, help) => {
+    const { err } = await warren(...words)
+    expect(err).toMatch(new RegExp(`see ${help}\n$`))
+    expect((await warren(...help.split(' ').slice(1))).code).toBe(0)
   })
 
   it.each([
