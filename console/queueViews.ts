@@ -120,7 +120,7 @@ function roles({ queues, bindings }: BrokerFacts): (queue: RawQueue) => QueueRol
         .filter((each) => each.destination_type !== 'exchange' && wanted(each))
         .map(({ vhost, destination }) => id(vhost, destination)),
     )
-  const holdsDeadLetters = fedBy(({ vhost, source }) => targets.has(id(vhost, source)))
+  const holdsDeadLetters = fedBy(({ vhost, source }) => targets.has(id(vhost, source)) || isDeadLetters(source))
   const takesCommands = fedBy(({ source }) => isCommands(source))
   return ({ vhost, name }) => {
     if (DELAY_QUEUES.has(name)) return 'delay'
@@ -130,6 +130,8 @@ function roles({ queues, bindings }: BrokerFacts): (queue: RawQueue) => QueueRol
   }
 }
 
+/** A domain's exchanges are known by their names, too: its dead letters stay when its services are gone. */
+const isDeadLetters = (exchange: string): boolean => exchange.endsWith('.dlx')
 const isCommands = (exchange: string): boolean => exchange.endsWith('.commands')
 
 function deadLetterExchangeOf(queue: RawQueue): string | undefined {
@@ -160,7 +162,7 @@ export function exchangeViews(broker: BrokerFacts | undefined, queues: readonly 
     if (name.startsWith('amq.')) return []
     const role = DELAY_EXCHANGES.has(name)
       ? 'delay'
-      : targets.has(id(vhost, name))
+      : targets.has(id(vhost, name)) || isDeadLetters(name)
         ? 'deadLetters'
         : isCommands(name)
           ? 'commands'

@@ -3,13 +3,11 @@
  * says in seconds what the console says in an hour of 10,000 tasks a second: a moment a second, a row each two, twenty
  * recent tasks a second (the console's bound, whatever the load), and happenings.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { SERIES } from '../../console/history.js'
-import { pageFiles } from '../../console/page.js'
 import { openBrowser, openPage, type TabMemory, tabMemory } from '../support/browser.js'
+import { type FakeConsole, serveFakeConsole } from '../support/fakeConsole.js'
 
 /** Until then every list of the page is as long as it may get. */
 const SECONDS_BEFORE = 250
@@ -17,52 +15,15 @@ const SECONDS_BEFORE = 250
 const SECONDS_IN_ALL = 600
 
 let browser: Browser
-let server: Server
-let stream: ServerResponse | undefined
+let served: FakeConsole
 beforeAll(async () => {
-  const files = pageFiles()
-  server = createServer(({ url = '/' }, response) => {
-    const file = files.get(url)
-    if (file !== undefined) response.writeHead(200, { 'content-type': file.type }).end(file.body)
-    else if (url === '/api/session') json(response, SESSION)
-    else if (url === '/api/stream') {
-      stream = response.writeHead(200, { 'content-type': 'text/event-stream' })
-      tell('hello', {
-        series: SERIES,
-        rows: [],
-        happenings: [],
-        moment: moment(0),
-        tasks: [],
-        burst: null,
-        drill: null,
-      })
-    } else json(response, [])
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  served = await serveFakeConsole({ moment: moment(0) })
   browser = await openBrowser()
 })
 afterAll(async () => {
   await browser.close()
-  server.closeAllConnections()
-  server.close()
+  served.close()
 })
-
-const SESSION = {
-  ...{ signedIn: true, user: 'admin', role: 'operator', token: 'x', readOnly: false },
-  can: { act: true, burst: true, control: true, drills: true, tasks: true },
-}
-
-const json = (response: ServerResponse, body: unknown): void => {
-  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
-
-/** Resolves once the connection has taken it. */
-function tell(event: string, data: unknown): Promise<void> {
-  return new Promise((resolve) => {
-    const done = stream?.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`, () => resolve())
-    if (done === undefined) resolve()
-  })
-}
 
 /** A busy cluster: nodes come and go, leaders move, workers change, nothing stays as it is. */
 function moment(second: number): unknown {
@@ -97,7 +58,7 @@ function moment(second: number): unknown {
       ...{ name: `worker-${index + 1}`, state: index === 2 && down ? 'restarting' : 'running', controlled: true },
       ...{ running: second % 2, held: second % 50, finished: 2_000, ready: true, queues: [] },
     })),
-    ...{ proxy: { name: 'haproxy', state: 'running' }, store: { name: 'valkey', state: 'running' }, connections: 20 },
+    ...{ proxy: { name: 'haproxy', state: 'running' }, store: { name: 'valkey', state: 'running' } },
     rates: {
       published: 10_000,
       confirmed: 10_000,
@@ -113,23 +74,27 @@ function moment(second: number): unknown {
 
 async function live(from: number, to: number): Promise<void> {
   for (let second = from + 1; second <= to; second++) {
-    void tell('happening', { id: second, at: 1.7e12 + second, tone: 'plain', text: `${second}: rabbitmq-3 went down` })
-    void tell('tasks', {
+    void served.tell('happening', {
+      id: second,
+      at: 1.7e12 + second,
+      tone: 'plain',
+      text: `${second}: rabbitmq-3 went down`,
+    })
+    void served.tell('tasks', {
       more: true,
       tasks: Array.from({ length: 20 }, (_, index) => ({
         ...{ id: `task-${second}-${index}`, status: 'SUCCESS', attempt: 1, worker: 'worker-1' },
         ...{ doneAt: new Date(1.7e12).toISOString(), result: { text: `{"n":${second}}` } },
       })),
     })
-    if (second % 2 === 0) void tell('row', [1.7e9 + second, ...SERIES.map((_, index) => second * index)])
-    await tell('moment', moment(second))
+    if (second % 2 === 0) void served.tell('row', [1.7e9 + second, ...SERIES.map((_, index) => second * index)])
+    await served.tell('moment', moment(second))
   }
 }
 
 it('The tab’s memory stays flat at 10,000 tasks a second', async () => {
   const { page, complaints } = await openPage(browser)
-  const { port } = server.address() as AddressInfo
-  await page.goto(`http://127.0.0.1:${port}/`)
+  await page.goto(served.url)
   const session = await page.context().newCDPSession(page)
   await session.send('HeapProfiler.enable')
   const seen = (second: number) =>

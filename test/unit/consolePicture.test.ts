@@ -54,6 +54,8 @@ it('lets only what the workers take flow into them; what others take flows to th
   expect(words(shapes)).toEqual(expect.arrayContaining(['1 worker', 'others', '3 consumers']))
   const unread = layOut(moment([queue('q', { role: 'other', consumers: 0 })]), false)
   expect(of(unread.shapes, 'line take /\nq')).toBeUndefined()
+  const none = layOut(moment([queue('mine', { consumers: 0 })], { workers: [] }), false)
+  expect(of(none.shapes, 'line take /\nmine')).toBeUndefined()
 })
 
 it('shows two queues of one name in two virtual hosts as two', () => {

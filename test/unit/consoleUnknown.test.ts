@@ -184,6 +184,10 @@ describe('Delay levels', () => {
   })
 })
 
+it('Dead letters of a domain whose services are gone are dead letters', () => {
+  expect(see({ ...DEAD, ...counts(3) }).queues[0]?.role).toBe('deadLetters')
+})
+
 it('A service’s queue is never taken for dead letters, which may be emptied from the page', () => {
   // A waiting queue of somebody's own hands its messages back to the commands by dead-lettering.
   const waiting = { name: 'later', ...QUEUE, arguments: { 'x-dead-letter-exchange': 'payment.commands' } }

@@ -69,20 +69,21 @@ function downwards(moment) {
 }
 
 /** What of the moment is in the picture, and how much is not. */
-function partsOf({ queues, queuesInAll, exchanges, workers }) {
+function partsOf({ queues, queuesInAll, exchanges, workers, workersUnknown }) {
   const of = (...roles) => queues.filter(({ role }) => roles.includes(role))
   const delays = of('delay', 'retry')
   const tasks = [...of('task'), ...of('other')].slice(0, MOST_QUEUES)
   const dead = of('deadLetters').slice(0, MOST_QUEUES)
   const all = ['commands', 'other', 'deadLetters'].map((role) => exchanges.filter((each) => each.role === role))
   const shownExchanges = [...[...all[0], ...all[1]].slice(0, MOST_QUEUES), ...all[2].slice(0, MOST_QUEUES)]
+  const unread = workersUnknown || workers.length > 0
   const taken = new Set(workers.flatMap((worker) => worker.queues.map(({ queue }) => queue)))
   return {
     ...{ tasks, delays, shown: [...tasks, ...dead], exchanges: shownExchanges },
     moreQueues: (queuesInAll ?? queues.length) - tasks.length - dead.length - delays.length,
     moreExchanges: all.flat().length - shownExchanges.length,
     /** Only what these workers take from flows into them: others may be on the same broker. */
-    isTaken: ({ name, role }) => (taken.size === 0 ? role === 'task' : taken.has(name)),
+    isTaken: ({ name, role }) => taken.has(name) || (taken.size === 0 && unread && role === 'task'),
   }
 }
 
@@ -100,7 +101,7 @@ function words(shapes, key, x, y, text, kind) {
 function box(shapes, key, { x, width }, y, lines, kind, height = BOX) {
   shapes.push({ key, layer: 'box', tag: 'rect', class: `box ${kind}`, x, y, width, height, rx: 8 })
   for (const [index, text] of lines.entries()) {
-    const short = cut(text, Math.floor(width / 7))
+    const short = cut(text, Math.floor(width / 7.8))
     words(shapes, `${key} line ${index}`, x + 10, y + 23 + index * 19, short, index === 0 ? 'name' : 'fact')
   }
   return { x, y, width, height }
