@@ -83,7 +83,7 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
   }
 }
 
-/** Gives what takes the handlers off again. */
+/** Returns what takes the handlers off again. */
 function handleSignals(interrupt: AbortController, cluster: Cluster, show: (line: string) => void): () => void {
   return onStopSignals(
     () => {

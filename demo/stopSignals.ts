@@ -11,7 +11,7 @@ const SAME_PRESS_MS = 500
 
 /**
  * Calls `first` at the first SIGINT, SIGTERM or SIGHUP, and `again` at each one that comes more than half a second later.
- * Gives what takes the handlers off.
+ * Returns what takes the handlers off.
  */
 export function onStopSignals(first: (signal: StopSignal) => void, again: (signal: StopSignal) => void): () => void {
   let firstAt: number | undefined

@@ -31,7 +31,7 @@ export interface WorkerSettings {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
-/** Reads the worker's settings, or gives one sentence for each that is wrong. An empty variable counts as unset. */
+/** Reads the worker's settings, or returns one sentence for each that is wrong. An empty variable counts as unset. */
 export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { readonly problems: readonly string[] } {
   const problems: string[] = []
   const integer = (key: string, min: number, max: number): number | undefined => {

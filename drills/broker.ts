@@ -72,7 +72,7 @@ export interface QueueInfo {
 /** A connection for one question. */
 async function asking<T>(url: string, ask: (model: ChannelModel) => Promise<T>): Promise<T> {
   const model = await connect(url, { timeout: REQUEST_TIMEOUT_MS })
-  // The answer fails with it; an error event that nobody hears would end the process.
+  // The answer fails with it; an error event without a listener would end the process.
   model.on('error', () => {})
   try {
     return await ask(model)

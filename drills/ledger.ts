@@ -101,7 +101,7 @@ export class Ledger {
     entry.refused = code
   }
 
-  /** One line of a worker's ledger. Gives the queue when a handler came to its end, for the timeline. */
+  /** One line of a worker's ledger. Returns the queue when a handler came to its end, for the timeline. */
   worker(line: LedgerLine): QueueKey | undefined {
     if (this.#earlier.has(line.id)) return undefined
     const entry = this.#entry(line.id, domainOf(line.task) === 'user' ? 'user' : 'payment')

@@ -19,7 +19,7 @@ export interface LoadPlan {
 export type AccountInput = TaskInput<typeof createAccount>
 export type InvoiceInput = TaskInput<typeof createInvoice>
 
-/** Sends one message and gives its id when the broker has it for sure, as far as this sender can tell. */
+/** Sends one message and resolves with its id when the broker surely has it, as far as this sender can tell. */
 export interface Sender {
   account(input: AccountInput): Promise<string>
   invoice(input: InvoiceInput): Promise<string>
@@ -56,7 +56,7 @@ export class Load {
     this.#timer = undefined
   }
 
-  /** One message outside the steady rate, with the same accounting. Gives its id once it is confirmed. */
+  /** One message outside the steady rate, with the same accounting. Resolves with its id once it is confirmed. */
   one(queue: QueueKey, change: { readonly fault?: 'exit' } = {}): Promise<string> {
     return this.#send(queue, change)
   }

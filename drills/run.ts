@@ -245,7 +245,7 @@ async function takeDeadLettersOf(target: Target, ledger: Ledger, signal: AbortSi
   )
 }
 
-/** Waits until every confirmed message is stored or dead-lettered. Gives the queues that still hold something. */
+/** Waits until every confirmed message is stored or dead-lettered. Returns the queues that still hold something. */
 async function settle(
   target: Target,
   ledger: Ledger,

@@ -1,4 +1,4 @@
-/** Faults of a worker process: killed, stopped, frozen. RabbitMQ gives what it held to the others. */
+/** Faults of a worker process: killed, stopped, frozen. RabbitMQ hands what it held to the others. */
 import type { Drill } from '../drill.js'
 
 const VICTIM = 'worker-2'
