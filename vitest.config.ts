@@ -27,7 +27,9 @@ function project(name: string, kind: Kind): TestProjectInlineConfiguration {
       hookTimeout: 120_000,
       sequence: { groupOrder: groups.indexOf(group) },
       ...(workers === undefined ? {} : { maxWorkers: workers }),
-      ...(onSharedCluster ? { globalSetup: ['test/support/globalSetup.ts'] } : {}),
+      ...(onSharedCluster
+        ? { globalSetup: ['test/support/globalSetup.ts'], setupFiles: ['test/support/started.ts'] }
+        : {}),
     },
   }
 }

@@ -28,9 +28,11 @@ export { type ServeOptions, serveWorker, type WorkerServer } from './observe/wor
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { StoreClient } from './results/connection.js'
 export type { Handle, ResultOptions } from './send/handle.js'
+export type { SendOptions } from './send/sender.js'
 export type { SendManyOptions, SendManySummary } from './send/sendMany.js'
 export { definitions, passwordHash, type UserPlan } from './task/definitions.js'
 export type { AttemptContext, Handler, HandlerOf } from './task/handler.js'
+export type { CarriedByJson } from './task/json.js'
 export type { Logger } from './task/logger.js'
 export type { OutcomeKind } from './task/outcome.js'
 export {
@@ -57,7 +59,7 @@ export {
   type ServicePlan,
 } from './task/topology.js'
 export { planDelays } from './time/delayLevels.js'
-export { type ConnectOptions, connect, type SendOptions, type Warren } from './warren.js'
+export { type ConnectOptions, connect, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'
 export {

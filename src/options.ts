@@ -3,6 +3,7 @@
  * nearest known one. Defaults are exported constants in one place, `defaults`.
  */
 import { types } from 'node:util'
+import { distance } from 'fastest-levenshtein'
 import { OptionsError } from './errors/index.js'
 import { isAbortSignal } from './kinds.js'
 
@@ -34,14 +35,11 @@ export const defaults = {
   queueRetryMaxDelayMs: 2_000,
 } as const
 
-type Check = (value: unknown) => string | undefined
-
-/** Nothing that is inside of an object or a list: addresses hold passwords, and clients and loggers hold everything. */
-function shown(value: unknown): string {
-  if (Array.isArray(value)) return `a list of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (typeof value === 'function') return 'a function'
-  return typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value))
+/** Gives undefined, or what was expected. */
+interface Check {
+  (value: unknown): string | undefined
+  /** The value may hold a password: errors say what kind of value came, and nothing of what it holds. */
+  readonly secret?: boolean
 }
 
 /** The vocabulary of checks: each gives undefined, or what was expected. */
@@ -59,6 +57,8 @@ export const is = {
       (Number.isSafeInteger(value) && (value as number) >= min) || (forever && value === Number.POSITIVE_INFINITY)
         ? undefined
         : `an integer ≥ ${min}${forever ? ', or Infinity' : ''}`,
+  /** What may hold a password, such as an address or a client. */
+  secret: (check: Check): Check => Object.assign((value: unknown) => check(value), { secret: true }),
   signal: (value: unknown) => (isAbortSignal(value) ? undefined : 'an AbortSignal'),
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
   flag: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
@@ -102,7 +102,7 @@ export function checkOptions(
   checks: Readonly<Record<string, Check>>,
   required: readonly string[] = [],
 ): void {
-  if (is.record(options) !== undefined) throw new OptionsError(where, [`expected an object, got: ${shown(options)}`])
+  if (is.record(options) !== undefined) throw new OptionsError(where, [`expected an object, got: ${kindOf(options)}`])
   const given = options as Record<string, unknown>
   const problems: string[] = []
   for (const key of required) {
@@ -116,7 +116,9 @@ export function checkOptions(
       continue
     }
     const expected = check(value)
-    if (expected !== undefined) problems.push(`expected \`${key}\` to be ${expected}, got: ${shown(value)}`)
+    if (expected === undefined) continue
+    const got = check.secret === true ? kindOf(value) : shown(value)
+    problems.push(`expected \`${key}\` to be ${expected}, got: ${got}`)
   }
   if (problems.length > 0) throw new OptionsError(where, problems)
 }
@@ -140,22 +142,49 @@ export function settleOptions<Options extends object, Fallbacks extends Partial<
 /** `, did you mean …?` for the nearest of `known`, or nothing when none is near. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const nearest = known
-    .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  return nearest !== undefined && nearest.distance <= Math.max(2, Math.floor(word.length / 3))
-    ? `, did you mean \`${nearest.each}\`?`
-    : ''
+    .filter((each) => isNear(word.toLowerCase(), each.toLowerCase()))
+    .sort((a, b) => distance(word.toLowerCase(), a.toLowerCase()) - distance(word.toLowerCase(), b.toLowerCase()))[0]
+  return nearest === undefined ? '' : `, did you mean \`${nearest}\`?`
 }
 
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min((previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, substitution))
+/** A slip of the pen, one inside the other (`attempts` and `maxAttempts`), or the same stem (`retries` and `retry`). */
+function isNear(a: string, b: string): boolean {
+  if (distance(a, b) <= Math.max(2, Math.floor(a.length / 3))) return true
+  if (Math.min(a.length, b.length) >= STEM && (a.includes(b) || b.includes(a))) return true
+  let stem = 0
+  while (stem < a.length && a[stem] === b[stem]) stem++
+  return stem >= STEM && stem * 2 >= Math.max(a.length, b.length)
+}
+
+/** The shortest beginning that says anything. */
+const STEM = 4
+const SHOWN_LENGTH = 100
+
+/** A value for an error message. Of objects only the kind: they may hold anything, passwords too. */
+function shown(value: unknown): string {
+  switch (typeof value) {
+    case 'string': {
+      const redacted = value.replace(/\/\/[^/@\s]*@/g, '//…@')
+      return JSON.stringify(redacted.length <= SHOWN_LENGTH ? redacted : `${redacted.slice(0, SHOWN_LENGTH)}…`)
     }
-    previous = row
+    case 'bigint':
+      return `${value}n`
+    case 'number':
+    case 'boolean':
+      return String(value)
+    default:
+      return kindOf(value)
   }
-  return previous[b.length] ?? 0
+}
+
+/** What kind of value it is, and nothing of what it holds. */
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (value === '') return 'an empty string'
+  if (Array.isArray(value))
+    return value.length === 0 ? 'an empty list' : `[${value.slice(0, 5).map(kindOf).join(', ')}]`
+  if (typeof value !== 'object') return `a ${typeof value}`
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
+  const { name } = Object.getPrototypeOf(value)?.constructor ?? {}
+  return typeof name === 'string' && name !== '' && name !== 'Object' ? `an object of class ${name}` : 'an object'
 }

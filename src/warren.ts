@@ -3,26 +3,24 @@
  * publishing connection and the store's; each worker has a consuming connection of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { EventEmitter } from 'node:events'
 import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
-import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from './errors/index.js'
-import { containedLogger } from './observe/contained.js'
+import { ClosedError, OptionsError } from './errors/index.js'
+import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
-import { traceHeaders } from './observe/tracing.js'
-import { checkOptions, defaults, is } from './options.js'
+import { defaults, is, settleOptions } from './options.js'
 import { parseResults, type StoreClient, storeClient } from './results/connection.js'
 import { Results } from './results/store.js'
-import { Handle } from './send/handle.js'
+import type { Handle } from './send/handle.js'
 import { Producer } from './send/producer.js'
+import { Sender, type SendOptions } from './send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { isLogger, type Logger, silentLogger } from './task/logger.js'
-import { check, type Task } from './task/task.js'
-import { encode } from './wire/envelope.js'
-import { commandsExchange, domainOf, headers, replyChannel } from './wire/names.js'
+import type { Task, TaskOutput } from './task/task.js'
+import { replyChannel } from './wire/names.js'
 import { Worker } from './work/worker.js'
 import type { WorkerOptions } from './work/workerOptions.js'
 
@@ -33,34 +31,25 @@ export interface ConnectOptions {
    * `redis://host:6379/0` (or `valkey://`, `rediss://`), or a client of iovalkey or ioredis, for Sentinels and clusters:
    * Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
    */
-  readonly results?: string | StoreClient
+  readonly results?: string | StoreClient | undefined
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: JSON lines on standard error. */
-  readonly logger?: Logger | false
+  readonly logger?: Logger | false | undefined
   /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
-  readonly confirmTimeoutMs?: number
+  readonly confirmTimeoutMs?: number | undefined
   /** How many messages are in flight unconfirmed. More is faster up to a point, and more to publish again after a lost connection. Default 1,000. */
-  readonly maxUnconfirmed?: number
+  readonly maxUnconfirmed?: number | undefined
   /** How many bytes are in flight unconfirmed. Default 16 MiB. */
-  readonly maxUnconfirmedBytes?: number
+  readonly maxUnconfirmedBytes?: number | undefined
   /** The largest message `send` takes, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
-  readonly maxMessageBytes?: number
+  readonly maxMessageBytes?: number | undefined
   /** How long the store keeps results, in milliseconds. Default one day. */
-  readonly resultTtlMs?: number
+  readonly resultTtlMs?: number | undefined
   /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
-  readonly connectTimeoutMs?: number
+  readonly connectTimeoutMs?: number | undefined
   /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
-  readonly heartbeatSeconds?: number
-}
-
-export interface SendOptions {
-  /** The task id. Default: a random UUID. The same id sent twice is run twice unless it is done when the second comes. */
-  readonly id?: string
-  /** Overrides `confirmTimeoutMs` of `connect()`. */
-  readonly confirmTimeoutMs?: number
-  /** Not to be run after this instant: it is dead-lettered instead. */
-  readonly expires?: Date
+  readonly heartbeatSeconds?: number | undefined
 }
 
 /** Connects to the broker and the store. Throws `OptionsError`, `BrokerUnreachableError`, `AccessRefusedError`, `StoreUnreachableError`. */
@@ -70,16 +59,16 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
   return warren
 }
 
-export class Warren extends EventEmitter<WarrenEvents> {
-  readonly #options: Required<Omit<ConnectOptions, 'broker' | 'results' | 'logger'>>
+export class Warren extends ContainedEmitter<WarrenEvents> {
+  readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
   readonly #addresses: readonly Address[]
   readonly #log: Logger
+  readonly #report: ReportProblem
   readonly #producerId = randomUUID()
   readonly #publishing: Connection
   readonly #producer: Producer
   readonly #results: Results | undefined
-  /** Where the results of what is sent here are announced; undefined without a store. */
-  readonly #replyTo: string | undefined
+  readonly #sender: Sender
   readonly #workers = new Set<Worker>()
   /** The connections of those who look at dead letters just now. */
   readonly #looking = new Set<Connection>()
@@ -88,14 +77,16 @@ export class Warren extends EventEmitter<WarrenEvents> {
   /** Does no I/O. Use `connect()`. */
   constructor(options: ConnectOptions) {
     super()
-    checkOptions('connect', options, CONNECT_CHECKS, ['broker'])
-    const { broker, results, logger, ...rest } = options
-    this.#options = { ...CONNECT_DEFAULTS, ...rest }
+    const settled = settleOptions('connect', options, CONNECT_CHECKS, CONNECT_DEFAULTS, ['broker'])
+    const { broker, results, logger } = settled
+    this.#options = settled
     this.#addresses = parseAddresses('connect: broker', broker)
     this.#log = logger === false ? silentLogger : containedLogger(logger ?? jsonLogger())
+    this.#report = problemLog(this.#log)
+    this.reportProblemsTo(this.#report)
     this.#publishing = this.#connection('publish')
     this.#producer = this.#makeProducer()
-    this.#producer.on('confirmed', (event) => this.emit('confirmed', event))
+    this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
     this.#results =
       results === undefined
         ? undefined
@@ -105,8 +96,14 @@ export class Warren extends EventEmitter<WarrenEvents> {
             ttlMs: this.#options.resultTtlMs,
             connectTimeoutMs: this.#options.connectTimeoutMs,
           })
-    this.#replyTo = results === undefined ? undefined : replyChannel(this.#producerId)
-    this.#results?.on('storeState', (event) => this.emit('storeState', event))
+    this.#sender = new Sender({
+      producer: this.#producer,
+      results: this.#results,
+      replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
+      confirmTimeoutMs: this.#options.confirmTimeoutMs,
+      maxMessageBytes: this.#options.maxMessageBytes,
+    })
+    this.#results?.on('storeState', (event) => this.tell('storeState', event))
     logWarren(this, this.#log)
   }
 
@@ -124,61 +121,36 @@ export class Warren extends EventEmitter<WarrenEvents> {
    * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk where the
    * queue's type says so. Throws `InputError`, `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`.
    */
-  async send<Input, Parsed, Output>(
-    task: Task<Input, Parsed, Output>,
+  send<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
     input: NoInfer<Input>,
-    options: SendOptions = {},
+    options?: SendOptions,
   ): Promise<Handle<Output>> {
-    if (this.#closing !== undefined) throw new ClosedError('The connection')
-    checkOptions('send', options, SEND_CHECKS)
-    const checking = check(task.input, input)
-    // Most schemas are synchronous, and one more turn for each task would be felt.
-    const checked = checking instanceof Promise ? await checking : checking
-    if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
-    const id = options.id ?? randomUUID()
-    const message = encode({
-      task: task.name,
-      id,
-      // What was given, not what the schema made of it: the worker's schema reads it again.
-      input,
-      expires: options.expires,
-      replyTo: this.#replyTo,
-      ...traceHeaders(),
-    })
-    // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
-    if (options.id !== undefined) message.properties.headers[headers.republished] = true
-    const { maxMessageBytes, confirmTimeoutMs } = this.#options
-    if (message.content.length > maxMessageBytes) {
-      throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
-    }
-    await this.#producer.publish({
-      id,
-      exchange: commandsExchange(domainOf(task.name)),
-      routingKey: task.name,
-      message,
-      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
-    })
-    return this.handle(task, id)
+    return this.#sender.send(task, input, options)
   }
 
   /**
    * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the
    * memory of a thousand. Without `onFailed` the first failure ends it and rejects, once those in flight have ended.
    */
-  sendMany<Input, Parsed, Output>(
-    task: Task<Input, Parsed, Output>,
+  sendMany<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
     inputs: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>,
-    options: SendManyOptions<Output> = {},
+    options: SendManyOptions<Output, NoInfer<Input>> = {},
   ): Promise<SendManySummary> {
-    return sendMany((input) => this.send(task, input), inputs, this.#options.maxUnconfirmed, options)
+    const sending = {
+      send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
+      window: this.#options.maxUnconfirmed,
+      full: () => this.#producer.full,
+      report: this.#report,
+    }
+    return sendMany(sending, inputs, options)
   }
 
   /** The handle of a task that was sent before, by this process or another. */
-  handle<Input, Parsed, Output>(task: Task<Input, Parsed, Output>, id: string): Handle<Output> {
-    return new Handle<Output>(task.name, id, () => {
-      if (this.#results === undefined) throw new NoResultStoreError()
-      return this.#results
-    })
+  handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
+    if (is.text(id) !== undefined) throw new OptionsError('handle', ['expected the id to be a non-empty string'])
+    return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
   }
 
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. */
@@ -228,6 +200,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
 
   /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */
   async close(): Promise<void> {
+    this.#sender.close()
     this.#closing ??= this.#close()
     await this.#closing
   }
@@ -241,7 +214,9 @@ export class Warren extends EventEmitter<WarrenEvents> {
       ...[...this.#workers].map((worker) => worker.stop()),
       ...[...this.#looking].map((looking) => looking.close()),
     ])
-    await this.#producer.flush()
+    // Messages that may wait for ever for their confirm do not keep the process from ending.
+    const { confirmTimeoutMs } = this.#options
+    await this.#producer.flush(Number.isFinite(confirmTimeoutMs) ? undefined : defaults.confirmTimeoutMs)
     this.#producer.close()
     await this.#publishing.close()
     this.#results?.close()
@@ -250,7 +225,7 @@ export class Warren extends EventEmitter<WarrenEvents> {
   /** One for what is sent here, and one for each worker: each has a channel of its own. */
   #makeProducer(): Producer {
     const producer = new Producer(this.#publishing, this.#options)
-    producer.on('republished', (event) => this.emit('republished', event))
+    producer.on('republished', (event) => this.tell('republished', event))
     return producer
   }
 
@@ -265,9 +240,9 @@ export class Warren extends EventEmitter<WarrenEvents> {
       reconnectInitialDelayMs: defaults.reconnectInitialDelayMs,
       reconnectMaxDelayMs: defaults.reconnectMaxDelayMs,
     })
-    connection.on('state', (event) => this.emit('connectionState', event))
-    connection.on('blocked', (event) => this.emit('blocked', event))
-    connection.on('unblocked', (event) => this.emit('unblocked', event))
+    connection.on('state', (event) => this.tell('connectionState', event))
+    connection.on('blocked', (event) => this.tell('blocked', event))
+    connection.on('unblocked', (event) => this.tell('unblocked', event))
     return connection
   }
 }
@@ -284,21 +259,15 @@ const CONNECT_DEFAULTS = {
 }
 
 const CONNECT_CHECKS = {
-  broker: is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty')),
-  results: is.anyOf(is.text, storeClient),
+  broker: is.secret(is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty'))),
+  results: is.secret(is.anyOf(is.text, storeClient)),
   name: is.text,
   logger: is.anyOf(is.value(false), isLogger),
-  confirmTimeoutMs: is.integer(1),
+  confirmTimeoutMs: is.duration(1, { forever: true }),
   maxUnconfirmed: is.integer(1, 100_000),
   maxUnconfirmedBytes: is.integer(1),
   maxMessageBytes: is.integer(1),
-  resultTtlMs: is.integer(1),
-  connectTimeoutMs: is.integer(1),
+  resultTtlMs: is.duration(1),
+  connectTimeoutMs: is.duration(1, { forever: true }),
   heartbeatSeconds: is.integer(1, 60),
-}
-
-const SEND_CHECKS = {
-  id: is.text,
-  confirmTimeoutMs: is.integer(1),
-  expires: is.date,
 }

@@ -27,7 +27,10 @@ export class InputError extends WarrenError {
   }
 }
 
-/** What the handler returned does not fit the task's output schema. Counts as a failed attempt. */
+/**
+ * What the handler returned does not fit the task's output schema, which counts as a failed attempt; or, with the `id` of
+ * the task, what is stored as its result does not fit the schema of the one who asks for it.
+ */
 export class OutputError extends WarrenError {
   static {
     identify(OutputError, 'OutputError')
@@ -35,10 +38,12 @@ export class OutputError extends WarrenError {
 
   readonly task: string
   readonly issues: readonly Issue[]
-  constructor(task: string, issues: readonly Issue[]) {
+  constructor(task: string, issues: readonly Issue[], id?: string) {
     super(
       'INVALID_OUTPUT',
-      `The handler of ${task} returned a value that does not fit its output schema: ${listIssues(issues)}`,
+      id === undefined
+        ? `The handler of ${task} returned a value that does not fit its output schema: ${listIssues(issues)}`
+        : `The result of ${task} ${id} does not fit the output schema given here: ${listIssues(issues)}. Worker and sender need the same definition of the task.`,
     )
     this.task = task
     this.issues = issues

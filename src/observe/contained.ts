@@ -23,7 +23,7 @@ export function callContained(what: string, call: () => unknown, report: ReportP
 }
 
 /**
- * An emitter whose listeners are users' code. They run in a microtask of their own: after the promise that an event
+ * An emitter whose listeners are users' code. They run a moment later: after the promise that an event
  * accompanies is settled, in the order of the events, and never inside a callback of the broker's or the store's client.
  */
 export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> extends EventEmitter<Events> {
@@ -39,7 +39,8 @@ export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> ex
   protected tell<Event extends keyof Events & (string | symbol)>(event: Event, ...values: Events[Event]): void {
     const listeners = this.rawListeners(event as never)
     if (listeners.length === 0) return
-    if (this.#waiting.length === 0) queueMicrotask(() => this.#flush())
+    // From a microtask, so that it comes after all microtasks: the promises of everything that one read brought are settled.
+    if (this.#waiting.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()))
     for (const listener of listeners) {
       this.#waiting.push(() =>
         callContained(`a listener of ${String(event)}`, () => listener.apply(this, values), this.#report),

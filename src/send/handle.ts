@@ -1,8 +1,10 @@
 /** What `send` gives: the way to a task's result. */
 
-import { MessageError, ResultUnreadableError, TaskFailedError } from '../errors/index.js'
+import { MessageError, OutputError, ResultUnreadableError, TaskFailedError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
+import { check } from '../task/check.js'
+import type { Task } from '../task/task.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 
 export interface ResultOptions {
@@ -28,23 +30,36 @@ export async function stateOf(results: Results, id: string): Promise<StoredResul
 export class Handle<Output> {
   readonly task: string
   readonly id: string
+  readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
 
-  constructor(task: string, id: string, results: () => Results) {
-    this.task = task
+  constructor(
+    task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
+    id: string,
+    results: () => Results,
+  ) {
+    this.task = task.name
     this.id = id
+    this.#output = task.output
     this.#results = results
   }
 
   /**
-   * Waits for the task's end and gives what its handler returned. Waiting for many costs one subscription in all.
+   * Waits for the task's end and resolves with what its handler returned, parsed by the task's output schema. Waiting for many costs one subscription in all.
    * The time limit and the signal hold whether the store answers or not. Throws `OptionsError`, `TaskFailedError`,
-   * `ResultTimeoutError`, `ResultUnreadableError`, `NoResultStoreError`, or the signal's reason.
+   * `OutputError` for a result that does not fit the schema, `ResultTimeoutError`, `ResultUnreadableError`, `NoResultStoreError`, or the signal's reason.
    */
   async result(options: ResultOptions = {}): Promise<Output> {
     const settled = settleOptions('result', options, RESULT_CHECKS, {})
-    // The store holds what the handler returned, checked against the task's output schema before it was stored.
-    return outputOf(await this.#results().wait(this.id, settled)) as Output
+    const stored = outputOf(await this.#results().wait(this.id, settled))
+    // Without a schema the output is unknown.
+    if (this.#output === undefined) return stored as Output
+    const checked = await check(this.#output, stored)
+    if (checked.issues === undefined) return checked.value
+    // A handler that returns undefined has null stored: JSON has no other word for it.
+    const nothing = stored === null ? await check(this.#output, undefined) : checked
+    if (nothing.issues === undefined) return nothing.value
+    throw new OutputError(this.task, checked.issues, this.id)
   }
 
   /**

@@ -1,62 +1,163 @@
 /** Sending from an iterable with a bounded number of sends in flight. */
+import { withDeadline } from '../amqp/deadline.js'
+import { OptionsError } from '../errors/index.js'
+import { isThenable } from '../kinds.js'
+import { callContained, type ReportProblem } from '../observe/contained.js'
+import { is, settleOptions } from '../options.js'
 import type { Handle } from './handle.js'
+import type { SendOptions } from './sender.js'
 
-export interface SendManyOptions<Output> {
-  /** Called for each task on its confirm, with its place in the iterable. Confirms may come out of order. */
-  readonly onSent?: (handle: Handle<Output>, index: number) => void
-  /** Called for each task that could not be sent. Without it, the first failure ends the whole. */
-  readonly onFailed?: (error: unknown, index: number) => void
-  /** Stops taking inputs when aborted; what is in flight is waited for, and the summary counts it. */
-  readonly signal?: AbortSignal
+export interface SendManyOptions<Output, Input = unknown> {
+  /**
+   * Called for each task on its confirm, with its place in the iterable. Confirms may come out of order. When it throws,
+   * no more inputs are taken, and `sendMany` rejects with that error.
+   */
+  readonly onSent?: ((handle: Handle<Output>, index: number) => void) | undefined
+  /**
+   * Called for each task that could not be sent. Without it, the first failure ends the whole. When it throws, no more
+   * inputs are taken, and `sendMany` rejects with that error.
+   */
+  readonly onFailed?: ((error: unknown, index: number) => void) | undefined
+  /** Stops taking inputs when aborted, at once; what is in flight is waited for, and the summary counts it. */
+  readonly signal?: AbortSignal | undefined
+  /** The options of each send, such as its id. */
+  readonly options?: ((input: Input, index: number) => SendOptions) | undefined
 }
+
+const SEND_MANY_CHECKS = { onSent: is.callback, onFailed: is.callback, signal: is.signal, options: is.callback }
 
 export interface SendManySummary {
   readonly sent: number
   readonly failed: number
 }
 
-/** Keeps at most `window` calls of `send` in flight; takes the next input only when there is room. */
+/** What `sendMany` needs of its surroundings. */
+export interface Sending<Input, Output> {
+  readonly send: (input: Input, options: SendOptions | undefined) => Promise<Handle<Output>>
+  /** How many sends are in flight at most. */
+  readonly window: number
+  /** Whether nothing more should be handed over while some of it is in flight: what waits is in memory. */
+  readonly full: () => boolean
+  readonly report: ReportProblem
+}
+
+/** How long a source may take to end, once it is told that nothing more is taken. */
+const RETURN_TIMEOUT_MS = 5_000
+
+/**
+ * Keeps at most `window` sends in flight, and takes the next input only when there is room. It ends when the source does,
+ * at once on an abort, a first failure that nobody takes, a callback that throws, and a source that throws; also while
+ * the source is silent. What is in flight then is always waited for: its deadlines bound that.
+ */
 export async function sendMany<Input, Output>(
-  send: (input: Input) => Promise<Handle<Output>>,
+  { send, window, full, report }: Sending<Input, Output>,
   inputs: Iterable<Input> | AsyncIterable<Input>,
-  window: number,
-  { onSent, onFailed, signal }: SendManyOptions<Output>,
+  given: SendManyOptions<Output, Input>,
 ): Promise<SendManySummary> {
+  const { onSent, onFailed, signal, options } = settleOptions('sendMany', given, SEND_MANY_CHECKS, {})
+  const iterator = iteratorOf(inputs)
   let sent = 0
   let failed = 0
   let inFlight = 0
-  let failure: { error: unknown } | undefined
-  let wake: (() => void) | undefined
+  let over = false
+  let failure: { readonly error: unknown } | undefined
+  let changed = (): void => undefined
 
+  const fail = (error: unknown): void => {
+    failure ??= { error }
+    changed()
+  }
+  /** A callback's error ends the whole as long as it goes on; later it is only reported. */
+  const tell = (what: string, call: () => unknown): void =>
+    callContained(what, call, (who, error) => (over ? report(who, error) : fail(error)))
   const one = async (input: Input, index: number): Promise<void> => {
     try {
-      const handle = await send(input)
+      const handle = await send(input, options?.(input, index))
       sent++
-      onSent?.(handle, index)
+      if (onSent !== undefined) tell('onSent of sendMany', () => onSent(handle, index))
     } catch (error) {
       failed++
-      if (onFailed === undefined) failure ??= { error }
-      else onFailed(error, index)
-    } finally {
-      inFlight--
-      wake?.()
+      if (onFailed === undefined) fail(error)
+      else tell('onFailed of sendMany', () => onFailed(error, index))
     }
+    inFlight--
+    changed()
   }
-  const room = (below: number): Promise<void> | undefined =>
-    inFlight < below
-      ? undefined
-      : new Promise<void>((resolve) => {
-          wake = () => inFlight < below && resolve()
-        })
+  const stopped = (): boolean => failure !== undefined || signal?.aborted === true
+  /** Resolves at the next end of a send, failure or abort. */
+  const change = (): Promise<void> =>
+    new Promise((resolve) => {
+      changed = resolve
+    })
+  const onAbort = (): void => changed()
+  signal?.addEventListener('abort', onAbort)
 
-  let index = 0
-  for await (const input of inputs) {
-    if (failure !== undefined || signal?.aborted) break
-    inFlight++
-    void one(input, index++)
-    await room(window)
+  let exhausted = false
+  try {
+    for (let index = 0; !stopped(); ) {
+      if (inFlight >= window || (inFlight > 0 && full())) {
+        await change()
+        continue
+      }
+      const step = iterator.next()
+      const next = isThenable(step) ? await untilStopped(step, stopped, (wake) => (changed = wake)) : step
+      if (next === undefined) break
+      if (next.done === true) {
+        exhausted = true
+        break
+      }
+      if (stopped()) break
+      inFlight++
+      void one(next.value, index++)
+      // A turn, so that an input that is refused at once is noticed before the next one is taken.
+      await undefined
+    }
+  } catch (error) {
+    // The source threw, and so has ended by itself.
+    exhausted = true
+    fail(error)
   }
-  await room(1)
+  const ended = exhausted ? undefined : endSource(iterator, report)
+  while (inFlight > 0) await change()
+  await ended
+  signal?.removeEventListener('abort', onAbort)
+  over = true
   if (failure !== undefined) throw failure.error
   return { sent, failed }
+}
+
+type AnyIterator<Input> = Iterator<Input> | AsyncIterator<Input>
+
+function iteratorOf<Input>(inputs: Iterable<Input> | AsyncIterable<Input>): AnyIterator<Input> {
+  const { [Symbol.asyncIterator]: makeAsync, [Symbol.iterator]: make } = Object(inputs) as Partial<
+    Iterable<Input> & AsyncIterable<Input>
+  >
+  if (typeof makeAsync === 'function') return makeAsync.call(inputs as AsyncIterable<Input>)
+  if (typeof make === 'function') return make.call(inputs as Iterable<Input>)
+  throw new OptionsError('sendMany', ['expected the inputs to be an iterable or an async iterable'])
+}
+
+/** What the source yields, or undefined when all is to end before it does: a source may be silent for ever. */
+function untilStopped<Input>(
+  step: PromiseLike<IteratorResult<Input>>,
+  stopped: () => boolean,
+  onChange: (wake: () => void) => void,
+): Promise<IteratorResult<Input> | undefined> {
+  return new Promise((resolve, reject) => {
+    onChange(() => {
+      if (stopped()) resolve(undefined)
+    })
+    step.then(resolve, reject)
+  })
+}
+
+/** Tells the source that nothing more is taken, so that a generator's `finally` runs. */
+async function endSource(iterator: AnyIterator<unknown>, report: ReportProblem): Promise<void> {
+  try {
+    const ended = iterator.return?.()
+    // One that is silent answers only when it has yielded: it is not waited for any longer than this.
+    if (isThenable(ended)) await withDeadline(Promise.resolve(ended), RETURN_TIMEOUT_MS, 'ending the source')
+  } catch (error) {
+    report('the source of sendMany', error)
+  }
 }

@@ -22,10 +22,12 @@ export interface AttemptContext {
   progress(value: unknown): Promise<void>
 }
 
-export type Handler<Input = unknown, Output = unknown> = (
+/** Takes the input as the task's schema parsed it, and returns what the output schema takes, as JSON can carry it. */
+export type Handler<Input = unknown, Returned = unknown> = (
   input: Input,
   attempt: AttemptContext,
-) => Promise<Output> | Output
+) => Promise<Returned> | Returned
 
 /** The handler of a task by its type alone, for a module that must not load the task: `HandlerOf<typeof resize>`. */
-export type HandlerOf<T> = T extends Task<infer _Input, infer Parsed, infer Output> ? Handler<Parsed, Output> : never
+export type HandlerOf<T> =
+  T extends Task<infer _Input, infer Parsed, infer _Output, infer Returned> ? Handler<Parsed, Returned> : never

@@ -8,10 +8,19 @@
  * The retry is a fresh message without `x-death`: RabbitMQ takes a message that expires twice in the same queue for a
  * cycle and drops it.
  */
-import type { RetryPolicy } from './task.js'
+
+/** 180 days. The delay levels reach 194, and what is due later than that is no retry. */
+export const LONGEST_RETRY_DELAY_MS = 180 * 24 * 60 * 60 * 1000
+
+/** The part of a retry policy that delays depend on. */
+interface Delays {
+  readonly backoff: 'exponential' | 'fixed'
+  readonly initialDelayMs: number
+  readonly maxDelayMs: number
+}
 
 /** The delay before the attempt after `number`, before jitter: what its delay queue is named for. */
-export function retryDelayMs({ backoff, initialDelayMs, maxDelayMs }: RetryPolicy, number: number): number {
+export function retryDelayMs({ backoff, initialDelayMs, maxDelayMs }: Delays, number: number): number {
   const grown = backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** Math.min(number - 1, 40)
   return Math.min(grown, maxDelayMs)
 }

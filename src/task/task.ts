@@ -3,9 +3,10 @@
  * `defineTask` to `send`, `handle` and `result`.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Issue } from '../errors/index.js'
-import { isThenable } from '../kinds.js'
-import { checkOptions, is } from '../options.js'
+import { OptionsError } from '../errors/index.js'
+import { checkOptions, is, settleOptions } from '../options.js'
+import type { CarriedByJson } from './json.js'
+import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
 
 /** How failed attempts are repeated. */
@@ -14,9 +15,9 @@ export interface RetryPolicy {
   readonly maxAttempts: number
   /** `exponential` doubles the delay each time; `fixed` keeps it. Both are jittered. Default `exponential`. */
   readonly backoff: 'exponential' | 'fixed'
-  /** The delay before the second attempt, in milliseconds. Default 1,000. */
+  /** The delay before the second attempt, in milliseconds, at most 180 days. Default 1,000. */
   readonly initialDelayMs: number
-  /** The longest delay, in milliseconds. Default 60,000. */
+  /** The longest delay, in milliseconds, at most 180 days. Default 60,000, or `initialDelayMs` where that is longer. */
   readonly maxDelayMs: number
 }
 
@@ -25,32 +26,37 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
   readonly name: string
   /** Any Standard Schema (zod, valibot, arktype, …) for the input. Checked at `send` and again before the handler runs. */
   readonly input: Input
-  /** A Standard Schema for what the handler returns. Left out, anything that JSON can carry is taken. */
-  readonly output?: Output
+  /**
+   * A Standard Schema for the result. The handler's value is checked against it and stored as it is; `result()` parses
+   * what is stored, so that transformations such as `z.coerce.date()` give their values there. Left out, anything that
+   * JSON can carry is taken.
+   */
+  readonly output?: Output | undefined
   /** Default `{ type: 'quorum' }`: replicated, survives the loss of a node. `classic` stops when its one node does. */
-  readonly queue?: { readonly type: QueueType }
-  readonly retry?: Partial<RetryPolicy>
+  readonly queue?: { readonly type?: QueueType | undefined } | undefined
+  readonly retry?: { readonly [Key in keyof RetryPolicy]?: RetryPolicy[Key] | undefined } | undefined
   /** How long one attempt may take, in milliseconds, before its signal is aborted and it counts as failed. Default: no limit. */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 /**
  * A defined task. `TaskInput` and `TaskOutput` read its types back. `Input` is what a caller gives (before the schema's
- * transformations), `Parsed` is what the handler sees (after them), `Output` what `result()` resolves with.
+ * transformations), `Parsed` is what the handler sees (after them). `Returned` is what the handler returns (before the
+ * output schema's transformations), `Output` what `result()` resolves with (after them).
  */
-export interface Task<Input = unknown, Parsed = unknown, Output = unknown> {
+export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Returned = Output> {
   readonly name: string
   readonly queue: { readonly type: QueueType }
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly input: StandardSchemaV1<Input, Parsed>
-  readonly output: StandardSchemaV1<unknown, Output> | undefined
+  readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
 
 /** The input that `send` takes for a task. */
-export type TaskInput<T> = T extends Task<infer Input, infer _Parsed, infer _Output> ? Input : never
+export type TaskInput<T> = T extends Task<infer Input, infer _Parsed, infer _Output, infer _Returned> ? Input : never
 /** The result that `result()` gives for a task. */
-export type TaskOutput<T> = T extends Task<infer _Input, infer _Parsed, infer Output> ? Output : never
+export type TaskOutput<T> = T extends Task<infer _Input, infer _Parsed, infer Output, infer _Returned> ? Output : never
 
 export const DEFAULT_RETRY: RetryPolicy = {
   maxAttempts: 1,
@@ -69,66 +75,64 @@ const isSchema = (value: unknown): string | undefined =>
 
 /** Defines a task. Does no I/O. Throws `OptionsError` naming everything that is wrong. */
 export function defineTask<Input extends StandardSchemaV1, Output extends StandardSchemaV1 | undefined = undefined>(
-  options: TaskOptions<Input, Output>,
+  options: TaskOptions<Input, Output> & CarriedByJson<Input, Output>,
 ): Task<
   StandardSchemaV1.InferInput<Input>,
   StandardSchemaV1.InferOutput<Input>,
-  Output extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Output> : unknown
+  Output extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Output> : unknown,
+  Output extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Output> : unknown
 > {
-  checkOptions(
-    'defineTask',
-    options,
-    {
-      name: is.matching(
-        TASK_NAME,
-        'dotted segments such as "payment.invoice.create" (letters, digits, _ and -, at least two segments)',
-      ),
-      input: isSchema,
-      output: isSchema,
-      queue: is.record,
-      retry: is.record,
-      timeoutMs: is.integer(1, 2 ** 31 - 1),
-    },
-    ['name', 'input'],
+  const { name, input, output, queue, retry, timeoutMs }: TaskOptions<Input, Output> = options
+  checkOptions('defineTask', options, TASK_CHECKS, ['name', 'input'])
+  const where = `defineTask(${name})`
+  const { type } = settleOptions(
+    `${where}: queue`,
+    queue ?? {},
+    { type: is.oneOf('quorum', 'classic') },
+    { type: 'quorum' as const },
   )
-  const where = `defineTask(${options.name})`
-  checkOptions(`${where}: queue`, options.queue ?? {}, { type: is.oneOf('quorum', 'classic') })
-  checkOptions(`${where}: retry`, options.retry ?? {}, {
-    maxAttempts: is.integer(1),
-    backoff: is.oneOf('exponential', 'fixed'),
-    initialDelayMs: is.integer(1),
-    maxDelayMs: is.integer(1),
-  })
   return Object.freeze({
-    name: options.name,
-    queue: Object.freeze({ type: options.queue?.type ?? 'quorum' }),
-    retry: Object.freeze({ ...DEFAULT_RETRY, ...options.retry }),
-    timeoutMs: options.timeoutMs,
-    input: options.input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
+    name,
+    queue: Object.freeze({ type }),
+    retry: Object.freeze(retryPolicy(`${where}: retry`, retry ?? {})),
+    timeoutMs,
+    input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
-    output: options.output as never,
+    output: output as never,
   })
 }
 
-/** What a schema says of a value: the parsed value, or what is wrong with it. */
-export type Checked<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly Issue[] }
-
-/** Runs a Standard Schema; see https://standardschema.dev. Synchronous schemas cost no extra turn. */
-export function check<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Checked<T> | Promise<Checked<T>> {
-  const outcome = schema['~standard'].validate(value)
-  return isThenable(outcome) ? Promise.resolve(outcome).then(toChecked) : toChecked(outcome)
+const TASK_CHECKS = {
+  name: is.matching(
+    TASK_NAME,
+    'dotted segments such as "payment.invoice.create" (letters, digits, _ and -, at least two segments)',
+  ),
+  input: isSchema,
+  output: isSchema,
+  queue: is.record,
+  retry: is.record,
+  timeoutMs: is.duration(1, { forever: true }),
 }
 
-function toChecked<T>(outcome: StandardSchemaV1.Result<T>): Checked<T> {
-  if (outcome.issues === undefined) return { value: outcome.value }
-  return { issues: outcome.issues.map(({ message, path }) => ({ message, path: pathOf(path ?? []) })) }
-}
-
-function pathOf(path: readonly (PropertyKey | StandardSchemaV1.PathSegment)[]): string {
-  let text = ''
-  for (const segment of path) {
-    const key = typeof segment === 'object' ? segment.key : segment
-    text += typeof key === 'number' ? `[${key}]` : text === '' ? String(key) : `.${String(key)}`
-  }
-  return text
+function retryPolicy(
+  where: string,
+  given: NonNullable<TaskOptions<StandardSchemaV1, undefined>['retry']>,
+): RetryPolicy {
+  const policy = settleOptions(
+    where,
+    given,
+    {
+      maxAttempts: is.integer(1),
+      backoff: is.oneOf('exponential', 'fixed'),
+      initialDelayMs: is.integer(1, LONGEST_RETRY_DELAY_MS),
+      maxDelayMs: is.integer(1, LONGEST_RETRY_DELAY_MS),
+    },
+    DEFAULT_RETRY,
+  )
+  const { initialDelayMs, maxDelayMs } = policy
+  if (given.maxDelayMs === undefined) return { ...policy, maxDelayMs: Math.max(initialDelayMs, maxDelayMs) }
+  if (maxDelayMs >= initialDelayMs) return policy
+  throw new OptionsError(where, [
+    `expected \`maxDelayMs\` to be at least \`initialDelayMs\` (${initialDelayMs}), got: ${maxDelayMs}`,
+  ])
 }

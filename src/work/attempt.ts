@@ -18,11 +18,12 @@ import {
 import { childLogger, isThenable } from '../observe/contained.js'
 import { inTrace } from '../observe/tracing.js'
 import type { Results } from '../results/store.js'
+import { check, checkAsSent } from '../task/check.js'
 import type { AttemptContext, Handler } from '../task/handler.js'
 import type { Logger } from '../task/logger.js'
 import type { Outcome } from '../task/outcome.js'
 import { retryDelayMs } from '../task/retry.js'
-import { check, type Task } from '../task/task.js'
+import type { Task } from '../task/task.js'
 import { startTimer } from '../timers.js'
 import type { Envelope } from '../wire/envelope.js'
 import { headers } from '../wire/names.js'
@@ -182,10 +183,12 @@ export class Attempt {
   async #handle(envelope: Envelope, input: unknown): Promise<Outcome> {
     const { task, handler } = this.#dependencies.registered
     const output = await this.#untilAborted(inTrace(envelope, () => handler(input, this.#context())))
-    if (task.output === undefined) return this.#succeeded(task, envelope, output)
-    const checked = await this.#untilAborted(check(task.output, output))
-    if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
-    return this.#succeeded(task, envelope, checked.value)
+    if (task.output !== undefined) {
+      const checked = await this.#untilAborted(checkAsSent(task.output, output))
+      if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
+    }
+    // What was returned, not what the schema made of it: whoever asks for the result parses it again.
+    return this.#succeeded(task, envelope, output)
   }
 
   #succeeded(task: Task, { id, run }: Envelope, output: unknown): Outcome {

@@ -106,9 +106,9 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
    * Registers the handler of a task: a function, or a module whose exported function runs in a thread or a child process.
    * Before `start()`; one handler for each task.
    */
-  handle<Input, Parsed, Output>(
-    task: Task<Input, Parsed, Output>,
-    handler: Handler<Parsed, Output> | IsolatedHandler,
+  handle<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    handler: Handler<Parsed, NoInfer<Returned>> | IsolatedHandler,
   ): this {
     if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
     if (this.#handlers.has(task.name)) {

@@ -279,7 +279,7 @@ describe('While the store is away', () => {
   it('look-ups have a limit, waits keep their limit and signal, and what waits longer ends when it is back', async () => {
     const store = await ownStore()
     const results = await opened(store.url)
-    const handle = new Handle<unknown>('a.b', randomUUID(), () => results)
+    const handle = new Handle<unknown>({ name: 'a.b', output: undefined }, randomUUID(), () => results)
     store.process.freeze()
     const [soon, aborted, later] = [randomUUID(), randomUUID(), randomUUID()]
     const waiting = results.wait(later, { timeoutMs: Number.POSITIVE_INFINITY })

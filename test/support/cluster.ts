@@ -11,6 +11,8 @@ import { resourcesHeld } from './resources.js'
 
 export interface TestCluster {
   readonly dir: string
+  /** A file that is there once the cluster is ready; see `globalSetup.ts`. */
+  readonly started: string
   /** Where the demo workers of this cluster write what they ran. */
   readonly ledgerFolder: string
   readonly amqpPort: number

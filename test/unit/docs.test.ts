@@ -63,7 +63,7 @@ describe('docs/reference/options.md', () => {
 
   it.each([
     ['connect', 'src/warren.ts', 'ConnectOptions'],
-    ['send', 'src/warren.ts', 'SendOptions'],
+    ['send', 'src/send/sender.ts', 'SendOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
     ['result', 'src/send/handle.ts', 'ResultOptions'],
     ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],

@@ -40,12 +40,68 @@ describe('defineTask', () => {
   it.each([
     [{ name: 'x' }, /at least two segments/],
     [{ name: 'a.b', input: 1 }, /Standard Schema/],
-    [{ name: 'a.b', input: z.string(), timeoutMs: 0 }, /integer from 1/],
+    [{ name: 'a.b', input: z.string(), timeoutMs: 0 }, /integer ≥ 1, or Infinity, got: 0/],
     [{ name: 'a.b', input: z.string(), retry: { maxAttempt: 3 } }, /did you mean `maxAttempts`/],
     [{ name: 'a.b', input: z.string(), queue: { type: 'stream' } }, /'quorum' or 'classic'/],
   ])('refuses %j', (options, message) => {
     expect(() => defineTask(options as never)).toThrow(message)
   })
+})
+
+describe('A retry policy', () => {
+  const policyOf = (retry: object) => defineTask({ name: 'a.b', input: z.string(), retry }).retry
+  const day = 24 * 60 * 60 * 1000
+
+  it.each([
+    [{ backoff: 'fixed', initialDelayMs: 300_000 }, 300_000],
+    [{ initialDelayMs: 300_000 }, 300_000],
+    [{ initialDelayMs: 60 * day }, 60 * day],
+    [{ initialDelayMs: 180 * day, maxDelayMs: undefined }, 180 * day],
+    [{ backoff: 'fixed', initialDelayMs: 5, maxDelayMs: 10 }, 5],
+  ])('waits as long as it says: %j', (retry, delayMs) => {
+    const policy = policyOf({ maxAttempts: 2, ...retry })
+    expect(retryDelayMs(policy, 1)).toBe(delayMs)
+  })
+
+  it.each([
+    [
+      { initialDelayMs: 300_000, maxDelayMs: 60_000 },
+      /`maxDelayMs` to be at least `initialDelayMs` \(300000\), got: 60000/,
+    ],
+    [{ backoff: 'fixed', initialDelayMs: 2, maxDelayMs: 1 }, /at least `initialDelayMs` \(2\), got: 1/],
+    [{ initialDelayMs: 181 * day }, /`initialDelayMs` to be an integer from 1 to 15552000000/],
+    [{ maxDelayMs: Number.POSITIVE_INFINITY }, /`maxDelayMs` to be an integer .* got: Infinity/],
+    [{ initialDelayMs: 2 ** 53 }, /`initialDelayMs`/],
+    [{ initialDelayMs: 0.5 }, /`initialDelayMs`.*got: 0.5/],
+    [{ maxAttempts: Number.NaN }, /`maxAttempts`.*got: NaN/],
+  ])('that cannot be is refused: %j', (retry, message) => {
+    expect(() => policyOf(retry)).toThrow(message)
+  })
+
+  it('takes undefined for what it is by default', () => {
+    const undefinedOnes = {
+      maxAttempts: undefined,
+      backoff: undefined,
+      initialDelayMs: undefined,
+      maxDelayMs: undefined,
+    }
+    expect(policyOf(undefinedOnes)).toEqual(DEFAULT_RETRY)
+    const task = defineTask({
+      name: 'a.b',
+      input: z.string(),
+      output: undefined,
+      queue: { type: undefined },
+      retry: undefined,
+      timeoutMs: undefined,
+    })
+    expect(task).toMatchObject({ queue: { type: 'quorum' }, retry: DEFAULT_RETRY, timeoutMs: undefined })
+  })
+})
+
+it('A time limit may have any length', () => {
+  for (const timeoutMs of [1, 2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY]) {
+    expect(defineTask({ name: 'a.b', input: z.string(), timeoutMs }).timeoutMs).toBe(timeoutMs)
+  }
 })
 
 describe('Back-off', () => {

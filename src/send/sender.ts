@@ -1,0 +1,100 @@
+/** `send`: one task, from what the caller gives to the broker's confirm. */
+import { randomUUID } from 'node:crypto'
+import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from '../errors/index.js'
+import { traceHeaders } from '../observe/tracing.js'
+import { is, settleOptions } from '../options.js'
+import type { Results } from '../results/store.js'
+import { checkAsSent } from '../task/check.js'
+import type { Task } from '../task/task.js'
+import { encode } from '../wire/envelope.js'
+import { commandsExchange, domainOf, headers } from '../wire/names.js'
+import { Handle } from './handle.js'
+import type { Producer } from './producer.js'
+
+export interface SendOptions {
+  /** The task id. Default: a random UUID. The same id sent twice is run twice unless it is done when the second comes. */
+  readonly id?: string | undefined
+  /** Overrides `confirmTimeoutMs` of `connect()`. Any length, or `Infinity`. */
+  readonly confirmTimeoutMs?: number | undefined
+  /** Not to be run after this instant: it is dead-lettered instead. */
+  readonly expires?: Date | undefined
+}
+
+const SEND_CHECKS = {
+  id: is.text,
+  confirmTimeoutMs: is.duration(1, { forever: true }),
+  expires: is.date,
+}
+const NO_OPTIONS: SendOptions = Object.freeze({})
+
+export interface SenderOptions {
+  readonly producer: Producer
+  readonly results: Results | undefined
+  /** Where the results of what is sent here are announced; undefined without a store. */
+  readonly replyTo: string | undefined
+  readonly confirmTimeoutMs: number
+  readonly maxMessageBytes: number
+}
+
+export class Sender {
+  readonly #options: SenderOptions
+  #closed = false
+
+  constructor(options: SenderOptions) {
+    this.#options = options
+  }
+
+  /** Resolves with the task's handle once the broker has confirmed the message. */
+  async send<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    input: Input,
+    given: SendOptions = NO_OPTIONS,
+  ): Promise<Handle<Output>> {
+    if (this.#closed) throw new ClosedError('The connection')
+    // Most sends have no options, and looking for them would be felt.
+    const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
+    const checking = checkAsSent(task.input, input)
+    // Most schemas are synchronous, and one more turn for each task would be felt.
+    const checked = checking instanceof Promise ? await checking : checking
+    if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
+    const id = options.id ?? randomUUID()
+    const message = encode({
+      task: task.name,
+      id,
+      // What was given, not what the schema made of it: the worker's schema reads it again.
+      input,
+      expires: options.expires,
+      replyTo: this.#options.replyTo,
+      ...traceHeaders(),
+    })
+    // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
+    if (options.id !== undefined) message.properties.headers[headers.republished] = true
+    const { producer, maxMessageBytes, confirmTimeoutMs } = this.#options
+    if (message.content.length > maxMessageBytes) {
+      throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
+    }
+    await producer.publish({
+      id,
+      exchange: commandsExchange(domainOf(task.name)),
+      routingKey: task.name,
+      message,
+      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
+    })
+    return this.handle(task, id)
+  }
+
+  handle<Output>(task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>, id: string): Handle<Output> {
+    return new Handle<Output>(task, id, this.#resultsOrThrow)
+  }
+
+  /** Takes nothing new. */
+  close(): void {
+    this.#closed = true
+  }
+
+  readonly #resultsOrThrow = (): Results => {
+    const { results } = this.#options
+    if (results === undefined) throw new NoResultStoreError()
+    return results
+  }
+}
