@@ -36,8 +36,9 @@ end`
  * KEYS     the keys of results, of which there may be many
  * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or ''
  * Returns for each key 1 when stored, 0 when what the key held stays:
- * - a SUCCESS stays; anything else gives way to a later run, and stays against an earlier one;
- * - within one run, a FAILURE or REVOKED gives way to SUCCESS only, and so does the word of a later attempt;
+ * - a SUCCESS stays, and anything else gives way to SUCCESS, of whatever run: the work is done, and not to be done again;
+ * - for the rest, a later run replaces what an earlier one left, and not the other way round;
+ * - within one run, a FAILURE or REVOKED stays, and so does the word of a later attempt;
  * - of one attempt, RETRY is the last word before its end.
  * What is no result, or no string, is replaced: an error would fail the whole batch. Each stored one is announced on
  * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line.
@@ -48,8 +49,8 @@ local function stays(key, result)
   if not status then return false end
   if status == 'SUCCESS' then return true end
   local word, attempt, run = read(result, string.sub(result, -80))
-  if heldRun ~= run then return heldRun > run end
   if word == 'SUCCESS' then return false end
+  if heldRun ~= run then return heldRun > run end
   if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
   return status == 'RETRY' and heldAttempt == attempt and word ~= 'RETRY' and word ~= 'FAILURE' and word ~= 'REVOKED'
 end

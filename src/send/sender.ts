@@ -58,21 +58,25 @@ export class Sender {
     const checked = checking instanceof Promise ? await checking : checking
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
     const id = options.id ?? randomUUID()
+    // An id that the caller chose may have been sent before, so that this may be another run of the task.
+    const run = options.id === undefined ? 0 : Date.now()
     const message = encode({
       task: task.name,
       id,
+      run,
       // What was given, not what the schema made of it: the worker's schema reads it again.
       input,
       expires: options.expires,
       replyTo: this.#options.replyTo,
       ...traceHeaders(),
     })
-    // An id that the caller chose may have been sent before: the worker then looks whether the task is done.
-    if (options.id !== undefined) message.properties.headers[headers.republished] = true
+    // The worker then looks whether the task is done.
+    if (run > 0) message.properties.headers[headers.republished] = true
     const { producer, maxMessageBytes, confirmTimeoutMs } = this.#options
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
+    if (run > 0) await this.#options.results?.begin(id, run)
     await producer.publish({
       id,
       exchange: commandsExchange(domainOf(task.name)),

@@ -80,7 +80,7 @@ describe('Which word counts', () => {
     ['a first attempt of a later run', ['FAILURE', 5, 0], ['PROGRESS', 1, 1_800_000_000_000], 'second'],
     ['the FAILURE of a later run', ['FAILURE', 5, 7], ['FAILURE', 1, 8], 'second'],
     ['PROGRESS of an earlier run', ['PROGRESS', 1, 8], ['PROGRESS', 4, 7], 'first'],
-    ['SUCCESS of an earlier run', ['PROGRESS', 1, 8], ['SUCCESS', 4, 7], 'first'],
+    ['SUCCESS of an earlier run', ['FAILURE', 1, 8], ['SUCCESS', 4, 7], 'second'],
     ['a later run after SUCCESS', ['SUCCESS', 1, 0], ['FAILURE', 1, 8], 'first'],
   ])('%s', async (_what, first, second, stays) => {
     const id = randomUUID()

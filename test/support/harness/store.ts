@@ -44,6 +44,7 @@ export class FakeStore extends EventEmitter {
       this.#counts.set(`${queue} ${id}`, count)
       return count
     })
+  begin = (id: string, run: number) => this.#ask('begin', [id, run], () => undefined)
   marked = (ids: readonly string[]) => this.#ask('marked', [ids], () => ids.filter((id) => this.#marked.has(id)))
   mark = (id: string) => this.#ask('mark', [id], () => void this.#marked.add(id))
   unmark = (id: string) => this.#ask('unmark', [id], () => void this.#marked.delete(id))
