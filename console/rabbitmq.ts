@@ -23,7 +23,7 @@ import {
 
 /** How many queues the console looks at: it is a page for people. */
 export const MAX_QUEUES = 200
-const MAX_CONNECTIONS = 300
+const MAX_CONNECTIONS = 500
 
 const QUEUE_COLUMNS =
   'name,vhost,type,state,node,leader,members,online,consumers,messages_ready,messages_unacknowledged,head_message_timestamp,message_stats.publish,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate,message_stats.redeliver_details.rate,arguments,effective_policy_definition'

@@ -95,9 +95,24 @@ async function read(url: string): Promise<string> {
   return text
 }
 
+/** What is of another kind than a worker says counts as not said: something else may listen on the port. */
 function healthIn(text: string): Health {
-  const health: unknown = JSON.parse(text)
-  return is.record(health) === undefined ? (health as Health) : {}
+  const answer: unknown = JSON.parse(text)
+  if (is.record(answer) !== undefined) return {}
+  const { ready, running, held, queues, store } = answer as Record<string, unknown>
+  return {
+    ...(typeof ready === 'boolean' ? { ready } : {}),
+    ...(typeof running === 'number' ? { running } : {}),
+    ...(typeof held === 'number' ? { held } : {}),
+    ...(typeof store === 'string' ? { store } : {}),
+    queues: Array.isArray(queues) ? queues.filter(isQueue) : [],
+  }
+}
+
+const isQueue = (value: unknown): value is NonNullable<Health['queues']>[number] => {
+  if (is.record(value) !== undefined) return false
+  const { queue, state, reason } = value as Record<string, unknown>
+  return typeof queue === 'string' && typeof state === 'string' && ['string', 'undefined'].includes(typeof reason)
 }
 
 /** How Warren calls the connection on which a worker takes messages. */

@@ -1,4 +1,6 @@
 /** What the management API does not say is unknown on the page: never 0, never red, and never a piece of news. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -14,7 +16,7 @@ import {
 import { compare, moves, remember } from '../../console/happenings.js'
 import { rowOf } from '../../console/history.js'
 import { assemble, type Snapshot } from '../../console/snapshot.js'
-import { workersOf } from '../../console/workerWatch.js'
+import { WorkerWatch, workersOf } from '../../console/workerWatch.js'
 import { planDelays } from '../../src/index.js'
 
 const TASK = 'payment.invoice.create.shop'
@@ -195,6 +197,24 @@ it('A service’s queue is never taken for dead letters, which may be emptied fr
 })
 
 describe('Odd answers', () => {
+  it.each<[string, { running?: number; queue?: string }]>([
+    ['{"ready":"yes","running":"3","held":null,"queues":{"a":1},"store":7}', {}],
+    ['{"running":1,"queues":[null,7,{"queue":1},{"queue":"q","state":"consuming"}]}', { running: 1, queue: 'q' }],
+    ['[]', {}],
+    ['<html>', {}],
+  ])('of what listens on a worker’s port, as %s, say no more than they say', async (text, { running, queue }) => {
+    const server = createServer((_, response) => response.end(text))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const process = { name: 'w', kind: 'worker', state: 'running', ports: [port], since: '', restarts: 0 }
+    const watch = new WorkerWatch()
+    await watch.look([process])
+    server.closeAllConnections()
+    server.close()
+    const [view] = watch.views([process])
+    const queues = queue === undefined ? [] : [{ queue, state: 'consuming' }]
+    expect([view?.running, view?.ready, view?.queues]).toEqual([running, undefined, queues])
+  })
   it('of RabbitMQ’s own: words for numbers, lists for objects, nothing at all', () => {
     const [node] = readNodes([{ name: 'a@x', running: true, mem_limit: 'memory_monitoring_disabled', mem_used: null }])
     expect(node).toEqual({ name: 'a@x', running: true })
