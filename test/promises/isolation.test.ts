@@ -196,7 +196,11 @@ describe.each(isolations)('In a $isolation', ({ isolation, task, limited }) => {
   it('progress and log lines come through', async () => {
     const { handle } = await reporting(task, 'report', 1_000)
     await handle.result(RESULT)
-    expect(worker.told).toContainEqual({ kind: 'log', fields: { half: true }, message: 'half way' })
+    expect(worker.told).toContainEqual({
+      kind: 'log',
+      fields: expect.objectContaining({ half: true, id: handle.id }),
+      message: 'half way',
+    })
   })
 
   it('stopping waits for it, whatever signal it gets itself, and leaves nothing behind', async () => {

@@ -65,9 +65,12 @@ it('Rounds of sending, running, retrying, dead-lettering, redriving and closing 
 it('Of workers that have stopped nothing stays in memory, while their application goes on', async () => {
   await using warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   const alive = () => [Worker, Connection].map((each) => queryObjects(each, { format: 'count' }))
+  const registry = new Registry()
   const before = alive()
   for (let again = 0; again < 4; again++) {
     const worker = warren.worker({ service: SERVICE }).handle(task, (_input, { number }) => ({ number }))
+    // Its metrics leave the registry with it.
+    workerMetrics(worker, registry)
     await consuming(worker)
     await worker.stop()
   }
