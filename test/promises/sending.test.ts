@@ -70,7 +70,7 @@ describe('connect() fails where it is called', () => {
   it('no broker there', async () => {
     const connecting = connect({ broker: nobody, connectTimeoutMs: 300, logger: false })
     await expect(connecting).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' })
-    await expect(connecting).rejects.toThrow(/127\.0\.0\.1:1.*npm start/)
+    await expect(connecting).rejects.toThrow(/127\.0\.0\.1:1 .*Check that a node runs there/)
   })
   it('a wrong password, at once and without showing it', async () => {
     const broker = clusterUrls().broker.replace('admin:admin', 'admin:s3cret')
