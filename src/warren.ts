@@ -21,6 +21,7 @@ import { type SendManyOptions, type SendManySummary, sendMany } from './send/sen
 import { isLogger, type Logger, silentLogger } from './task/logger.js'
 import type { Task, TaskOutput } from './task/task.js'
 import { replyChannel } from './wire/names.js'
+import type { StoredResult } from './wire/resultFormat.js'
 import { Worker } from './work/worker.js'
 import type { WorkerOptions } from './work/workerOptions.js'
 
@@ -151,6 +152,11 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
     if (is.text(id) !== undefined) throw new OptionsError('handle', ['expected the id to be a non-empty string'])
     return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
+  }
+
+  /** What the store holds of a task, by its id alone: what `state()` of its handle returns. */
+  state(id: string): Promise<StoredResult | undefined> {
+    return this.#sender.state(id)
   }
 
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. */

@@ -8,7 +8,8 @@ import { checkAsSent } from '../task/check.js'
 import type { Task } from '../task/task.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
-import { Handle } from './handle.js'
+import type { StoredResult } from '../wire/resultFormat.js'
+import { Handle, stateOf } from './handle.js'
 import type { Producer } from './producer.js'
 
 export interface SendOptions {
@@ -89,6 +90,11 @@ export class Sender {
 
   handle<Output>(task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>, id: string): Handle<Output> {
     return new Handle<Output>(task, id, this.#resultsOrThrow)
+  }
+
+  /** What the store holds of a task, by its id alone. */
+  async state(id: string): Promise<StoredResult | undefined> {
+    return stateOf(this.#resultsOrThrow(), id)
   }
 
   /** Takes nothing new. */

@@ -50,3 +50,18 @@ describe('A run', () => {
     expect(told).toEqual([`publish ${id} undefined`])
   })
 })
+
+describe('The state of a task by its id alone', () => {
+  it('is what the store holds, and needs a store', async () => {
+    const { sender } = sending()
+    expect(await sender.state('mine')).toBeUndefined()
+    const without = new Sender({
+      producer: {} as Producer,
+      results: undefined,
+      replyTo: undefined,
+      confirmTimeoutMs: 1,
+      maxMessageBytes: 1,
+    })
+    await expect(without.state('mine')).rejects.toMatchObject({ code: 'NO_RESULT_STORE' })
+  })
+})
