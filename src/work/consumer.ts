@@ -20,33 +20,17 @@ import { EventEmitter } from 'node:events'
 import { jittered } from '../amqp/backoff.js'
 import { closeChannel, openChannel } from '../amqp/channel.js'
 import type { Connection } from '../amqp/connection.js'
-import type { QueueDeclaration } from '../amqp/declare.js'
 import type { Lifecycle } from '../amqp/lifecycle.js'
 import { textOf } from '../errors/index.js'
 import type { ConsumerState } from '../observe/events.js'
 import { pause } from '../timers.js'
-import { consumerLife } from './consumerLife.js'
+import { type ConsumerEvents, type ConsumerOptions, consumerLife } from './consumerLife.js'
 import type { Delivery, DeliveryQueue } from './delivery.js'
 import { Lines } from './lines.js'
 import type { Subscriptions } from './subscriptions.js'
 import { asQueueError, isRefused, takeUp } from './takeUp.js'
 import { Turns } from './turns.js'
 import { Watchdog } from './watchdog.js'
-
-export interface ConsumerOptions {
-  readonly declaration: QueueDeclaration
-  /** How many unacknowledged messages this consumer holds at most, to begin with. */
-  readonly prefetch: number
-  readonly retryInitialDelayMs: number
-  readonly retryMaxDelayMs: number
-}
-
-export interface ConsumerEvents {
-  state: [{ queue: string; state: ConsumerState; reason?: string }]
-  delivery: [Delivery]
-  /** It came to rest, and begins anew with the prefetch of its options. */
-  renewed: []
-}
 
 export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly queue: DeliveryQueue

@@ -1,6 +1,23 @@
-/** The states of a consumer; `consumer.ts` has the picture. */
+/** What a consumer is made with, what it tells, and its states; `consumer.ts` has the picture. */
+import type { QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
 import type { ConsumerState } from '../observe/events.js'
+import type { Delivery } from './delivery.js'
+
+export interface ConsumerOptions {
+  readonly declaration: QueueDeclaration
+  /** How many unacknowledged messages this consumer holds at most, to begin with. */
+  readonly prefetch: number
+  readonly retryInitialDelayMs: number
+  readonly retryMaxDelayMs: number
+}
+
+export interface ConsumerEvents {
+  state: [{ queue: string; state: ConsumerState; reason?: string }]
+  delivery: [Delivery]
+  /** It came to rest, and begins anew with the prefetch of its options. */
+  renewed: []
+}
 
 const MOVES: Readonly<Record<ConsumerState, readonly ConsumerState[]>> = {
   idle: ['opening', 'waiting', 'stopped'],

@@ -55,6 +55,7 @@ export class Dispatcher {
     this.#intake = new Intake({
       ...{ concurrency, fixed: prefetch, active: this.#active },
       onCancelled: (which) => this.#giveBack(which),
+      onLook: () => this.#room.update(),
     })
     const dispatcher = this
     this.#room = new Room(concurrency, {
@@ -62,10 +63,10 @@ export class Dispatcher {
         return dispatcher.#running
       },
       get waiting() {
-        return dispatcher.#ready.length
+        return dispatcher.#ready.reduce((count, { held }) => (held ? count + 1 : count), 0)
       },
       expectedMs: () => this.#intake.expectedMs(),
-      giveBackNewest: (count) => this.#giveBackNewest(count),
+      newest: (count) => (count > 0 ? this.#ready.filter(mayBeRequeued).slice(-count) : []),
     })
     this.#quarantine = new Quarantine(results)
     this.#waitingRoom = new WaitingRoom({
@@ -98,7 +99,13 @@ export class Dispatcher {
     consumer.on('delivery', (delivery) => this.#receive(delivery))
     consumer.on('state', ({ state }) => {
       if (state === 'waiting') this.#prune()
+      if (state === 'consuming') this.#room.update()
     })
+  }
+
+  /** Before the consumers start. */
+  prepare(): void {
+    this.#room.prepare()
   }
 
   /** To be awaited before a delivery is acknowledged. */
@@ -238,12 +245,6 @@ export class Dispatcher {
     })
   }
 
-  /** One that was requeued before stays: RabbitMQ counts towards its limit. */
-  #giveBackNewest(count: number): void {
-    const chosen = new Set(this.#ready.filter(({ redelivered }) => !redelivered).slice(-Math.max(0, count)))
-    if (count > 0) this.#giveBack((delivery) => chosen.has(delivery))
-  }
-
   /** A channel died: what it delivered is RabbitMQ's again. */
   #prune(): void {
     this.#ready = this.#ready.filter(({ held }) => held)
@@ -252,3 +253,6 @@ export class Dispatcher {
     this.#resume()
   }
 }
+
+const mayBeRequeued = ({ held, redelivered, queue }: Delivery): boolean =>
+  held && !redelivered && queue.type === 'quorum'

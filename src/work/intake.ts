@@ -8,6 +8,8 @@ import { initialPrefetch, MeanDuration, PrefetchEstimate } from './prefetch.js'
 const LOOK_MS = 200
 /** And after so many attempts since the last rest, however soon that is: they end the cautious start. */
 const EARLY_LOOKS: ReadonlySet<number> = new Set([2, 8, 32, 128])
+/** What an attempt is taken for before the first has ended. */
+const UNKNOWN_MS = 1_000
 /** How many messages of one queue may wait for something else than a place without being counted. */
 const MAX_PARKED = 256
 
@@ -28,6 +30,8 @@ export interface IntakeOptions {
   readonly fixed: number | undefined
   /** Attempts that run or are being settled. */
   readonly active: ReadonlySet<Attempt>
+  /** Called at each look. */
+  readonly onLook: () => void
   /** These deliveries came over a subscription that is cancelled now. */
   readonly onCancelled: (which: (delivery: Delivery) => boolean) => void
 }
@@ -66,7 +70,7 @@ export class Intake {
 
   /** The mean duration, or how long the longest attempt has been running: what the next one may take. */
   expectedMs(): number {
-    return Math.max(this.#mean.ms ?? 0, this.#longestRunningMs(undefined))
+    return Math.max(this.#mean.ms ?? UNKNOWN_MS, this.#longestRunningMs(undefined))
   }
 
   started(): void {
@@ -111,6 +115,7 @@ export class Intake {
       }
       this.#adjust(intaken)
     }
+    this.#options.onLook()
   }
 
   #adjust(intaken: Intaken): void {

@@ -5,7 +5,7 @@
  *     subscribed ──full: more could come than there is room for──▶ fetching ──all queues empty, or room for all──▶ subscribed
  *
  * While fetching, the consumers rest, and for each place that becomes free the queues are asked in turn for one message.
- * What came too many at the change is requeued, once: requeuing counts as a delivery.
+ * What came beyond that before the change is requeued, where that costs little: see `Workload.newest`.
  */
 import { pause } from '../timers.js'
 import type { Consumer } from './consumer.js'
@@ -19,12 +19,17 @@ export interface Workload {
   readonly waiting: number
   /** How long an attempt takes, as far as is known: the mean, or the longest that runs now. */
   expectedMs(): number
-  /** Requeues this many of those that wait, newest first. */
-  giveBackNewest(count: number): void
+  /**
+   * Up to this many of those that wait, the newest, that may be requeued: none that was before, since quorum queues count
+   * deliveries, and none of a classic queue, where a redelivered message is taken for one that may kill workers.
+   */
+  newest(count: number): Delivery[]
 }
 
 /** Nothing is held that cannot start within this time. */
 const SOON_MS = 1_000
+/** The consumers wake when there is that much more room than they may fill: so they do not change to and fro. */
+const WAKE_FACTOR = 1.5
 /** How long an acknowledgement waits for its consumer to rest. */
 const REST_LIMIT_MS = 1_000
 
@@ -46,6 +51,13 @@ export class Room {
     this.#consumers.push(consumer)
   }
 
+  /** Before the consumers start: what waits in many queues already must not come all at once. */
+  prepare(): void {
+    if (this.#consumers.length < 2) return
+    this.#mode = 'fetching'
+    for (const consumer of this.#consumers) void consumer.rest()
+  }
+
   close(): void {
     this.#closed = true
   }
@@ -53,13 +65,12 @@ export class Room {
   /** Called whenever what is in hand has changed. */
   update(): void {
     if (this.#consumers.length < 2 || this.#closed) return
-    const places = this.#places
-    if (this.#mode === 'subscribed') {
-      if (this.#held >= places && places < this.#capacity) this.#fill(places)
-    } else if (places >= this.#capacity) {
-      this.#wake()
-    } else if (this.#held < places && !this.#asking) {
-      void this.#ask()
+    const [held, places, capacity] = [this.#held, this.#places, this.#capacity]
+    if (this.#mode === 'subscribed' ? held >= places && places < capacity : held > places) {
+      void this.#fill(held - places)
+    } else if (this.#mode === 'fetching') {
+      if (places >= WAKE_FACTOR * capacity) this.#wake()
+      else if (held < places && !this.#asking) void this.#ask()
     }
   }
 
@@ -86,11 +97,17 @@ export class Room {
     return this.#consumers.reduce((sum, { prefetch }) => sum + prefetch, 0)
   }
 
-  #fill(places: number): void {
+  async #fill(surplus: number): Promise<void> {
     this.#mode = 'fetching'
+    const chosen = this.#workload.newest(surplus)
+    const queues = new Set(chosen.map(({ queue }) => queue))
     // One that holds all it may gets no more; it rests before its next acknowledgement.
-    for (const consumer of this.#consumers) if (consumer.outstanding < consumer.prefetch) void consumer.rest()
-    this.#workload.giveBackNewest(this.#held - places)
+    const resting = this.#consumers.filter(
+      (each) => each.subscribed && (each.outstanding < each.prefetch || queues.has(each.queue)),
+    )
+    await Promise.all(resting.map((consumer) => consumer.rest()))
+    // Requeued earlier, it would come straight back.
+    for (const delivery of chosen) delivery.giveBack()
   }
 
   #wake(): void {
@@ -102,14 +119,18 @@ export class Room {
   async #ask(): Promise<void> {
     this.#asking = true
     let misses = 0
+    // The consumers that were asked in vain; those whose queue is away are not.
+    let empty = 0
     while (this.#mode === 'fetching' && !this.#closed && misses < this.#consumers.length && this.#held < this.#places) {
       const consumer = this.#consumers[this.#turn++ % this.#consumers.length]
       if (consumer === undefined) break
       // A subscribed one holds all it may, or is about to rest.
-      const found = !consumer.subscribed && (await consumer.fetch())
+      const asked = consumer.state === 'consuming' && !consumer.subscribed
+      const found = asked && (await consumer.fetch())
       misses = found ? 0 : misses + 1
+      empty = found ? 0 : empty + (asked ? 1 : 0)
     }
     this.#asking = false
-    if (this.#mode === 'fetching' && !this.#closed && misses >= this.#consumers.length) this.#wake()
+    if (this.#mode === 'fetching' && !this.#closed && misses >= this.#consumers.length && empty > 0) this.#wake()
   }
 }

@@ -135,6 +135,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const declarations = declarationsOf(planService(this.service, tasks))
     const prefetch = dispatcher.initialPrefetch(declarations.length)
     this.#consumers = declarations.map((each) => this.#consumer(each, prefetch, dispatcher))
+    dispatcher.prepare()
     try {
       if (this.#options.declareDeadLetters) await deadLettering.declare(this.service, tasks)
       if (consuming.state === 'idle') await consuming.open()
