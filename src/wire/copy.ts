@@ -24,7 +24,7 @@ export function copyOf(message: ConsumeMessage, id: string, added: Headers): Out
   return copyWith(message, id, { ...Object.fromEntries(strangersHeaders(message)), ...added })
 }
 
-/** What the headers of a slim copy take at most: well below the client's 64 KiB for all of a message's properties. */
+/** What the headers of a slim copy take at most: well below a frame, which holds 128 KiB where the broker sets no other. */
 export const SLIM_HEADER_BYTES = 32 * 1024
 /** The longest note about dropped headers, in characters, and what is kept free for it in bytes. */
 const MAX_DROPPED_TEXT = 1_000
@@ -111,5 +111,5 @@ const MAX_NAME_BYTES = 255
 export const isName = (value: unknown): value is string =>
   typeof value === 'string' && Buffer.byteLength(value) <= MAX_NAME_BYTES
 
-/** Headers share one AMQP frame of 64 KiB and more with everything else, so error texts are cut. */
+/** Headers share one AMQP frame with all other properties, so error texts are cut. */
 export const cutText = (text: string): string => shortened(text, MAX_ERROR_TEXT)

@@ -7,18 +7,21 @@ import { createInterface } from 'node:readline'
 import { connect as amqpConnect, type ChannelModel, type ConfirmChannel, type Message } from 'amqplib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
+  type AttemptContext,
   connect,
   DEAD_LETTER_DELIVERY_LIMIT,
   type DeadLetter,
   type DeadLetters,
   headers,
+  type Logger,
+  Reject,
   taskQueue,
   type Warren,
   type Worker,
 } from '../../src/index.js'
 import { encode } from '../../src/wire/envelope.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, consuming, until, virtualHost } from '../support/cluster.js'
+import { type ClusterUrls, consuming, manage, until, virtualHost } from '../support/cluster.js'
 
 const SERVICE = 'graves'
 const RESULT = { timeoutMs: 20_000 }
@@ -30,7 +33,11 @@ const worked = behaveTask('payment.graves.worked', { retry: { maxAttempts: 2, ba
 const expiring = behaveTask('user.graves.expiring')
 /** Their queues have no consumer: what is sent there stays. */
 const left = behaveTask('payment.graves.left')
-const all = [worked, expiring, left]
+/** Its handler is the test's own. */
+const renewed = behaveTask('payment.graves.renewed', {
+  retry: { maxAttempts: 2, backoff: 'fixed', initialDelayMs: 50 },
+})
+const all = [worked, expiring, left, renewed]
 
 let urls: ClusterUrls & { readonly vhost: string }
 let warren: Warren
@@ -38,12 +45,14 @@ let worker: Worker
 let raw: ChannelModel
 let channel: ConfirmChannel
 const seen: Seen[] = []
+let renew: (attempt: AttemptContext) => Promise<{ number: number }>
 
 beforeAll(async () => {
   urls = await virtualHost(SERVICE, all, { [expiring.name]: { ttlMs: 200 } })
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   worker = warren.worker({ service: SERVICE })
   worker.handle(worked, behave(seen))
+  worker.handle(renewed, (_input, attempt) => renew(attempt))
   await consuming(worker)
   raw = await amqpConnect(urls.broker)
   channel = await raw.createConfirmChannel()
@@ -184,6 +193,94 @@ it('A task that failed says why, is sent back with all its attempts, and its SUC
   await until('SUCCESS in the store', async () => (await handle.state())?.status === 'SUCCESS')
   expect(await handle.result(RESULT)).toEqual({ number: 1 })
   expect(await ready(DLQ)).toBe(0)
+})
+
+it('A redrive begins anew: who waits waits for the new run, which is seen, and whose failure replaces the old one', async () => {
+  renew = async () => {
+    throw new Error('the database is away')
+  }
+  const handle = await warren.send(renewed, { does: ['return'] })
+  await expect(handle.result(RESULT)).rejects.toThrow('the database is away')
+  const letters = warren.deadLetters({ domain: 'payment' })
+  await until('the dead letter', async () => (await ready(DLQ)) === 1)
+  let goOn = (): void => undefined
+  const told = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  renew = async ({ progress }) => {
+    await progress('half way')
+    await told
+    throw new Reject('the customer is unknown')
+  }
+  expect(await letters.redrive({ id: handle.id })).toMatchObject({ done: 1 })
+  const waiting = expect(handle.result(RESULT)).rejects.toThrow('the customer is unknown')
+  await until('progress of the new run', async () => (await handle.state())?.status === 'PROGRESS')
+  goOn()
+  await waiting
+  expect(await handle.state()).toMatchObject({ status: 'FAILURE', attempt: 1, error: { errorClass: 'Reject' } })
+  await until('the new dead letter', async () => (await ready(DLQ)) === 1)
+  expect(await letters.show(handle.id)).toMatchObject([{ reason: 'rejected', redriven: 1 }])
+})
+
+it('Callbacks and loggers that fail change nothing of a redrive or a purge', async () => {
+  const lines: string[] = []
+  const refuse = (): never => {
+    throw new Error('no')
+  }
+  const error: Logger['error'] = (_fields, message) => {
+    lines.push(message)
+    refuse()
+  }
+  const odd = await connect({ broker: urls.broker, logger: { debug: refuse, info: refuse, warn: refuse, error } })
+  const letters = odd.deadLetters({ domain: 'payment' })
+  await bury([randomUUID(), randomUUID()], 'failed')
+  const rejects = (async () => refuse()) as () => void
+  const hangs = (() => new Promise(() => undefined)) as () => void
+  expect(await letters.redrive({}, { dryRun: true, onProgress: refuse })).toMatchObject({ matched: 2, kept: 0 })
+  expect(await letters.redrive({}, { limit: 1, onProgress: rejects })).toMatchObject({ done: 1, kept: 0 })
+  expect(await letters.purge({}, { onProgress: hangs })).toMatchObject({ done: 1, kept: 0 })
+  await odd.close()
+  expect(lines).toEqual([expect.stringContaining('OnProgress of dead letters failed: no')])
+})
+
+it('Whatever headers strangers write, their dead letters are listed, shown and sent back', async () => {
+  const strange: Record<string, Record<string, unknown>> = {
+    numbers: { a: 2 ** 62, b: -1, c: 1.5, d: { '!': 'int64', value: 2 ** 40 }, e: { '!': 'float', value: 0.5 } },
+    'other types': {
+      a: null,
+      b: Buffer.from([0, 255]),
+      c: { '!': 'timestamp', value: 4e9 },
+      d: [1, ['x', {}]],
+      e: { f: {} },
+    },
+    'names of objects': { toString: 'x', constructor: [], hasOwnProperty: 1, '': 'empty' },
+    'of the wrong type': {
+      [headers.attempts]: 'many',
+      [headers.at]: 17,
+      [headers.redriven]: -1,
+      expires: [],
+      'x-death': 'no',
+    },
+  }
+  for (const [id, more] of Object.entries(strange)) await bury([id], 'failed', more)
+  // Written by RabbitMQ's own API, and so by no client that this repository has.
+  const large = 'larger than most clients write'
+  const origin = { [headers.exchange]: 'payment.commands', [headers.routingKey]: left.name, [headers.reason]: 'failed' }
+  await manage('POST', `/exchanges/${encodeURIComponent(urls.vhost)}/payment.dlx/publish`, {
+    routing_key: left.name,
+    payload: 'no task',
+    payload_encoding: 'string',
+    properties: { headers: { ...origin, id: large, big: 'x'.repeat(90_000), small: 'kept' } },
+  })
+  const ids = [...Object.keys(strange), large]
+  const letters = warren.deadLetters({ domain: 'payment' })
+  expect(idsOf(await listed(letters))).toEqual(ids)
+  for (const id of ids) expect(await letters.show(id)).toHaveLength(1)
+  expect(await listed(letters, { reason: 'failed', newerThanMs: 60_000, text: 'TOLD' })).toHaveLength(3)
+  expect(await letters.redrive({})).toMatchObject({ done: ids.length, kept: 0, problems: [] })
+  const back = await drain(taskQueue(left.name, SERVICE))
+  expect(back.map(({ id }) => id).sort()).toEqual([...ids].sort())
+  expect(back.find(({ id }) => id === large)?.headers).toMatchObject({ small: 'kept', [headers.redriven]: 1 })
 })
 
 it('A task that is done already is not run again when a dead letter of it is sent back', async () => {
