@@ -11,8 +11,8 @@
  *
  * Each state ends by itself: a try has a time limit (`dial.ts`), a pause has a length, heartbeats end a connection whose
  * peer is gone, and a close that is not answered is cut. A connection counts as good once it has lived for as long as
- * the longest pause; until then its loss is one more failure, so that connections which open and die are made as rarely
- * as those which do not open.
+ * the longest pause. Until then its loss is one more failure: the pauses grow, to a second at most, since somebody
+ * answers.
  */
 import { EventEmitter } from 'node:events'
 import type { ChannelModel } from 'amqplib'
@@ -47,6 +47,8 @@ export interface ConnectionEvents {
 
 /** A connection that is broken, and whose end amqplib does not tell within this time, is given up. */
 const END_TIMEOUT_MS = 2_000
+/** The longest pause after a connection that opened and was lost before it counted as good. */
+const SHORT_LIVED_MAX_DELAY_MS = 1_000
 
 export class Connection extends EventEmitter<ConnectionEvents> {
   readonly #options: ConnectionOptions
@@ -173,10 +175,10 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return addresses[this.#turn % addresses.length] as Address
   }
 
-  #backoff(failures: number): number {
-    const { reconnectInitialDelayMs, reconnectMaxDelayMs, addresses } = this.#options
+  #backoff(failures: number, maxMs = this.#options.reconnectMaxDelayMs): number {
+    const { reconnectInitialDelayMs, addresses } = this.#options
     // The delay grows once all addresses were tried: another node may well be up.
-    return jittered(reconnectInitialDelayMs, Math.floor(failures / addresses.length), reconnectMaxDelayMs)
+    return jittered(reconnectInitialDelayMs, Math.floor(failures / addresses.length), maxMs)
   }
 
   #dial(withinMs: number): Promise<ChannelModel> {
@@ -239,11 +241,12 @@ export class Connection extends EventEmitter<ConnectionEvents> {
 
   async #reconnect(): Promise<void> {
     const { signal } = this.#closing
+    let maxMs = SHORT_LIVED_MAX_DELAY_MS
     while (!signal.aborted) {
       // After a good connection the first try is immediate, and at the next address: the node that hung up is likely the
       // one in trouble.
       this.#turn++
-      if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1), signal)
+      if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1, maxMs), signal)
       if (signal.aborted) return
       this.#life.to('connecting')
       try {
@@ -252,6 +255,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       } catch (error) {
         if (signal.aborted) return
         this.#failures++
+        maxMs = this.#options.reconnectMaxDelayMs
         this.#life.to('waiting', textOf(error))
       }
     }

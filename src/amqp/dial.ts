@@ -18,6 +18,8 @@ export interface DialOptions {
 export const HANDSHAKE_TIMEOUT_MS = 5_000
 /** How long a polite close may take before the socket is cut: a frozen broker answers never. */
 const CLOSE_TIMEOUT_MS = 2_000
+/** Why a connection was refused is asked for also at the very end of the time to connect. */
+const LEAST_TIME_TO_ASK_MS = 500
 
 /** Why a connection was not opened. */
 export class DialError extends Error {
@@ -46,7 +48,7 @@ export async function dial(
   const abort = (): void => giveUp.abort(new Error('closed meanwhile'))
   if (signal.aborted) throw new DialError('closed meanwhile', false)
   signal.addEventListener('abort', abort)
-  const cancel = startTimer(timeoutMs, () => giveUp.abort(new Error(`no answer within ${timeoutMs} ms`)))
+  const cancel = startTimer(timeoutMs, () => giveUp.abort(new Error(`no answer within ${Math.round(timeoutMs)} ms`)))
   const given = new Promise<never>((_, reject) => {
     giveUp.signal.addEventListener('abort', () => reject(giveUp.signal.reason))
   })
@@ -90,7 +92,7 @@ function discard(model: ChannelModel): void {
 async function explained(address: Address, error: unknown, timeoutMs: number): Promise<DialError> {
   const text = textOf(error)
   if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(text)) {
-    const said = await refusalOf(address, timeoutMs)
+    const said = await refusalOf(address, Math.max(LEAST_TIME_TO_ASK_MS, timeoutMs))
     // It opens now, or the node went away meanwhile: the next try shows.
     if (said === undefined) return new DialError('the node closed the connection before it was open', false, error)
     return new DialError(`${said.code} ${said.text}`, isFinal(said.code, said.text), error)
