@@ -104,7 +104,7 @@ export class FrameWriter {
 
   #value(value: unknown, header: string, depth: number): void {
     if (typeof value === 'string') this.#text(value)
-    else if (typeof value === 'number') this.#number(value)
+    else if (typeof value === 'number') this.#number(value, header)
     else if (typeof value === 'boolean') this.#fixed('t', value ? 1 : 0)
     else if (typeof value === 'bigint') this.#wide('l', value, header)
     else if (value === null) this.#open('V', 0)
@@ -122,7 +122,9 @@ export class FrameWriter {
     this.at += this.bytes.write(value, this.at)
   }
 
-  #number(value: number): void {
+  #number(value: number, header: string): void {
+    // RabbitMQ ends the connection of who sends it one (541).
+    if (!Number.isFinite(value)) throw new RangeError(`header ${header}: RabbitMQ takes no ${value}`)
     // Whole numbers always as `I` or `l`: py-amqp reads the shorter ones, which amqplib writes, as something else.
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#fixed('d', value)
     else this.#fixed(value >= -(2 ** 31) && value < 2 ** 31 ? 'I' : 'l', value)
@@ -237,10 +239,10 @@ const kindOf = (value: unknown): string =>
   value === null ? 'null' : typeof value === 'number' ? String(value) : `a ${typeof value}`
 
 function inRange(tag: FixedTag, value: unknown, header: string): number {
-  const [least, most] = RANGES[tag] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-  const whole = RANGES[tag] !== undefined
-  if (typeof value === 'number' && (!whole || (Number.isInteger(value) && value >= least && value <= most)))
-    return value
+  const range = RANGES[tag]
+  const [least, most] = range ?? [-Number.MAX_VALUE, Number.MAX_VALUE]
+  const whole = range === undefined || Number.isInteger(value)
+  if (typeof value === 'number' && whole && value >= least && value <= most) return value
   throw new RangeError(`header ${header}: expected a number from ${least} to ${most}, got: ${kindOf(value)}`)
 }
 
