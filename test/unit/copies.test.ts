@@ -1,19 +1,18 @@
 /** Copies of strangers' messages: whatever their headers are, there is a copy that can be written. */
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
 import type { ConsumeMessage } from 'amqplib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { FrameWriter } from '../../src/amqp/frameWriter.js'
 import { copyOf, SLIM_HEADER_BYTES, slimCopyOf } from '../../src/wire/copy.js'
 import { headerBytes } from '../../src/wire/headerSize.js'
 import { headers } from '../../src/wire/names.js'
 import { taskIdOf } from '../../src/wire/redelivery.js'
 
-const require = createRequire(import.meta.url)
-const codec = require(join(dirname(require.resolve('amqplib')), 'lib/codec.js')) as {
-  encodeTable(buffer: Buffer, value: object, offset: number): number
+function written(table: object): number {
+  const writer = new FrameWriter()
+  writer.headers(table)
+  return writer.at
 }
-const written = (table: object): number => codec.encodeTable(Buffer.alloc(1024 * 1024), table, 0)
 
 const message = (given: Record<string, unknown>, properties: object = {}): ConsumeMessage =>
   ({
@@ -22,7 +21,7 @@ const message = (given: Record<string, unknown>, properties: object = {}): Consu
     properties: { headers: given, ...properties },
   }) as unknown as ConsumeMessage
 
-/** What a header may hold once amqplib has read it. */
+/** What a header may hold once it was read: a table with a key `!` is another thing then. */
 const { value } = fc.letrec((tie) => ({
   value: fc.oneof(
     { maxDepth: 4 },
@@ -35,7 +34,11 @@ const { value } = fc.letrec((tie) => ({
     fc.nat().map((seconds) => ({ '!': 'timestamp', value: seconds })),
     fc.nat(255).map((places) => ({ '!': 'decimal', value: { places, digits: 5 } })),
     fc.array(tie('value'), { maxLength: 4 }),
-    fc.dictionary(fc.string({ maxLength: 40 }), tie('value'), { maxKeys: 4 }),
+    fc.dictionary(
+      fc.string({ maxLength: 40 }).filter((name) => name !== '!'),
+      tie('value'),
+      { maxKeys: 4 },
+    ),
   ),
 }))
 const table = fc.dictionary(fc.string({ maxLength: 60 }), value, { maxKeys: 30 })
