@@ -205,9 +205,12 @@ export class Producer extends EventEmitter<ProducerEvents> {
     } else if (outgoing.unsure) {
       // "Unroutable" would say that it is in no queue; the queue may be away with the copy in it.
       outgoing.returned = false
-      this.#tryAgain(outgoing, 'no queue is bound for it now, and an earlier copy may be in one')
+      this.#tryAgain(outgoing, 'RabbitMQ finds no queue for it now, and an earlier copy may be in one')
     } else {
-      this.#settle(outgoing, new UnroutableError(exchange, routingKey, 'no queue is bound for it'))
+      this.#settle(
+        outgoing,
+        new UnroutableError(exchange, routingKey, 'RabbitMQ returned it, since it finds no queue for it'),
+      )
     }
   }
 
