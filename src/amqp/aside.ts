@@ -31,7 +31,7 @@ export async function withCare<T>(
   const line = costly ? await (aside as Aside).open() : model
   let closedWith: unknown
   const closing = (error: unknown): void => {
-    closedWith = (error as { code?: unknown } | undefined)?.code
+    closedWith ??= (error as { code?: unknown } | undefined)?.code
   }
   line.on('error', closing)
   try {
