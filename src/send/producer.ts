@@ -290,9 +290,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     } else {
       outgoing.reject(error)
     }
-    if (this.#idle.length > 0 && this.#pending === 0) {
-      for (const resolve of this.#idle.splice(0)) resolve()
-    }
+    if (this.#pending === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #unconfirmed({ id, confirmTimeoutMs, writtenAt, problem }: Outgoing): UnconfirmedError {

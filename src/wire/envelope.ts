@@ -2,23 +2,34 @@
  * The task message on the wire: Celery's message protocol 2, both directions. Pure; nothing here talks to a broker.
  * Source: https://docs.celeryq.dev/en/stable/internals/protocol.html and the code of Celery 5.2.
  *
- * The body is `[args, kwargs, embed]`. A Warren task's input travels as `kwargs`, so that a Python worker receives it as
- * keyword arguments. `embed` holds Celery's canvas (callbacks, chains, chords), which Warren neither sends nor runs.
+ * The body is `[args, kwargs, embed]`. A Warren task's input travels as `kwargs`: a Python worker gets keyword arguments.
+ * `embed` holds Celery's canvas (callbacks, chains, chords), which Warren neither sends nor runs.
  *
  * What a Celery 5.2 worker needs, and so what `encode` sends:
  * - headers `task` and `id`: the only ones read without a default (worker/consumer/consumer.py, worker/request.py).
- *   `task` being there is also how the worker tells protocol 2 from 1. `lang` is never read by it; it says to people
- *   and to other languages' workers who wrote the message, as the protocol asks.
+ *   `task` also tells the worker protocol 2 from 1. `lang` tells people who wrote the message; workers never read it.
  * - `root_id` (default: the id, app/trace.py), `parent_id`, `group`, `retries` (0), `eta`, `expires`, `timelimit`,
  *   `origin`, `ignore_result` have defaults: sent only when they say something else.
- * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index` have defaults and serve logs, Flower or canvas:
- *   not sent. The two reprs would repeat the input, which may be private, in every message's header.
+ * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index` have defaults and serve logs, Flower or canvas: not sent. The two
+ *   reprs would repeat the input, which may be private, in every message's header.
  * - properties `content_type` and `content_encoding`, without which kombu refuses to decode the body
  *   (kombu/serialization.py); `correlation_id` and `reply_to`, used by Celery's rpc result backend.
  */
 import { isUtf8 } from 'node:buffer'
 import { InputError, MessageError, textOf } from '../errors/index.js'
-import { describe, formatInstant, isTable, parseInstant, parseJson } from './celeryValues.js'
+import { describe, formatInstant, isTable, parseJson } from './celeryValues.js'
+import {
+  countIn,
+  type Headers,
+  instantIn,
+  isNothing,
+  MAX_SHORT_BYTES,
+  optionalText,
+  shortTextOf,
+  textIn,
+  timeLimitIn,
+  traceIn,
+} from './headerValues.js'
 import { celeryHeaders as names, headers as ours } from './names.js'
 
 /** A task message, decoded. */
@@ -100,8 +111,6 @@ const CONTENT_TYPE = 'application/json'
 const CONTENT_ENCODING = 'utf-8'
 /** Celery's own producer writes these four keys, and its worker asks for them. */
 const EMBED = ',{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
-/** AMQP's short strings: properties and routing keys hold no more, and an id is also a property. */
-const MAX_SHORT_BYTES = 255
 
 /**
  * Encodes a task message. Throws {@link InputError} when the input is nothing that JSON can carry (undefined, BigInt,
@@ -206,8 +215,6 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
   }
 }
 
-type Headers = Readonly<Record<string, unknown>>
-
 function checkEncoding({ contentType, contentEncoding }: ReceivedProperties, headers: Headers): void {
   if (typeof contentType !== 'string' || contentType.split(';', 1)[0]?.trim().toLowerCase() !== CONTENT_TYPE) {
     throw new MessageError(
@@ -247,56 +254,3 @@ function refuseCanvas(embed: unknown): void {
 /** Python's falsehood, by which Celery itself decides whether there is a callback to run. */
 const isEmpty = (value: unknown): boolean =>
   !value || (Array.isArray(value) && value.length === 0) || (isTable(value) && Object.keys(value).length === 0)
-
-/** Celery writes what it does not know as null, or for `reply_to` as the empty string. */
-const isNothing = (value: unknown): boolean => value === undefined || value === null || value === ''
-
-function shortTextOf(headers: Headers, name: string): string {
-  const value = headers[name]
-  if (typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_SHORT_BYTES) return value
-  throw new MessageError(`Expected header ${name} to be text of 1 to 255 bytes, got: ${describe(value)}`)
-}
-
-function optionalText(where: string, value: unknown): string | undefined {
-  if (isNothing(value)) return undefined
-  if (typeof value === 'string') return value
-  throw new MessageError(`Expected ${where} to be text, got: ${describe(value)}`)
-}
-
-const textIn = (headers: Headers, name: string): string | undefined => optionalText(`header ${name}`, headers[name])
-
-function traceIn(headers: Headers, name: string): string | undefined {
-  const value = headers[name]
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function countIn(headers: Headers, name: string): number {
-  const value = headers[name]
-  if (isNothing(value)) return 0
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw new MessageError(`Expected header ${name} to be an integer ≥ 0, got: ${describe(value)}`)
-}
-
-function instantIn(headers: Headers, name: string): Date | undefined {
-  const text = textIn(headers, name)
-  if (text === undefined) return undefined
-  const instant = parseInstant(text)
-  if (instant !== undefined) return instant
-  throw new MessageError(`Expected header ${name} to be an ISO 8601 date and time, got: ${describe(text)}`)
-}
-
-/** `timelimit` is `[hard, soft]` in seconds (app/amqp.py), either of which may be null. */
-function timeLimitIn(headers: Headers): number | undefined {
-  const value = headers[names.timeLimit]
-  if (isNothing(value)) return undefined
-  const limits = Array.isArray(value) ? (value as readonly unknown[]).filter((each) => !isNothing(each)) : [value]
-  // Celery ignores a limit of 0: `time_limit or task.time_limit`.
-  const seconds = limits.filter((each) => typeof each === 'number' && each >= 0 && Number.isFinite(each))
-  if (!Array.isArray(value) || seconds.length < limits.length) {
-    throw new MessageError(`Expected header ${names.timeLimit} to be [hard, soft] in seconds, got: ${describe(value)}`)
-  }
-  const shortest = Math.min(...(seconds as readonly number[]).filter((each) => each > 0))
-  return Number.isFinite(shortest)
-    ? Math.min(Math.max(1, Math.round(shortest * 1000)), Number.MAX_SAFE_INTEGER)
-    : undefined
-}

@@ -78,10 +78,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       // `start` makes the first move; from then on every new connection is a reason to try at once.
       if (this.#life.state === 'waiting') void this.#open().catch(() => undefined)
     })
-    connection.on('lost', ({ reason }) => {
-      this.#interrupt?.(`connection lost: ${reason}`)
-      this.#lines.loseAll(`connection lost: ${reason}`)
-    })
+    connection.on('lost', ({ reason }) => this.#connectionLost(`connection lost: ${reason}`))
   }
 
   get state(): ConsumerState {
@@ -189,14 +186,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /** Asks for one message while it rests. False when there is none, or the queue is away. */
   async fetch(): Promise<boolean> {
-    const line = this.#lines.current
-    if (line === undefined || this.#life.state !== 'consuming') return false
-    try {
-      return await line.fetch()
-    } catch (error) {
-      this.#lines.lose(line, textOf(error))
-      return false
-    }
+    return this.#life.state === 'consuming' && (await this.#lines.fetch())
   }
 
   /** Takes nothing new. What is held can still be acknowledged. */
@@ -277,6 +267,11 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       // A channel that can be neither used nor renewed is lost, and the ordinary way of recovery begins.
       this.#lines.lose(this.#lines.current, textOf(error))
     }
+  }
+
+  #connectionLost(reason: string): void {
+    this.#interrupt?.(reason)
+    this.#lines.loseAll(reason)
   }
 
   #lost(reason: string): void {

@@ -53,6 +53,17 @@ export class Lines {
     return line
   }
 
+  /** Asks for one message without a subscription. False when there is none, or the channel is lost over it. */
+  async fetch(): Promise<boolean> {
+    const line = this.#current
+    try {
+      return line !== undefined && (await line.fetch())
+    } catch (error) {
+      this.lose(line, textOf(error))
+      return false
+    }
+  }
+
   /** Safe to call more than once for one loss, since `error`, `close` and the connection's `lost` all may come. */
   lose(line: Subscriptions | undefined, reason: string): void {
     if (line === undefined) return
