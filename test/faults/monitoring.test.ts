@@ -111,7 +111,10 @@ describe('Under load', () => {
     const named = [...ofPanels, ...ofAlerts].flatMap(
       ([, expression]) => expression.match(/\b(rabbitmq|warren|redis|haproxy|erlang)_\w+/g) ?? [],
     )
-    expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([])
+    // A pattern of names ends in `_`: at least one of them is told of.
+    const isTold = (name: string): boolean =>
+      name.endsWith('_') ? [...known].some((each) => each.startsWith(name)) : known.has(name)
+    expect([...new Set(named)].filter((name) => !isTold(name))).toEqual([])
   })
 
   it('an expression that is none, or that nothing answers, is found out', async () => {
