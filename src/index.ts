@@ -69,7 +69,6 @@ export {
   domainOf,
   headers,
   resultKey,
-  retryQueue,
   taskQueue,
 } from './wire/names.js'
 export type { ResultStatus, StoredError, StoredResult } from './wire/resultFormat.js'

@@ -1,5 +1,5 @@
 /**
- * Retries: a failed attempt's message is published anew to a delay queue and returns to its task's queue by itself.
+ * Retries: a failed attempt's message is published anew, waits in the delay levels, and returns to its task's queue by itself.
  *
  * Each delay of a policy has a queue of its own, since messages expire at the head of a queue only: in a queue of mixed
  * delays a long one would hold up the short ones behind it. Within one queue the jitter makes delays differ, by at most
@@ -19,7 +19,7 @@ interface Delays {
   readonly maxDelayMs: number
 }
 
-/** The delay before the attempt after `number`, before jitter: what its delay queue is named for. */
+/** The delay before the attempt after `number`, before jitter. */
 export function retryDelayMs({ backoff, initialDelayMs, maxDelayMs }: Delays, number: number): number {
   const grown = backoff === 'fixed' ? initialDelayMs : initialDelayMs * 2 ** Math.min(number - 1, 40)
   return Math.min(grown, maxDelayMs)

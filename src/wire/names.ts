@@ -22,9 +22,6 @@ export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 /** The quorum queue that keeps a domain's dead letters. The operator predefines it. */
 export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 
-/** The delay queue in which a message waits for its next attempt, at most `delayMs`, before it returns to `queue`. */
-export const retryQueue = (queue: string, delayMs: number): string => `${queue}.retry.${delayMs}`
-
 /** A delay level's exchange and queue, `warren.delay.00` to `.23`. The operator predefines them. */
 export const delayLevel = (level: number): string => `warren.delay.${String(level).padStart(2, '0')}`
 
