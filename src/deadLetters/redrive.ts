@@ -43,7 +43,8 @@ const SHED: readonly string[] = [
 /** The run that a redrive begins: later than the one that ended here, also when that one's clock was ahead. */
 export function runOf({ properties }: ConsumeMessage, now: number): number {
   const before: unknown = properties.headers?.[headers.run]
-  return typeof before === 'number' && Number.isSafeInteger(before) && before >= now ? before + 1 : now
+  // After the largest integer there is none: a worker would refuse the message.
+  return Number.isSafeInteger(before) ? Math.min(Math.max((before as number) + 1, now), Number.MAX_SAFE_INTEGER) : now
 }
 
 export interface FreshOptions {

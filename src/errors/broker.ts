@@ -108,7 +108,7 @@ export class QueueMismatchError extends WarrenError {
     super(
       'QUEUE_MISMATCH',
       exchange === undefined
-        ? `Queue ${queue} exists as ${found}, and the task asks for ${expected}. A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
+        ? `Queue ${queue} exists as ${found}, and the task asks for ${expected}. ${howToChange(expected)}`
         : `Exchange ${exchange}, which leads to queue ${queue}, exists with ${found}, and the task asks for ${expected}. An exchange cannot be changed in place: if nothing else uses it, delete it, and Warren declares it anew; or give the task a name in another domain.`,
       { cause },
     )
@@ -116,6 +116,12 @@ export class QueueMismatchError extends WarrenError {
     this.exchange = exchange
   }
 }
+
+/** A type can be asked for otherwise; any other argument only Warren sets, and an operator by a policy. */
+const howToChange = (expected: string): string =>
+  / queue$/.test(expected)
+    ? `A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
+    : `A queue cannot be changed in place: drain it and delete it, and Warren declares it anew with ${expected}. What else a queue should have, set by a policy.`
 
 /** The node that holds the queue is down, or a quorum queue has no majority. Warren comes back to it by itself. */
 export class QueueUnavailableError extends WarrenError {

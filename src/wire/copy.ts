@@ -107,7 +107,7 @@ export function originOf({ fields, properties }: ConsumeMessage): { exchange: st
 /** AMQP's names have at most 255 bytes. A longer one in a header would fail where it is published to. */
 const MAX_NAME_BYTES = 255
 
-/** Whether a stranger's header can be the name of an exchange or a queue, or a routing key. */
+/** Whether a stranger's header can be the name of an exchange or a queue, a routing key, or a message's id. */
 export const isName = (value: unknown): value is string =>
   typeof value === 'string' && Buffer.byteLength(value) <= MAX_NAME_BYTES
 

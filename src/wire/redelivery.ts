@@ -1,5 +1,6 @@
 /** What RabbitMQ tells of earlier deliveries of a message. Pure. */
 import type { ConsumeMessage } from 'amqplib'
+import { isName } from './copy.js'
 import { celeryHeaders } from './names.js'
 
 /** Quorum queues count in this header how often the message was given back or lost with its consumer. */
@@ -25,8 +26,11 @@ export function isSuspect(message: ConsumeMessage): boolean {
   return count === undefined ? message.fields.redelivered : count >= 2
 }
 
-/** The task id as the store knows it, of a message that is not decoded; empty for one without any that is text. */
+/**
+ * The task id as the store knows it, of a message that is not decoded; empty for one without any that is text, or with
+ * one of more than 255 bytes, which no copy of the message could carry as its `message_id`.
+ */
 export function taskIdOf({ properties }: ConsumeMessage): string {
   const id: unknown = properties.headers?.[celeryHeaders.id] ?? properties.messageId
-  return typeof id === 'string' ? id : ''
+  return isName(id) ? id : ''
 }

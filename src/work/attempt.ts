@@ -200,7 +200,11 @@ export class Attempt {
   #untilAborted<T>(running: PromiseLike<T> | T): Promise<T> | T {
     if (!isThenable(running)) return running as T
     return new Promise<T>((resolve, reject) => {
-      running.then(resolve as (value: unknown) => void, reject)
+      running.then((value) => {
+        // To follow it would take all turns of this process, and no timer would ever run again.
+        if (value === running) reject(new TypeError('expected a value, got a thenable that resolves with itself'))
+        else resolve(value as T)
+      }, reject)
       this.#onAbort = () => reject(this.#aborted?.reason)
       if (this.#aborted !== undefined) this.#onAbort()
     })

@@ -163,6 +163,15 @@ describe('What a worker cannot run is dead-lettered with a reason, without a ret
     await expect(warren.handle(once, messageId).result(RESULT)).rejects.toMatchObject({ errorClass: 'MessageError' })
   })
 
+  it('an id that no copy of the message could carry: once, however often it could be tried', async () => {
+    const text = `too long an id ${randomUUID()}`
+    await publishRaw(once, Buffer.from(text), { headers: { task: once.name, id: 'i'.repeat(256) } })
+    await until('its dead letter', async () =>
+      (await deadLetters(urls.vhost, 'payment.dlq')).some(({ payload }) => payload === text),
+    )
+    await until('nothing held', () => worker.health().held === 0)
+  })
+
   it('a message without any id or header', async () => {
     const text = `nothing at all ${randomUUID()}`
     await publishRaw(once, Buffer.from(text), {})

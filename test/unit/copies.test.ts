@@ -117,12 +117,14 @@ it('The size of a header is at least what the client writes', () => {
   )
 })
 
-it('The task id of a message is text, or none', () => {
+it('The task id of a message is text that a copy can carry, or none', () => {
   const hostile = { toString: 1 }
   expect(taskIdOf(message({ id: hostile }))).toBe('')
   expect(taskIdOf(message({ id: 1n }, { messageId: 'm' }))).toBe('')
   expect(taskIdOf(message({}, { messageId: 'm' }))).toBe('m')
   expect(taskIdOf(message(undefined as never))).toBe('')
+  expect(taskIdOf(message({ id: 'ü'.repeat(127) }))).toHaveLength(127)
+  expect(taskIdOf(message({ id: 'ü'.repeat(128) }))).toBe('')
 })
 
 it('A copy never asks for a reply that its channel cannot take', () => {

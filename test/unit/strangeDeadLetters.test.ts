@@ -121,5 +121,6 @@ it('A redrive begins a later run than the one that ended, also when that one’s
   expect(runOf(ran(NOW - 5), NOW)).toBe(NOW)
   expect(runOf(ran(NOW), NOW)).toBe(NOW + 1)
   expect(runOf(ran(NOW + 60_000), NOW)).toBe(NOW + 60_001)
+  expect(runOf(ran(Number.MAX_SAFE_INTEGER), NOW)).toBe(Number.MAX_SAFE_INTEGER)
   expect(runOf(ran('later'), NOW)).toBe(NOW)
 })
