@@ -6,6 +6,7 @@
  * again; the rest has a named way out: a copy that cannot be encoded sheds its sender's headers, and a retry that still
  * cannot be published is dead-lettered.
  */
+import { setMaxListeners } from 'node:events'
 import { jittered } from '../amqp/backoff.js'
 import { describeThrown } from '../errors/error.js'
 import { ClosedError, MessageError, UnroutableError } from '../errors/index.js'
@@ -48,6 +49,8 @@ export class Settler {
 
   constructor(options: SettlerOptions) {
     this.#options = options
+    // One for each message that waits.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Ends all waiting: what is not settled by now goes back to its queue. */
