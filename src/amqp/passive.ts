@@ -1,5 +1,5 @@
 /** Questions to the broker that change nothing, each on a channel of its own: "it is not there" closes the channel. */
-import type { ChannelModel } from 'amqplib'
+import type { Channel, ChannelModel } from 'amqplib'
 import { AccessRefusedError, QueueUnavailableError } from '../errors/index.js'
 import { CHANNEL_TIMEOUT_MS, withChannel } from './channel.js'
 
@@ -29,19 +29,25 @@ export async function exchangeExists(
 }
 
 /**
- * What the broker says of a queue, or undefined when there is none of this name. Throws `QueueUnavailableError` for one
- * that is there and cannot be used now, and `AccessRefusedError`.
+ * What the broker says of a queue, or undefined when there is none of this name, or no such exchange before it. Throws
+ * `QueueUnavailableError` for one that is there and cannot be used now, and `AccessRefusedError`.
  */
 export async function queueFacts(
   model: ChannelModel,
   queue: string,
   timeoutMs = CHANNEL_TIMEOUT_MS,
+  exchange?: string,
 ): Promise<QueueFacts | undefined> {
   try {
-    const what = `asking for queue ${queue}`
-    const facts = await withChannel(model, what, (channel) => channel.checkQueue(queue), timeoutMs)
+    const ask = async (channel: Channel) => {
+      const facts = await channel.checkQueue(queue)
+      if (exchange !== undefined) await channel.checkExchange(exchange)
+      return facts
+    }
+    const facts = await withChannel(model, `asking for queue ${queue}`, ask, timeoutMs)
     return { messageCount: facts.messageCount, consumerCount: facts.consumerCount }
   } catch (error) {
+    if (codeOf(error) === 404 && /no exchange/i.test(String((error as Error).message))) return undefined
     // A queue whose only node is down is 404, too, with other words: "home node '…' … is down or inaccessible".
     if (codeOf(error) === 404 && /no queue/i.test(String((error as Error).message))) return undefined
     if (codeOf(error) === 403) throw new AccessRefusedError(`queue ${queue}`, error)

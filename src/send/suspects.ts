@@ -44,6 +44,7 @@ export class Suspects {
 /** The error for a message because of which the broker closed the channel. */
 export function refusal(code: number, reason: string, { id, exchange, routingKey }: Outgoing): Error {
   if (code === 404) return new UnroutableError(exchange, routingKey, reason)
-  if (code === 403) return new AccessRefusedError(`exchange ${exchange}`, new Error(reason))
+  if (code === 403)
+    return new AccessRefusedError(exchange === '' ? 'the default exchange' : `exchange ${exchange}`, new Error(reason))
   return new MessageError(`The broker refused message ${id}: ${reason}`)
 }

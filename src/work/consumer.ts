@@ -68,7 +68,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       },
       onLost: (reason) => this.#lost(reason),
     })
-    this.#watchdog = new Watchdog(queue.name, {
+    this.#watchdog = new Watchdog({
+      ...{ queue: queue.name, exchange: binding.exchange },
       line: () => (!this.#changes.busy && this.#life.state === 'consuming' ? this.#lines.current : undefined),
       model: () => this.#connection.model,
       renew: () => this.#changes.take(() => this.#renew()),

@@ -7,6 +7,7 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
+import { AccessRefusedError } from '../errors/index.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
@@ -41,8 +42,8 @@ export class Dispatcher {
   /** Due and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
-  /** Attempts that wait for the store or the broker, and so hold no place. */
-  readonly #stuck = new Set<Attempt>()
+  /** Attempts that wait for the store or the broker, and so hold no place; with why, where somebody has to act. */
+  readonly #stuck = new Map<Attempt, string | undefined>()
   #running = 0
   /** A suspect runs, and nothing else. */
   #alone = false
@@ -113,11 +114,15 @@ export class Dispatcher {
     return this.#room.beforeAck(delivery)
   }
 
+  /** What keeps messages from being settled until somebody acts, in a sentence each. */
+  get problems(): readonly string[] {
+    return [...this.#stuck.values()].filter((problem) => problem !== undefined)
+  }
+
   /** The attempt waits for the store or the broker: its queue may bring another message in its place. */
-  stuck(attempt: Attempt): void {
-    if (this.#stuck.has(attempt)) return
-    this.#stuck.add(attempt)
-    this.#intake.park(attempt.delivery.queue)
+  stuck(attempt: Attempt, error: unknown): void {
+    if (!this.#stuck.has(attempt)) this.#intake.park(attempt.delivery.queue)
+    this.#stuck.set(attempt, error instanceof AccessRefusedError ? error.message : undefined)
   }
 
   /** Starts nothing new, and gives back everything that has not started. */

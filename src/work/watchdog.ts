@@ -2,7 +2,7 @@
  * Compares what a consumer believes with what its queue says. While messages come there is nothing to ask. When none came
  * for a while, a channel that was used is renewed, and a queue is asked for: one that was deleted, that counts no
  * consumer, or that has messages for a consumer with room is not consumed, whatever this side believes. RabbitMQ's
- * notice (`basic.cancel`) does not always come.
+ * notice (`basic.cancel`) does not always come, and for an exchange that was deleted there is none.
  *
  * A channel that holds anything is never dropped: RabbitMQ answers a passive declare with "0 messages, 0 consumers" when
  * a quorum queue's leader is slow. At most new messages are taken over another channel, and the old one keeps what it
@@ -14,6 +14,9 @@ import { textOf } from '../errors/index.js'
 import type { Subscriptions } from './subscriptions.js'
 
 export interface Watched {
+  readonly queue: string
+  /** What leads to the queue. Deleted, it is declared again when the queue is taken up anew. */
+  readonly exchange: string
   /** The channel to look at, or undefined while there is nothing to compare. */
   readonly line: () => Subscriptions | undefined
   readonly model: () => ChannelModel | undefined
@@ -28,15 +31,13 @@ const WATCH_MS = 4_000
 const ASK_TIMEOUT_MS = 15_000
 
 export class Watchdog {
-  readonly #queue: string
   readonly #watched: Watched
   #timer: NodeJS.Timeout | undefined
   /** Whether anything was delivered since the last look. */
   #delivered = false
   #looking = false
 
-  constructor(queue: string, watched: Watched) {
-    this.#queue = queue
+  constructor(watched: Watched) {
     this.#watched = watched
   }
 
@@ -82,8 +83,10 @@ export class Watchdog {
   /** What is wrong, as far as the queue says, and whether messages wait in it. */
   async #ask(model: ChannelModel): Promise<{ problem?: string; waiting: boolean }> {
     try {
-      const facts = await queueFacts(model, this.#queue, ASK_TIMEOUT_MS)
-      if (facts === undefined) return { problem: 'the queue does not exist', waiting: false }
+      const { queue, exchange } = this.#watched
+      const facts = await queueFacts(model, queue, ASK_TIMEOUT_MS, exchange)
+      if (facts === undefined)
+        return { problem: `the queue or its exchange ${exchange} does not exist`, waiting: false }
       const { messageCount, consumerCount } = facts
       if (messageCount > 0) {
         return { problem: `${messageCount} messages wait in the queue, and none is delivered`, waiting: true }

@@ -197,7 +197,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   get #problems(): string[] {
     const { results } = this.#dependencies
     const delays = this.#consumers.map(({ delayProblem }) => delayProblem)
-    const all = [...(this.#running?.deadLettering.problems ?? []), ...delays, results?.problem]
+    const { deadLettering, dispatcher } = this.#running ?? {}
+    const all = [...(deadLettering?.problems ?? []), ...(dispatcher?.problems ?? []), ...delays, results?.problem]
     return [...new Set(all.filter((problem) => problem !== undefined))]
   }
 
@@ -214,7 +215,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       ...{ producer, deadLettering, results, confirmTimeoutMs, delays: new DelayRoutes(publishing) },
       beforeAck: (delivery) => dispatcher.beforeAck(delivery),
       onDelayed: (attempt, waitingFor, error) => {
-        dispatcher.stuck(attempt)
+        dispatcher.stuck(attempt, error)
         reports.settleDelayed(attempt, waitingFor, error)
       },
       onDeadLettered: (attempt, exchange, reason, error) => reports.deadLettered(attempt, exchange, reason, error),
