@@ -22,7 +22,9 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** Whether a value has what is used of an `AbortSignal`. */
 export const isAbortSignal = (value: unknown): value is AbortSignal =>
-  typeof memberOf(value, 'aborted') === 'boolean' && typeof memberOf(value, 'addEventListener') === 'function'
+  typeof memberOf(value, 'aborted') === 'boolean' &&
+  typeof memberOf(value, 'addEventListener') === 'function' &&
+  typeof memberOf(value, 'removeEventListener') === 'function'
 
 /** What `key` of a value is; undefined also where asking throws: a getter, a revoked proxy. */
 export function memberOf(value: unknown, key: PropertyKey): unknown {

@@ -5,7 +5,7 @@
 import { types } from 'node:util'
 import { distance } from 'fastest-levenshtein'
 import { OptionsError } from './errors/index.js'
-import { isAbortSignal } from './kinds.js'
+import { isAbortSignal, memberOf } from './kinds.js'
 
 /** Every default of the library, by option name. Durations are in milliseconds. */
 export const defaults = {
@@ -93,34 +93,64 @@ export const is = {
 }
 
 /**
- * Checks `options` against `checks` and throws one {@link OptionsError} that names every problem. A key whose value is
- * undefined counts as left out.
+ * Checks `options` against `checks`, and returns what they hold, each read once: a getter may return something else the
+ * next time. Throws one {@link OptionsError} that names every problem. A key whose value is undefined counts as left out.
  */
 export function checkOptions(
   where: string,
   options: unknown,
   checks: Readonly<Record<string, Check>>,
   required: readonly string[] = [],
-): void {
+): Readonly<Record<string, unknown>> {
   if (is.record(options) !== undefined) throw new OptionsError(where, [`expected an object, got: ${kindOf(options)}`])
-  const given = options as Record<string, unknown>
   const problems: string[] = []
+  const given = readAll(where, options as object, checks)
   for (const key of required) {
     if (given[key] === undefined) problems.push(`expected \`${key}\` to be given`)
   }
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined
-    if (check === undefined) {
-      problems.push(`unknown option \`${key}\`${didYouMean(key, Object.keys(checks))}`)
-      continue
-    }
-    const expected = check(value)
-    if (expected === undefined) continue
-    const got = check.secret === true ? kindOf(value) : shown(value)
-    problems.push(`expected \`${key}\` to be ${expected}, got: ${got}`)
+    const problem =
+      check === undefined
+        ? `unknown option \`${key}\`${didYouMean(key, Object.keys(checks))}`
+        : problemOf(key, value, check)
+    if (problem !== undefined) problems.push(problem)
   }
   if (problems.length > 0) throw new OptionsError(where, problems)
+  return given
+}
+
+/** The known options, inherited ones too, since options may be an object of a class; and all others that are its own. */
+function readAll(
+  where: string,
+  options: object,
+  checks: Readonly<Record<string, Check>>,
+): Readonly<Record<string, unknown>> {
+  const given: Record<string, unknown> = Object.create(null)
+  let reading = 'their names'
+  try {
+    const own = Object.keys(options)
+    for (const key of new Set([...Object.keys(checks), ...own])) {
+      reading = `\`${key}\``
+      const value = (options as Record<string, unknown>)[key]
+      if (value !== undefined) given[key] = value
+    }
+  } catch (error) {
+    // Not its text: an option may hold a password, and so may what its getter says.
+    throw new OptionsError(where, [`expected options that can be read, but reading ${reading} threw ${kindOf(error)}`])
+  }
+  return given
+}
+
+function problemOf(key: string, value: unknown, check: Check): string | undefined {
+  try {
+    const expected = check(value)
+    if (expected === undefined) return undefined
+    return `expected \`${key}\` to be ${expected}, got: ${check.secret === true ? kindOf(value) : shown(value)}`
+  } catch (error) {
+    return `expected \`${key}\` to be readable, but reading it threw ${kindOf(error)}`
+  }
 }
 
 /**
@@ -134,9 +164,7 @@ export function settleOptions<Options extends object, Fallbacks extends Partial<
   fallbacks: Fallbacks,
   required: readonly string[] = [],
 ): Options & Fallbacks {
-  checkOptions(where, options, checks, required)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...fallbacks, ...Object.fromEntries(given) } as Options & Fallbacks
+  return { ...fallbacks, ...checkOptions(where, options, checks, required) } as Options & Fallbacks
 }
 
 /** `, did you mean …?` for the nearest of `known`, or nothing when none is near. */
@@ -177,14 +205,19 @@ function shown(value: unknown): string {
   }
 }
 
-/** What kind of value it is, and nothing of what it holds. */
-function kindOf(value: unknown): string {
+/** What kind of value it is, and nothing of what it holds. Never throws. */
+export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (value === '') return 'an empty string'
+  if (typeof value !== 'object') return `a ${typeof value}`
+  // Its traps would run the object's own code.
+  if (types.isProxy(value)) return 'a Proxy'
   if (Array.isArray(value))
     return value.length === 0 ? 'an empty list' : `[${value.slice(0, 5).map(kindOf).join(', ')}]`
-  if (typeof value !== 'object') return `a ${typeof value}`
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
-  const { name } = Object.getPrototypeOf(value)?.constructor ?? {}
+  if (types.isDate(value)) {
+    const ms = Date.prototype.getTime.call(value)
+    return Number.isNaN(ms) ? 'an invalid Date' : new Date(ms).toISOString()
+  }
+  const name = memberOf(memberOf(Object.getPrototypeOf(value), 'constructor'), 'name')
   return typeof name === 'string' && name !== '' && name !== 'Object' ? `an object of class ${name}` : 'an object'
 }

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
-import { ClosedError, OptionsError } from './errors/index.js'
+import { ClosedError } from './errors/index.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
@@ -16,10 +16,10 @@ import { parseResults, type StoreClient, storeClient } from './results/connectio
 import { Results } from './results/store.js'
 import type { Handle } from './send/handle.js'
 import { Producer } from './send/producer.js'
-import { Sender, type SendOptions } from './send/sender.js'
+import { checkId, Sender, type SendOptions } from './send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { isLogger, type Logger, silentLogger } from './task/logger.js'
-import type { Task, TaskOutput } from './task/task.js'
+import { checkTask, type Task, type TaskOutput } from './task/task.js'
 import { replyChannel } from './wire/names.js'
 import type { StoredResult } from './wire/resultFormat.js'
 import { Worker } from './work/worker.js'
@@ -134,11 +134,12 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
    * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the
    * memory of a thousand. Without `onFailed` the first failure ends it and rejects, once those in flight have ended.
    */
-  sendMany<Input, Parsed, Output, Returned>(
+  async sendMany<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
     inputs: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>,
     options: SendManyOptions<Output, NoInfer<Input>> = {},
   ): Promise<SendManySummary> {
+    checkTask('sendMany', task)
     const sending = {
       send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
       window: this.#options.maxUnconfirmed,
@@ -150,7 +151,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
 
   /** The handle of a task that was sent before, by this process or another. */
   handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
-    if (is.text(id) !== undefined) throw new OptionsError('handle', ['expected the id to be a non-empty string'])
+    checkTask('handle', task)
+    checkId('handle', id)
     return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
   }
 
@@ -268,7 +270,7 @@ const CONNECT_CHECKS = {
   broker: is.secret(is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty'))),
   results: is.secret(is.anyOf(is.text, storeClient)),
   name: is.text,
-  logger: is.anyOf(is.value(false), isLogger),
+  logger: is.secret(is.anyOf(is.value(false), isLogger)),
   confirmTimeoutMs: is.duration(1, { forever: true }),
   maxUnconfirmed: is.integer(1, 100_000),
   maxUnconfirmedBytes: is.integer(1),

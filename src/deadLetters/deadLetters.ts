@@ -7,6 +7,7 @@ import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
 import { exchangeExists } from '../amqp/passive.js'
 import { AccessRefusedError, type ErrorCode, MessageError, UnroutableError, type WarrenError } from '../errors/index.js'
+import { memberOf } from '../kinds.js'
 import { callContained, problemLog, type ReportProblem } from '../observe/contained.js'
 import { checkOptions, is } from '../options.js'
 import type { Results } from '../results/store.js'
@@ -90,6 +91,12 @@ export interface DeadLettersDependencies {
   readonly log: Logger
 }
 
+interface DeadLettersGiven {
+  readonly domain?: string
+  readonly queue?: string
+  readonly deliveryLimit?: number
+}
+
 const MAX_PROBLEMS = 20
 const MAX_IDS = 5
 const MAX_DESTINATIONS = 100
@@ -103,10 +110,11 @@ export class DeadLetters {
 
   /** Use `warren.deadLetters()`. Does no I/O. */
   constructor(options: DeadLettersOptions, dependencies: DeadLettersDependencies) {
-    const named = is.record(options) === undefined && 'domain' in options ? { domain: is.text } : { queue: is.text }
-    checkOptions('deadLetters', options, { ...named, deliveryLimit: is.integer(2) }, Object.keys(named))
-    this.queue = 'domain' in options ? deadLetterQueue(options.domain) : options.queue
-    this.#deliveryLimit = options.deliveryLimit
+    const named = memberOf(options, 'domain') === undefined ? { queue: is.text } : { domain: is.text }
+    const checks = { ...named, deliveryLimit: is.integer(2) }
+    const given = checkOptions('deadLetters', options, checks, Object.keys(named)) as DeadLettersGiven
+    this.queue = given.domain === undefined ? (given.queue as string) : deadLetterQueue(given.domain)
+    this.#deliveryLimit = given.deliveryLimit
     this.#dependencies = dependencies
     this.#report = problemLog(dependencies.log)
   }

@@ -7,6 +7,7 @@ import { type Cluster, Redis } from 'iovalkey'
 import { parseStoreUrl } from '../amqp/address.js'
 import { jittered } from '../amqp/backoff.js'
 import { OptionsError } from '../errors/index.js'
+import { memberOf } from '../kinds.js'
 import { BEGIN, STORE, type StoreCommands } from './script.js'
 
 /** A `Redis` or `Cluster` of iovalkey or ioredis. */
@@ -35,8 +36,10 @@ const READONLY_RECONNECT_MS = 1_000
 
 /** What is expected beside an address; undefined when `value` is that. */
 export function storeClient(value: unknown): string | undefined {
-  const { isCluster, options, duplicate } = (value ?? {}) as Partial<Record<keyof StoreClient, unknown>>
-  const is = typeof isCluster === 'boolean' && typeof options === 'object' && typeof duplicate === 'function'
+  const is =
+    typeof memberOf(value, 'isCluster') === 'boolean' &&
+    typeof memberOf(value, 'options') === 'object' &&
+    typeof memberOf(value, 'duplicate') === 'function'
   return is ? undefined : 'a Redis or Cluster client of iovalkey or ioredis'
 }
 
@@ -48,10 +51,27 @@ export function parseResults(where: string, results: string | StoreClient): Stor
     const href = url.href.replace(/^valkey/, 'redis')
     return { address, cluster: false, connection: (ms) => withScripts(new Redis(href, settings(ms))) }
   }
-  if ((results.options as { keyPrefix?: unknown }).keyPrefix) {
+  if (memberOf(results.options, 'keyPrefix')) {
     throw new OptionsError(where, ['expected a client without keyPrefix: the keys are those that Celery knows'])
   }
-  return results.isCluster ? clusterTarget(results as unknown as Cluster) : clientTarget(results as unknown as Redis)
+  try {
+    return results.isCluster ? clusterTarget(results as unknown as Cluster) : clientTarget(results as unknown as Redis)
+  } catch {
+    // Not the error's text: it may hold what the client holds.
+    throw new OptionsError(where, ['expected a Redis or Cluster client of iovalkey or ioredis, got another object'])
+  }
+}
+
+/** Opens no socket. What only looks like a client shows here. */
+function connectionOf(duplicate: () => unknown): StoreConnection {
+  let made: unknown
+  try {
+    made = duplicate()
+  } catch {
+    // Not the error's text: it may hold what the client holds.
+  }
+  if (typeof memberOf(made, 'defineCommand') === 'function') return withScripts(made as Redis | Cluster)
+  throw new OptionsError('connect: results', ['expected a client whose duplicate() returns another one'])
 }
 
 function clientTarget(client: Redis): StoreTarget {
@@ -60,7 +80,7 @@ function clientTarget(client: Redis): StoreTarget {
     sentinels && sentinels.length > 0
       ? `sentinel://${sentinels.map((each) => `${each.host ?? '127.0.0.1'}:${each.port ?? 26379}`).join(',')}/${name}`
       : (path ?? `redis://${host}:${port}`)
-  return { address, cluster: false, connection: (ms) => withScripts(client.duplicate(settings(ms))) }
+  return { address, cluster: false, connection: (ms) => connectionOf(() => client.duplicate(settings(ms))) }
 }
 
 function clusterTarget(client: Cluster): StoreTarget {
@@ -72,7 +92,7 @@ function clusterTarget(client: Cluster): StoreTarget {
     address: startupNodes.map(nodeAddress).join(','),
     cluster: true,
     connection: (ms) =>
-      withScripts(
+      connectionOf(() =>
         client.duplicate([], {
           lazyConnect: true,
           scaleReads: 'master',

@@ -101,7 +101,8 @@ export async function sendMany<Input, Output>(
       }
       const step = iterator.next()
       const next = isThenable(step) ? await untilStopped(step, stopped, (wake) => (changed = wake)) : step
-      if (next === undefined) break
+      if (next === STOPPED) break
+      if (typeof next !== 'object' || next === null) throw notIterable('whose next() returns objects')
       if (next.done === true) {
         exhausted = true
         break
@@ -132,20 +133,27 @@ function iteratorOf<Input>(inputs: Iterable<Input> | AsyncIterable<Input>): AnyI
   const { [Symbol.asyncIterator]: makeAsync, [Symbol.iterator]: make } = Object(inputs) as Partial<
     Iterable<Input> & AsyncIterable<Input>
   >
-  if (typeof makeAsync === 'function') return makeAsync.call(inputs as AsyncIterable<Input>)
-  if (typeof make === 'function') return make.call(inputs as Iterable<Input>)
-  throw new OptionsError('sendMany', ['expected the inputs to be an iterable or an async iterable'])
+  const own: (() => AnyIterator<Input>) | undefined = typeof makeAsync === 'function' ? makeAsync : make
+  if (typeof own !== 'function') throw notIterable()
+  const iterator = own.call(inputs)
+  if (typeof (iterator as Partial<AnyIterator<Input>> | undefined)?.next === 'function') return iterator
+  throw notIterable('whose iterator has next()')
 }
 
-/** What the source yields, or undefined when all is to end before it does: a source may be silent for ever. */
+const notIterable = (more = ''): OptionsError =>
+  new OptionsError('sendMany', [`expected the inputs to be an iterable or an async iterable${more && ` ${more}`}`])
+
+const STOPPED = Symbol('stopped')
+
+/** What the source yields, or `STOPPED` when all is to end before it does: a source may be silent for ever. */
 function untilStopped<Input>(
   step: PromiseLike<IteratorResult<Input>>,
   stopped: () => boolean,
   onChange: (wake: () => void) => void,
-): Promise<IteratorResult<Input> | undefined> {
+): Promise<IteratorResult<Input> | typeof STOPPED> {
   return new Promise((resolve, reject) => {
     onChange(() => {
-      if (stopped()) resolve(undefined)
+      if (stopped()) resolve(STOPPED)
     })
     step.then(resolve, reject)
   })

@@ -1,11 +1,11 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
-import { ClosedError, InputError, NoResultStoreError, PayloadTooLargeError } from '../errors/index.js'
+import { ClosedError, InputError, NoResultStoreError, OptionsError, PayloadTooLargeError } from '../errors/index.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
-import type { Task } from '../task/task.js'
+import { checkTask, type Task } from '../task/task.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import type { StoredResult } from '../wire/resultFormat.js'
@@ -26,6 +26,11 @@ const SEND_CHECKS = {
   confirmTimeoutMs: is.duration(1, { forever: true }),
   expires: is.date,
 }
+/** Throws an `OptionsError` for what is no task id. */
+export function checkId(where: string, id: unknown): void {
+  if (is.text(id) !== undefined) throw new OptionsError(where, ['expected the id to be a non-empty string'])
+}
+
 const NO_OPTIONS: SendOptions = Object.freeze({})
 
 export interface SenderOptions {
@@ -54,6 +59,7 @@ export class Sender {
     if (this.#closed) throw new ClosedError('The connection')
     // Most sends have no options, and looking for them would be felt.
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
+    checkTask('send', task)
     const checking = checkAsSent(task.input, input)
     // Most schemas are synchronous, and one more turn for each task would be felt.
     const checked = checking instanceof Promise ? await checking : checking
@@ -94,6 +100,7 @@ export class Sender {
 
   /** What the store holds of a task, by its id alone. */
   async state(id: string): Promise<StoredResult | undefined> {
+    checkId('state', id)
     return stateOf(this.#resultsOrThrow(), id)
   }
 

@@ -4,7 +4,8 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { OptionsError } from '../errors/index.js'
-import { checkOptions, is, settleOptions } from '../options.js'
+import { memberOf } from '../kinds.js'
+import { checkOptions, is, kindOf, settleOptions } from '../options.js'
 import type { CarriedByJson } from './json.js'
 import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
@@ -69,9 +70,33 @@ export const DEFAULT_RETRY: RetryPolicy = {
 export const TASK_NAME = /^(?=.{3,200}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$/
 
 const isSchema = (value: unknown): string | undefined =>
-  value !== null && (typeof value === 'object' || typeof value === 'function') && '~standard' in value
+  typeof memberOf(memberOf(value, '~standard'), 'validate') === 'function'
     ? undefined
     : 'a Standard Schema (zod, valibot, arktype, …)'
+
+/** What is known to be a task: looking each time would be felt at every send. */
+const tasks = new WeakSet<object>()
+
+/**
+ * Throws an `OptionsError` for what is no task. One that another copy of the package defined is one, and so is an object
+ * with the same members.
+ */
+export function checkTask(where: string, value: unknown): void {
+  if (tasks.has(value as object)) return
+  const name = memberOf(value, 'name')
+  const problems = [
+    typeof name === 'string' && TASK_NAME.test(name) ? undefined : 'with a name',
+    isSchema(memberOf(value, 'input')) === undefined ? undefined : 'with an input schema',
+    ...(['queue', 'retry'] as const).map((key) =>
+      is.record(memberOf(value, key)) === undefined ? undefined : `with \`${key}\``,
+    ),
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0) {
+    const got = typeof name === 'string' && TASK_NAME.test(name) ? name : kindOf(value)
+    throw new OptionsError(where, [`expected a task, which defineTask() returns, ${problems.join(', ')}, got: ${got}`])
+  }
+  if (Object.isFrozen(value)) tasks.add(value as object)
+}
 
 /** Defines a task. Does no I/O. Throws `OptionsError` naming everything that is wrong. */
 export function defineTask<Input extends StandardSchemaV1, Output extends StandardSchemaV1 | undefined = undefined>(
@@ -82,8 +107,8 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
   Output extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Output> : unknown,
   Output extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Output> : unknown
 > {
-  const { name, input, output, queue, retry, timeoutMs }: TaskOptions<Input, Output> = options
-  checkOptions('defineTask', options, TASK_CHECKS, ['name', 'input'])
+  const given = checkOptions('defineTask', options, TASK_CHECKS, ['name', 'input'])
+  const { name, input, output, queue, retry, timeoutMs } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
   const { type } = settleOptions(
     `${where}: queue`,

@@ -16,12 +16,12 @@ import { type IsolatedHandler, IsolatePool } from '../isolate/isolatePool.js'
 import { ContainedEmitter, problemLog } from '../observe/contained.js'
 import type { WorkerEvents, WorkerState } from '../observe/events.js'
 import type { WorkerHealth } from '../observe/health.js'
-import { checkOptions, defaults, is } from '../options.js'
+import { defaults, is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Handler } from '../task/handler.js'
 import type { Logger } from '../task/logger.js'
-import type { Task } from '../task/task.js'
+import { checkTask, type Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
 import { DelayRoutes } from '../time/delayRoutes.js'
 import { startTimer } from '../timers.js'
@@ -57,6 +57,8 @@ interface Running {
 
 /** How long the consumers get to stop at the broker: a frozen one answers never. */
 const CANCEL_LIMIT_MS = 5_000
+
+const STOP_CHECKS = { gracePeriodMs: is.duration(0, { forever: true }) }
 
 const MOVES: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
   idle: ['starting', 'stopped'],
@@ -111,6 +113,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     handler: Handler<Parsed, NoInfer<Returned>> | IsolatedHandler,
   ): this {
     if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
+    checkTask('worker.handle', task)
     if (this.#handlers.has(task.name)) {
       throw new OptionsError('worker.handle', [`expected one handler for each task, got a second for ${task.name}`])
     }
@@ -158,8 +161,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
    * shortens that of an earlier one.
    */
   async stop(options: { readonly gracePeriodMs?: number | undefined } = {}): Promise<void> {
-    checkOptions('worker.stop', options, { gracePeriodMs: is.duration(0, { forever: true }) })
-    this.#limitGrace(options.gracePeriodMs ?? (this.#stopping === undefined ? this.#options.gracePeriodMs : Infinity))
+    const settled = settleOptions('worker.stop', options, STOP_CHECKS, {})
+    this.#limitGrace(settled.gracePeriodMs ?? (this.#stopping === undefined ? this.#options.gracePeriodMs : Infinity))
     this.#stopping ??= this.#stop()
     await this.#stopping
   }
