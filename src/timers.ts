@@ -29,11 +29,45 @@ export function pause(ms: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted === true) return resolve(false)
     const end = (finished: boolean): void => {
       cancel()
-      signal?.removeEventListener('abort', aborted)
+      forget()
       resolve(finished)
     }
-    const aborted = (): void => end(false)
     const cancel = startTimer(ms, () => end(true))
-    signal?.addEventListener('abort', aborted)
+    const forget = onAbort(signal, () => end(false))
   })
+}
+
+interface Aborting {
+  readonly acts: Set<() => void>
+  readonly listener: () => void
+}
+
+/** One listener on each signal, for all who share it: Node warns of a leak from the eleventh on. */
+const aborting = new WeakMap<AbortSignal, Aborting>()
+
+/** Calls `act` once when `signal` is aborted; one that is aborted already never calls. Returns what takes `act` back. */
+export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
+  if (signal === undefined) return () => undefined
+  const shared = aborting.get(signal) ?? listen(signal)
+  const once = (): void => act()
+  shared.acts.add(once)
+  return () => {
+    shared.acts.delete(once)
+    if (shared.acts.size > 0 || aborting.get(signal) !== shared) return
+    aborting.delete(signal)
+    signal.removeEventListener('abort', shared.listener)
+  }
+}
+
+function listen(signal: AbortSignal): Aborting {
+  const acts = new Set<() => void>()
+  const listener = (): void => {
+    aborting.delete(signal)
+    signal.removeEventListener('abort', listener)
+    for (const act of [...acts]) act()
+  }
+  signal.addEventListener('abort', listener)
+  const shared = { acts, listener }
+  aborting.set(signal, shared)
+  return shared
 }

@@ -161,8 +161,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return this.#sender.state(id)
   }
 
-  /** A worker on a consuming connection of its own. Does no I/O until `start()`. */
+  /** A worker on a consuming connection of its own. Does no I/O until `start()`. Throws `OptionsError`, `ClosedError`. */
   worker(options: WorkerOptions): Worker {
+    if (this.#closing !== undefined) throw new ClosedError('The connection')
     const consuming = this.#connection('consume')
     const worker = new Worker(options, {
       consuming,

@@ -71,9 +71,10 @@ export class ResultTimeoutError extends WarrenError {
   }
 
   readonly id: string
-  constructor(id: string, timeoutMs: number, storeProblem?: string) {
-    const why =
-      storeProblem === undefined
+  constructor(id: string, timeoutMs: number, storeProblem?: string, { ended = false } = {}) {
+    const why = ended
+      ? 'The task has ended, and its output schema has not answered: look at what the schema waits for.'
+      : storeProblem === undefined
         ? 'The task may still be waiting or running; ask again later.'
         : `The result store did not answer (${storeProblem}), so the task may have ended; ask again when it answers.`
     super('RESULT_TIMEOUT', `No result of task ${id} within ${timeoutMs} ms. ${why}`, { retryable: true })

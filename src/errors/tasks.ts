@@ -1,5 +1,5 @@
 /** What is wrong with a task, its input, its output, or its message. */
-import { WarrenError } from './error.js'
+import { shortened, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
 /** One thing that a schema found wrong with a value. */
@@ -9,8 +9,18 @@ export interface Issue {
   readonly message: string
 }
 
-const listIssues = (issues: readonly Issue[]): string =>
-  issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
+/** How many issues a message names, and how long it gets; `issues` has all of them. */
+const NAMED_ISSUES = 20
+const MAX_LIST = 4_000
+
+function listIssues(issues: readonly Issue[]): string {
+  const named = issues
+    .slice(0, NAMED_ISSUES)
+    .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+    .join('; ')
+  const more = issues.length > NAMED_ISSUES ? `; and ${issues.length - NAMED_ISSUES} more` : ''
+  return `${shortened(named, MAX_LIST)}${more}`
+}
 
 /** The input does not fit the task's schema. Raised by `send` before anything is published. */
 export class InputError extends WarrenError {

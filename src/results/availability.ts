@@ -41,8 +41,8 @@ export class Availability {
     return this.#away ?? this.#refusal
   }
 
-  /** Its connection is gone, or silent. */
-  lost(reason: string): void {
+  /** Its connection is gone, or silent. The client says why just before it says, without a reason, that it is closed. */
+  lost(reason = this.#away ?? 'connection closed'): void {
     if (this.#away === undefined) this.#awaySince = performance.now()
     this.#change(reason, undefined)
   }

@@ -268,7 +268,7 @@ export class Results extends EventEmitter<ResultsEvents> {
   }
 
   #disconnected(): void {
-    this.#availability.lost('connection closed')
+    this.#availability.lost()
     // Whatever ended one connection may not end the other: a demoted primary keeps it open and announces less and less.
     if (this.#subscribed !== undefined && !this.#closed) this.#announcements.disconnect(true)
   }

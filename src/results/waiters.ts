@@ -6,8 +6,8 @@
  * that still wait are looked at again in batches, which also finds the results of workers that know nothing of reply
  * channels (Celery's).
  */
-import { ResultTimeoutError, ResultUnreadableError } from '../errors/index.js'
-import { startTimer } from '../timers.js'
+import { MessageError, ResultTimeoutError, ResultUnreadableError } from '../errors/index.js'
+import { onAbort, startTimer } from '../timers.js'
 import { decodeResult, isFinal, type StoredResult, statusOf } from '../wire/resultFormat.js'
 
 export interface WaitOptions {
@@ -52,7 +52,7 @@ export class Waiters {
       if (signal?.aborted === true) return reject(signal.reason)
       const end = (act: () => void): void => {
         stopTimer()
-        signal?.removeEventListener('abort', abort)
+        stopListening()
         this.#forget(id, waiter)
         act()
       }
@@ -60,11 +60,10 @@ export class Waiters {
         resolve: (result) => end(() => resolve(result)),
         reject: (error) => end(() => reject(error)),
       }
-      const abort = (): void => waiter.reject(signal?.reason)
       const stopTimer = startTimer(timeoutMs, () =>
         waiter.reject(new ResultTimeoutError(id, timeoutMs, this.#store.away)),
       )
-      signal?.addEventListener('abort', abort)
+      const stopListening = onAbort(signal, () => waiter.reject(signal?.reason))
       const others = this.#waiting.get(id)
       if (others === undefined) this.#waiting.set(id, [waiter])
       else others.push(waiter)
@@ -151,7 +150,10 @@ export class Waiters {
 function finalResult(id: string | undefined, text: string): StoredResult | ResultUnreadableError | undefined {
   try {
     const result = decodeResult(text)
-    return isFinal(result.status) && (id === undefined || result.id === id) ? result : undefined
+    if (!isFinal(result.status)) return undefined
+    if (id === undefined || result.id === id) return result
+    // What is under the key stays there: waiting for it to become the right one would be for ever.
+    return new ResultUnreadableError(id, new MessageError(`Expected the result of ${id}, got one of ${result.id}`))
   } catch (error) {
     const status = statusOf(text)
     if (id === undefined || status === undefined || !isFinal(status)) return undefined

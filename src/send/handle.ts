@@ -1,10 +1,17 @@
 /** What `send` gives: the way to a task's result. */
 
-import { MessageError, OutputError, ResultUnreadableError, TaskFailedError } from '../errors/index.js'
+import {
+  MessageError,
+  OutputError,
+  ResultTimeoutError,
+  ResultUnreadableError,
+  TaskFailedError,
+} from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { check } from '../task/check.js'
 import type { Task } from '../task/task.js'
+import { onAbort, startTimer } from '../timers.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 
 export interface ResultOptions {
@@ -21,7 +28,9 @@ const STATE_TIMEOUT_MS = 5_000
 /** What the store holds of a task, by its id. */
 export async function stateOf(results: Results, id: string): Promise<StoredResult | undefined> {
   try {
-    return await results.get(id, { timeoutMs: STATE_TIMEOUT_MS })
+    const stored = await results.get(id, { timeoutMs: STATE_TIMEOUT_MS })
+    if (stored === undefined || stored.id === id) return stored
+    throw new MessageError(`Expected the result of ${id}, got one of ${stored.id}`)
   } catch (error) {
     throw error instanceof MessageError ? new ResultUnreadableError(id, error) : error
   }
@@ -51,15 +60,38 @@ export class Handle<Output> {
    */
   async result(options: ResultOptions = {}): Promise<Output> {
     const settled = settleOptions('result', options, RESULT_CHECKS, {})
+    const startedAt = performance.now()
+    const limited = <T>(checking: T | Promise<T>): T | Promise<T> =>
+      checking instanceof Promise ? this.#limited(checking, settled, startedAt) : checking
     const stored = outputOf(await this.#results().wait(this.id, settled))
     // Without a schema the output is unknown.
     if (this.#output === undefined) return stored as Output
-    const checked = await check(this.#output, stored)
+    const checked = await limited(check(this.#output, stored))
     if (checked.issues === undefined) return checked.value
     // A handler that returns undefined has null stored: JSON has no other word for it.
-    const nothing = stored === null ? await check(this.#output, undefined) : checked
+    const nothing = stored === null ? await limited(check(this.#output, undefined)) : checked
     if (nothing.issues === undefined) return nothing.value
     throw new OutputError(this.task, checked.issues, this.id)
+  }
+
+  /** A schema is users' code: the time limit and the signal hold for one that is asynchronous, too. */
+  #limited<T>(checking: Promise<T>, { timeoutMs = Infinity, signal }: ResultOptions, startedAt: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const end = (act: () => void): void => {
+        stopTimer()
+        stopListening()
+        act()
+      }
+      const late = (): void => reject(new ResultTimeoutError(this.id, timeoutMs, undefined, { ended: true }))
+      const leftMs = Math.max(0, Math.ceil(timeoutMs - (performance.now() - startedAt)))
+      const stopTimer = startTimer(leftMs, () => end(late))
+      const stopListening = onAbort(signal, () => end(() => reject(signal?.reason)))
+      if (signal?.aborted === true) end(() => reject(signal.reason))
+      checking.then(
+        (checked) => end(() => resolve(checked)),
+        (error: unknown) => end(() => reject(error)),
+      )
+    })
   }
 
   /**

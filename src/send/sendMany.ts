@@ -4,6 +4,7 @@ import { OptionsError } from '../errors/index.js'
 import { isThenable } from '../kinds.js'
 import { callContained, type ReportProblem } from '../observe/contained.js'
 import { is, settleOptions } from '../options.js'
+import { onAbort } from '../timers.js'
 import type { Handle } from './handle.js'
 import type { SendOptions } from './sender.js'
 
@@ -89,8 +90,7 @@ export async function sendMany<Input, Output>(
     new Promise((resolve) => {
       changed = resolve
     })
-  const onAbort = (): void => changed()
-  signal?.addEventListener('abort', onAbort)
+  const stopListening = onAbort(signal, () => changed())
 
   let exhausted = false
   try {
@@ -121,7 +121,7 @@ export async function sendMany<Input, Output>(
   const ended = exhausted ? undefined : endSource(iterator, report)
   while (inFlight > 0) await change()
   await ended
-  signal?.removeEventListener('abort', onAbort)
+  stopListening()
   over = true
   if (failure !== undefined) throw failure.error
   return { sent, failed }

@@ -1,11 +1,19 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
-import { ClosedError, InputError, NoResultStoreError, OptionsError, PayloadTooLargeError } from '../errors/index.js'
+import {
+  ClosedError,
+  InputError,
+  NoResultStoreError,
+  OptionsError,
+  PayloadTooLargeError,
+  UnconfirmedError,
+} from '../errors/index.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
 import { checkTask, type Task } from '../task/task.js'
+import { startTimer } from '../timers.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import type { StoredResult } from '../wire/resultFormat.js'
@@ -32,6 +40,21 @@ export function checkId(where: string, id: unknown): void {
 }
 
 const NO_OPTIONS: SendOptions = Object.freeze({})
+
+/** What a schema answers within `ms`: it is users' code, and may hang. */
+async function answered<T>(checking: Promise<T>, id: string, ms: number): Promise<T> {
+  let stopTimer = (): void => undefined
+  const late = new Promise<never>((_, reject) => {
+    stopTimer = startTimer(ms, () =>
+      reject(new UnconfirmedError(id, ms, false, 'the input schema of its task has not answered')),
+    )
+  })
+  try {
+    return await Promise.race([checking, late])
+  } finally {
+    stopTimer()
+  }
+}
 
 export interface SenderOptions {
   readonly producer: Producer
@@ -60,11 +83,13 @@ export class Sender {
     // Most sends have no options, and looking for them would be felt.
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
     checkTask('send', task)
+    const id = options.id ?? randomUUID()
+    const limitMs = options.confirmTimeoutMs ?? this.#options.confirmTimeoutMs
     const checking = checkAsSent(task.input, input)
     // Most schemas are synchronous, and one more turn for each task would be felt.
-    const checked = checking instanceof Promise ? await checking : checking
+    const checked = checking instanceof Promise ? await answered(checking, id, limitMs) : checking
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
-    const id = options.id ?? randomUUID()
+    if (this.#closed) throw new ClosedError('The connection')
     // An id that the caller chose may have been sent before, so that this may be another run of the task.
     const run = options.id === undefined ? 0 : Date.now()
     const message = encode({
@@ -79,7 +104,7 @@ export class Sender {
     })
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
-    const { producer, maxMessageBytes, confirmTimeoutMs } = this.#options
+    const { producer, maxMessageBytes } = this.#options
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
@@ -89,7 +114,7 @@ export class Sender {
       exchange: commandsExchange(domainOf(task.name)),
       routingKey: task.name,
       message,
-      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
+      confirmTimeoutMs: limitMs,
     })
     return this.handle(task, id)
   }

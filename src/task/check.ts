@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type Issue, textOf } from '../errors/index.js'
-import { isThenable } from '../kinds.js'
+import { isThenable, memberOf } from '../kinds.js'
 import { type JsonChange, jsonChanges, survivesJson } from '../wire/json.js'
 
 /** What a schema says of a value: the parsed value, or what is wrong with it. */
@@ -49,8 +49,23 @@ function checkArrival<T>(
 }
 
 function toChecked<T>(outcome: StandardSchemaV1.Result<T>): Checked<T> {
-  if (outcome.issues === undefined) return { value: outcome.value }
-  return { issues: outcome.issues.map(({ message, path }) => ({ message, path: pathOf(path ?? []) })) }
+  // Schemas are users' code, and may return anything.
+  const issues = memberOf(outcome, 'issues')
+  if (typeof outcome === 'object' && outcome !== null && (issues === undefined || issues === null)) {
+    return { value: (outcome as StandardSchemaV1.SuccessResult<T>).value }
+  }
+  if (!Array.isArray(issues) || issues.length === 0) {
+    return { issues: [{ path: '', message: 'expected the schema to return { value } or { issues }' }] }
+  }
+  return {
+    issues: issues.map((issue: unknown) => {
+      const [message, path] = [memberOf(issue, 'message'), memberOf(issue, 'path')]
+      return {
+        message: typeof message === 'string' ? message : 'an issue without a message',
+        path: Array.isArray(path) ? pathOf(path) : '',
+      }
+    }),
+  }
 }
 
 /** `arrived` is what the schema says of what arrives. `sent` fits, so that all that is wrong now is of the change. */
@@ -88,7 +103,7 @@ function at(value: unknown, path: readonly (string | number)[]): unknown {
 function pathOf(path: readonly (PropertyKey | StandardSchemaV1.PathSegment)[]): string {
   let text = ''
   for (const segment of path) {
-    const key = typeof segment === 'object' ? segment.key : segment
+    const key = typeof segment === 'object' ? memberOf(segment, 'key') : segment
     text += typeof key === 'number' ? `[${key}]` : text === '' ? String(key) : `.${String(key)}`
   }
   return text

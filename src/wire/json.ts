@@ -18,8 +18,8 @@ export function survivesJson(value: unknown): boolean {
   try {
     return survives(value)
   } catch (error) {
-    if (error instanceof RangeError) return true
-    throw error
+    // A getter or a proxy that throws: it does not survive.
+    return error instanceof RangeError
   }
 }
 

@@ -1,41 +1,48 @@
-/** The promise: `result()` resolves with what its type says. */
+/** Waiting for a result whose schema is slow, with many who wait, and for what others stored. */
+import { getEventListeners } from 'node:events'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineTask } from '../../src/index.js'
-import type { Results } from '../../src/results/store.js'
+import { Waiters } from '../../src/results/waiters.js'
 import { Handle } from '../../src/send/handle.js'
 
-/** The handle of a task whose result is stored as `stored`. */
-function handleOf<Output extends z.ZodType>(output: Output, stored: unknown) {
-  const task = { name: 'unit.handle.task', output }
-  const results = { wait: async () => ({ id: 'id', status: 'SUCCESS', result: stored }) } as unknown as Results
-  return new Handle<z.output<Output>>(task, 'id', () => results)
+const stored = { id: 'id', status: 'SUCCESS', result: 1 } as const
+const slow = { ...defineTask({ name: 'unit.handle.task', input: z.any() }), output: hanging() }
+function hanging() {
+  return { '~standard': { version: 1, vendor: 'unit', validate: () => new Promise<never>(() => undefined) } } as const
 }
+const handle = new Handle(slow, 'id', () => ({ wait: async () => stored }) as never)
 
-it('Transformations of the output schema give their values', async () => {
-  const at = '2026-01-02T03:04:05.000Z'
-  expect(await handleOf(z.object({ at: z.coerce.date() }), { at }).result()).toEqual({ at: new Date(at) })
-  expect(await handleOf(z.string().transform(Number), '12').result()).toBe(12)
-  expect(await handleOf(z.object({ a: z.number().default(5) }), {}).result()).toEqual({ a: 5 })
-  expect(await handleOf(z.object({ a: z.string() }), { a: 'b', more: 'c' }).result()).toEqual({ a: 'b' })
+it('an output schema that never answers ends with the time limit', async () => {
+  const waiting = handle.result({ timeoutMs: 20 })
+  await expect(waiting).rejects.toMatchObject({ code: 'RESULT_TIMEOUT', message: expect.stringMatching(/has ended/) })
 })
 
-it('A result that does not fit is an error that says where, as of a worker that has another schema', async () => {
-  const reading = handleOf(z.object({ at: z.date() }), { at: '2026-01-02T03:04:05.000Z' }).result()
-  await expect(reading).rejects.toMatchObject({ code: 'INVALID_OUTPUT', issues: [{ path: 'at' }] })
-  await expect(reading).rejects.toThrow(/unit\.handle\.task id.*same definition/)
-  await expect(handleOf(z.number(), 'text').result()).rejects.toMatchObject({ code: 'INVALID_OUTPUT' })
+it('an output schema that never answers ends with the signal', async () => {
+  const controller = new AbortController()
+  const waiting = handle.result({ signal: controller.signal })
+  setImmediate(() => controller.abort('mine'))
+  await expect(waiting).rejects.toBe('mine')
+  await expect(handle.result({ signal: controller.signal })).rejects.toBe('mine')
 })
 
-it('A handler that returns nothing has null stored, and nothing is what comes back', async () => {
-  expect(await handleOf(z.void(), null).result()).toBeUndefined()
-  expect(await handleOf(z.string().optional(), null).result()).toBeUndefined()
-  expect(await handleOf(z.string().nullable(), null).result()).toBeNull()
-  await expect(handleOf(z.string(), null).result()).rejects.toMatchObject({ code: 'INVALID_OUTPUT' })
+const waitersOn = (text: string | null) =>
+  new Waiters({ away: undefined, subscribe: async () => undefined, read: async (ids) => ids.map(() => text) })
+
+it('all who wait with one signal share a listener, and leave none behind', async () => {
+  const abort = new AbortController()
+  const waiting = Array.from({ length: 50 }, (_, index) =>
+    waitersOn(null)
+      .wait(`id ${index}`, { signal: abort.signal })
+      .catch((error: unknown) => error),
+  )
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(1)
+  abort.abort('mine')
+  expect(await Promise.all(waiting)).toEqual(Array.from({ length: 50 }, () => 'mine'))
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0)
 })
 
-it('Without an output schema, the result is what was stored', async () => {
-  const task = defineTask({ name: 'unit.handle.any', input: z.any() })
-  const results = { wait: async () => ({ id: 'id', status: 'SUCCESS', result: { a: [1] } }) } as unknown as Results
-  expect(await new Handle<unknown>(task, 'id', () => results).result()).toEqual({ a: [1] })
+it('a result of another task under the key is unreadable, and not waited for', async () => {
+  const text = JSON.stringify({ status: 'SUCCESS', result: 1, task_id: 'another' })
+  await expect(waitersOn(text).wait('id', {})).rejects.toMatchObject({ code: 'RESULT_UNREADABLE' })
 })

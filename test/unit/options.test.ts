@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { checkOptions, connect, defineTask, didYouMean, is } from '../../src/index.js'
@@ -65,4 +66,53 @@ describe('An option error', () => {
 it('undefined counts as left out', () => {
   const given: { a?: number | undefined; b?: number | undefined } = { a: undefined, b: 2 }
   expect(settleOptions('here', given, { a: is.integer(1), b: is.integer(1) }, { a: 1, b: 1 })).toEqual({ a: 1, b: 2 })
+})
+
+describe('Options that cannot be read', () => {
+  const secret = 's3cret'
+  const broken = (): never => {
+    throw new Error(secret)
+  }
+  const throwing = (key: string): object => Object.defineProperty({}, key, { get: broken, enumerable: true })
+  it.each([
+    ['a getter that throws', throwing('broker')],
+    ['a proxy that throws', new Proxy({}, { ownKeys: broken })],
+    ['a list that throws', { broker: new Proxy(['amqp://host'], { get: broken }) }],
+    ['a client that throws', { broker: 'amqp://host', results: new Proxy({}, { get: broken }) }],
+    ['a client of which the options throw', { broker: 'amqp://host', results: clientLike(throwing('keyPrefix')) }],
+    ['a client whose duplicate() throws', { broker: 'amqp://host', results: clientLike({}, broken) }],
+    ['a client whose duplicate() is none', { broker: 'amqp://host', results: clientLike({}, () => ({})) }],
+    ['a cluster client without nodes', { broker: 'amqp://host', results: { ...clientLike({}), isCluster: true } }],
+    ['a text as logger', { broker: 'amqp://host', logger: secret }],
+  ])('are an OptionsError that shows nothing of them: %s', async (_what, options) => {
+    const error = await connect(options as never).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'INVALID_OPTIONS' })
+    expect(inspect(error, { depth: 5 })).not.toContain(secret)
+  })
+  it.each([
+    ['nothing', undefined],
+    ['a name whose getter throws', throwing('name')],
+    ['a schema without validate', { name: 'a.b', input: { '~standard': null } }],
+    ['a schema that throws when it is looked at', { name: 'a.b', input: new Proxy({}, { get: broken, has: broken }) }],
+  ])('of defineTask: %s', (_what, options) => {
+    expect(() => defineTask(options as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }))
+  })
+})
+
+const clientLike = (options: object, duplicate: () => unknown = () => ({})) => ({
+  isCluster: false,
+  options,
+  duplicate,
+})
+
+it('options may be an object of a class with getters, each read once', () => {
+  let reads = 0
+  class Config {
+    get b(): number {
+      reads++
+      return 7
+    }
+  }
+  expect(settleOptions('here', new Config(), { b: is.integer(1) }, { b: 1 })).toEqual({ b: 7 })
+  expect(reads).toBe(1)
 })

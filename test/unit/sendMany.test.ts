@@ -239,3 +239,11 @@ it('undefined options count as left out, unknown ones are refused', async () => 
   })
   await expect(many(confirmed, [1], { onsent: () => 1 } as never)).rejects.toThrow(/did you mean `onSent`/)
 })
+
+it.each([
+  ['an iterator without next()', { [Symbol.iterator]: () => ({}) }],
+  ['a next() that returns nothing', { [Symbol.asyncIterator]: () => ({ next: async () => undefined }) }],
+  ['a next() that returns a number', { [Symbol.iterator]: () => ({ next: () => 1 }) }],
+])('%s is refused, and not taken for the end', async (_what, source) => {
+  await expect(many(confirmed, source as never)).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+})

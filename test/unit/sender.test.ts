@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
-import { connect, defineTask, type Logger, type Warren } from '../../src/index.js'
+import { connect, defineTask, type InputError, type Logger, type Warren } from '../../src/index.js'
 import { useBroker } from '../support/harness/amqplib.js'
 import type { FakeBroker } from '../support/harness/index.js'
 
@@ -155,4 +155,72 @@ describe('With OpenTelemetry', () => {
     const headers = broker.publications.map(({ properties }) => properties.headers ?? {})
     expect(headers.map(({ id, traceparent }) => [id, traceparent])).toEqual(parents.map((each) => [each, each]))
   })
+})
+
+describe('What is no task', () => {
+  const other = { name: 'unit.sender.other', input: z.any() }
+  it.each([undefined, null, 'a.b', {}, { name: 'a.b' }, other, { ...task, input: {} }, { ...task, name: 1 }])(
+    'is refused by everything that takes a task: %#',
+    async (strange) => {
+      const refused = { code: 'INVALID_OPTIONS', message: expect.stringMatching(/expected a task/) }
+      await expect(warren.send(strange as never, {} as never)).rejects.toMatchObject(refused)
+      await expect(warren.sendMany(strange as never, [])).rejects.toMatchObject(refused)
+      expect(() => warren.handle(strange as never, 'id')).toThrow(expect.objectContaining(refused))
+      const worker = warren.worker({ service: 'unit' })
+      expect(() => worker.handle(strange as never, () => undefined)).toThrow(expect.objectContaining(refused))
+    },
+  )
+  it('is not a task of the same shape that another copy of the package defined', async () => {
+    expect((await warren.send({ ...task }, { n: 1 })).task).toBe(task.name)
+  })
+})
+
+describe('A schema', () => {
+  const of = (validate: (value: unknown) => unknown) =>
+    defineTask({
+      name: 'unit.sender.schema',
+      input: { '~standard': { version: 1, vendor: 'unit', validate } } as never,
+    })
+  it.each([undefined, null, 5, { issues: 'x' }, { issues: [] }, { issues: [null, { message: 5, path: 'abc' }] }])(
+    'that returns what no schema returns refuses the input: %#',
+    async (returned) => {
+      await expect(
+        warren.send(
+          of(() => returned),
+          1 as never,
+        ),
+      ).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    },
+  )
+  it('that never answers ends with the limit of the send', async () => {
+    const sending = warren.send(
+      of(() => new Promise(() => undefined)),
+      1 as never,
+      { confirmTimeoutMs: 20 },
+    )
+    await expect(sending).rejects.toMatchObject({ code: 'UNCONFIRMED', written: false })
+  })
+  it('with a hundred thousand issues makes a message that can be read', async () => {
+    const issues = Array.from({ length: 100_000 }, (_, index) => ({ message: `issue ${index}` }))
+    const error = await warren
+      .send(
+        of(() => ({ issues })),
+        1 as never,
+      )
+      .catch((error: unknown) => error)
+    expect((error as InputError).issues).toHaveLength(100_000)
+    expect((error as InputError).message).toMatch(/; issue 19; and 99980 more$/)
+  })
+})
+
+it.each([
+  ['a getter', Object.defineProperty({}, 'x', { get: () => JSON.parse('no'), enumerable: true })],
+  ['a proxy', new Proxy({}, { ownKeys: () => JSON.parse('no') })],
+])('an input of which reading throws is no input: %s', async (_what, input) => {
+  await expect(warren.send(loose, input)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+})
+
+it('a worker is not made once the connection is closed', async () => {
+  await warren.close()
+  expect(() => warren.worker({ service: 'unit' })).toThrow(expect.objectContaining({ code: 'CLOSED' }))
 })
