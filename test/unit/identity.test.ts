@@ -73,8 +73,10 @@ describe('A value of another realm', () => {
     expect(isThenable(made('Promise.resolve()'))).toBe(true)
     expect(is.date(made('new Date()'))).toBeUndefined()
     expect(is.date(made('new Date(NaN)'))).toBeDefined()
-    const signal = runInThisContext('(Signal) => Object.create({ aborted: false, addEventListener() {} })')()
+    const listening = 'addEventListener() {}, removeEventListener() {}'
+    const signal = runInThisContext(`(Signal) => Object.create({ aborted: false, ${listening} })`)()
     expect(isAbortSignal(signal)).toBe(true)
     expect(isAbortSignal({ aborted: false })).toBe(false)
+    expect(isAbortSignal({ aborted: false, addEventListener() {} })).toBe(false)
   })
 })
