@@ -35,7 +35,7 @@ export function pageWith(page: string, results: readonly Result[]): string {
   const claims = inOrder.flatMap((result) => result.claims)
   return [
     `${before}${BEGIN}\n`,
-    '## What was to hold, and how it came out\n',
+    '## Targets and results\n',
     table(['', 'wanted', 'median', 'lowest to highest', ''], claims.map(claimRow)),
     ...inOrder.map(section),
     `${END}${after}`,

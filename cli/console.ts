@@ -1,4 +1,4 @@
-/** `warren console`: one live page of a cluster, the running one or another. What `npm start` serves under `/` is this. */
+/** `warren console`: a live dashboard of the running cluster or another one. `npm start` serves it under `/`. */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Account } from '../console/index.js'
 import { Failure } from './failure.js'
@@ -23,7 +23,7 @@ interface ConsoleCommandOptions {
 export function addConsole(program: Command, { out }: Output, _verdict: Verdict): void {
   program
     .command('console')
-    .description('serve one live page of a cluster: see it work, break it, watch it heal')
+    .description('serve a live dashboard of a cluster: watch it work, break it, watch it recover')
     .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
     .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
     .option(
@@ -32,8 +32,8 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
     )
     .option('--host <host>', 'where to listen (default: 127.0.0.1)')
     .option('--port <port>', 'which port to listen on; 0 takes a free one (default: 8080)', portNumber)
-    .option('--read-only', 'show, and change nothing (the default where --host is not loopback)')
-    .option('--no-read-only', 'let operators act where --host is not loopback, too')
+    .option('--read-only', 'show everything, change nothing (the default where --host is not loopback)')
+    .option('--no-read-only', 'allow control where --host is not loopback, too')
     .option('--origin <url>', "the page's own address, where a proxy changes it, such as https://console.example.com")
     .option('--base-path <path>', 'path under which a proxy shows the page, such as /warren (default: none)')
     .option('--link <name=address>', 'a page that the head links to, such as Grafana=/grafana/; may be repeated', links)
@@ -43,8 +43,8 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
     .addHelpText(
       'after',
       `
-Sign in as admin, who may act (WARREN_ADMIN_PASSWORD, on loopback "admin" by default), or as viewer, who may look
-(WARREN_VIEWER_PASSWORD, on loopback "viewer" by default). Other hosts than loopback need WARREN_ADMIN_PASSWORD.
+Sign in as admin for full control (WARREN_ADMIN_PASSWORD, by default "admin" on loopback), or as viewer, read-only
+(WARREN_VIEWER_PASSWORD, by default "viewer" on loopback). Hosts other than loopback need WARREN_ADMIN_PASSWORD.
 
 Examples:
   warren console                                                the running cluster, on http://127.0.0.1:8080/
@@ -130,14 +130,14 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   }
 }
 
-/** `admin` acts, `viewer` looks. Passwords that everybody knows are for one's own machine. */
+/** `admin` has full control, `viewer` is read-only. The default passwords are for loopback only. */
 async function accounts(loopback: boolean): Promise<Account[]> {
   const { passwordFile } = await import('../demo/secrets.js')
   const { env } = process
   const admin = passwordFile('admin', env) ?? (env.WARREN_ADMIN_PASSWORD || (loopback ? 'admin' : undefined))
   const viewer = passwordFile('viewer', env) ?? (env.WARREN_VIEWER_PASSWORD || (loopback ? 'viewer' : undefined))
   if (admin === undefined) {
-    throw new Failure('set WARREN_ADMIN_PASSWORD: on another host than loopback there is no default password', {
+    throw new Failure('set WARREN_ADMIN_PASSWORD: there is no default password on hosts other than loopback', {
       exitCode: 2,
     })
   }

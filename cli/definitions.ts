@@ -1,6 +1,6 @@
 /**
  * `warren definitions`: what an operator predefines in RabbitMQ, made from tasks in TypeScript: to read, to keep, to load.
- * For the demo, or with `--module` for tasks of one's own.
+ * For the demo, or with `--module` for the tasks of an application.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -45,11 +45,11 @@ export function addDefinitions(program: Command, { out }: Output, _verdict: Verd
       `
 --load signs in as the user in the address, or as admin, who must be an administrator.
 
-For the demo there are users, too. Their passwords come from WARREN_ADMIN_PASSWORD, WARREN_OPERATOR_PASSWORD,
+The demo's definitions include its users. Their passwords come from WARREN_ADMIN_PASSWORD, WARREN_OPERATOR_PASSWORD,
 WARREN_SERVICE_PASSWORD and WARREN_CLIENT_PASSWORD, or from the files admin_password and so on in the folder
 WARREN_SECRETS_DIR, and are written as salted hashes.
 
-A module may also export retention, by task name: { 'image.resize': { ttlMs: 3_600_000, deliveryLimit: 5 } }.
+A module may also export retention by task name: { 'image.resize': { ttlMs: 3_600_000, deliveryLimit: 5 } }.
 
 Examples:
   warren definitions                   print the demo's

@@ -14,9 +14,10 @@ export function addDlq(program: Command, output: Output, verdict: Verdict): void
     .addHelpText(
       'after',
       `
-With --domain or --queue it needs the broker alone. Without, it asks RabbitMQ's management API which dead-letter queues there
-are, and says so when that does not answer. While a command looks, it holds the messages. All that it does not send
-back or remove is in its queue again when it ends, even when it is killed; in its old order too, unless it is killed.
+With --domain or --queue, a command needs only the broker. Without them, it asks RabbitMQ's management API for all
+dead-letter queues, and reports when that API does not answer. A command holds the messages while it looks at them. When
+it ends, even by a kill, all messages that it did not send back or remove are in their queue again; their order is kept
+unless it is killed.
 
 Examples:
   warren dlq list
@@ -30,10 +31,10 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit code: 2 when there is no such page.
+Exit code: 2 when the page does not exist.
 
 Examples:
-  warren dlq list                                    of every dead-letter queue
+  warren dlq list                                    every dead-letter queue
   warren dlq list --domain payment --reason failed --page 2
   warren dlq list --queue payment.dlq --text c-1042 --json | jq -r 'select(.event == "deadLetter").id'`,
     )
@@ -42,7 +43,7 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit code: 1 when there is none of this id, or the management API did not say where else to look.
+Exit code: 1 when no dead letter has this id, or the management API did not answer and other queues were not searched.
 
 Examples:
   warren dlq show 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53`,
@@ -54,9 +55,10 @@ Examples:
     .addHelpText(
       'after',
       `
-Each is published to its original exchange and routing key as a fresh message with all attempts before it, and removed
-here once the broker has confirmed it. If the command is killed, run it again: nothing is lost, a few may go twice, and
-a worker that finds a task done does not run it again. What cannot be sent back stays and is named; then the exit code is 1.
+Each is published to its original exchange and routing key as a fresh message with its full number of attempts, and
+removed here once the broker has confirmed it. If the command is killed, run it again: nothing is lost, a few may be sent
+twice, and a worker does not repeat a task whose success is stored. Dead letters that cannot be sent back stay and are
+named; the exit code is then 1.
 
 Examples:
   warren dlq redrive --domain payment --dry-run
@@ -93,7 +95,7 @@ function filters(command: Command): Command {
   return command
     .option('--id <id>', 'only this one')
     .option('--task <name>', 'only of this task, such as payment.invoice.create')
-    .addOption(new Option('--reason <reason>', 'only those that died of this').choices(DEATH_REASONS))
+    .addOption(new Option('--reason <reason>', 'only those with this reason').choices(DEATH_REASONS))
     .option('--older-than <age>', 'only those dead for longer, such as 90s, 10m, 2h or 7d', age)
     .option('--newer-than <age>', 'only those dead for less', age)
     .option('--text <text>', 'only those with this text in their content or their error')
@@ -101,8 +103,8 @@ function filters(command: Command): Command {
 
 function sweeps(command: Command): Command {
   return command
-    .option('--limit <n>', 'at most N of them, the oldest', wholeNumber)
-    .option('--dry-run', 'say what would be done, and change nothing')
+    .option('--limit <n>', 'at most N of them, the oldest first', wholeNumber)
+    .option('--dry-run', 'print what would be done, and change nothing')
     .option('--yes', 'do not ask')
 }
 

@@ -18,12 +18,12 @@ export interface SweepOptions extends FilterOptions {
 export async function sweep(verb: 'redrive' | 'purge', options: SweepOptions, output: Output): Promise<number> {
   const { domain, queue, limit, rate, dryRun, json, yes, toQueue } = options
   if (domain === undefined && queue === undefined) {
-    throw new Failure('say which dead letters: --domain or --queue', { exitCode: 2 })
+    throw new Failure('expected --domain or --queue, got neither', { exitCode: 2 })
   }
   const filter = filterOf(options)
   const sure = dryRun || yes || (verb === 'redrive' && Object.keys(filter).length > 0)
   if (!sure && process.stdin.isTTY !== true) {
-    throw new Failure('this needs --yes, since there is no terminal to ask on; --dry-run says what it would do', {
+    throw new Failure('this needs --yes, since there is no terminal to ask on; --dry-run prints what it would do', {
       exitCode: 2,
     })
   }

@@ -1,5 +1,5 @@
 /**
- * `warren drill list|run|all`: break a cluster on purpose, and see by a ledger whether anything was lost.
+ * `warren drill list|run|all`: break a cluster on purpose, and verify by a ledger that nothing was lost.
  *
  * It runs on a cluster of its own. Ctrl-C ends the drill and stops everything that was started.
  */
@@ -24,14 +24,14 @@ interface DrillOptions {
 export function addDrill(program: Command, output: Output, verdict: Verdict): void {
   const drill = program
     .command('drill')
-    .description('break a cluster on purpose, and show by a ledger that nothing was lost')
+    .description('break a cluster on purpose, and verify by a ledger that nothing was lost')
     .addHelpText(
       'after',
       `\nExamples:\n  warren drill list\n  warren drill run kill-leader\n  warren drill all --report drills.html`,
     )
   drill
     .command('list')
-    .description('what drills there are, and what must hold in each')
+    .description('list the drills, and what must hold in each')
     .option('--json', 'print one JSON object a line')
     .addHelpText('after', '\nExamples:\n  warren drill list\n  warren drill list --json')
     .action(async (options: { json?: true }) => {
@@ -41,7 +41,7 @@ export function addDrill(program: Command, output: Output, verdict: Verdict): vo
   options(drill.command('run').description('run drills by name').argument('<name...>', 'names as in warren drill list'))
     .addHelpText(
       'after',
-      '\nExamples:\n  warren drill run kill-worker\n  warren drill run rolling-restart --repeat 20\n  warren drill run kill-worker --sabotage early-ack    shows that it can fail\n  warren drill all --broker amqp://user:password@host --results redis://host    on a cluster of your own',
+      '\nExamples:\n  warren drill run kill-worker\n  warren drill run rolling-restart --repeat 20\n  warren drill run kill-worker --sabotage early-ack    shows that it can fail\n  warren drill all --broker amqp://user:password@host --results redis://host    on your own cluster',
     )
     .action(async (names: string[], chosen: DrillOptions) => verdict(await runNamed(names, chosen, output)))
   options(drill.command('all').description('run every drill, one after the other'))
@@ -53,15 +53,15 @@ function options(command: Command): Command {
   return command
     .option('--json', 'print one JSON object for each drill; progress goes to stderr')
     .option('--report <file>', 'write one HTML page with timelines and verdicts')
-    .option('--repeat <n>', 'run each drill so many times (default: 1)', parseRepeat)
+    .option('--repeat <n>', 'run each drill n times (default: 1)', parseRepeat)
     .option('--dir <dir>', "folder of the drills' own cluster (default: .warren-drill)")
     .option(
       '--broker <url>',
-      'a RabbitMQ of your own, several addresses separated by commas: only drills that need no process control',
+      'your own RabbitMQ, several addresses separated by commas: only for drills that need no process control',
     )
     .option('--results <url>', 'its result store, as redis://…; with --broker')
     .addOption(
-      new Option('--sabotage <how>', 'break Warren on purpose, to see that the drill can fail').choices([
+      new Option('--sabotage <how>', 'break Warren on purpose, to verify that the drill can fail').choices([
         'early-ack',
         'no-confirms',
         'at-most-once',
@@ -98,7 +98,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
     chosen.broker && chosen.results ? { broker: chosen.broker.split(','), results: chosen.results } : undefined
   const controlled = own === undefined || names.includes('all') ? undefined : picked.find(({ anywhere }) => !anywhere)
   if (controlled !== undefined) {
-    throw new Failure(`${controlled.name} needs a cluster whose processes it may control: leave --broker out`, {
+    throw new Failure(`${controlled.name} needs a cluster whose processes it may control: omit --broker`, {
       exitCode: 2,
     })
   }

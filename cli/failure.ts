@@ -12,7 +12,7 @@ export class Failure extends Error {
   }
 }
 
-/** Writes what was thrown as a sentence, with its stack under `WARREN_DEBUG=1`, and gives the exit code. */
+/** Writes what was thrown as a sentence, with its stack under `WARREN_DEBUG=1`, and returns the exit code. */
 export function report(thrown: unknown, verb: string, write: (text: string) => unknown): 1 | 2 {
   // An error can quote what a stranger sent.
   write(`warren ${verb}: ${printableLines(textOf(thrown))}\n`)

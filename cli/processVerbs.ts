@@ -6,14 +6,14 @@ import { dirOption, folderOf } from './running.js'
 
 const VERBS: readonly { verb: ProcessAction; does: string; more: string }[] = [
   { verb: 'start', does: 'start a process that is down', more: 'Waits until it is ready.' },
-  { verb: 'stop', does: 'end a process in an orderly way (SIGTERM)', more: 'Waits until it is gone.' },
+  { verb: 'stop', does: 'stop a process in order (SIGTERM)', more: 'Waits until it is gone.' },
   {
     verb: 'kill',
     does: 'end a process at once (SIGKILL)',
     more: 'It stays down until warren start; a worker killed from outside comes back by itself.',
   },
-  { verb: 'freeze', does: 'pause a process (SIGSTOP)', more: 'Its sockets stay open and answer nothing.' },
-  { verb: 'thaw', does: 'let a frozen process go on (SIGCONT)', more: '' },
+  { verb: 'freeze', does: 'pause a process (SIGSTOP)', more: 'Its sockets stay open but do not answer.' },
+  { verb: 'thaw', does: 'resume a frozen process (SIGCONT)', more: '' },
   { verb: 'restart', does: 'stop a process and start it again', more: 'Waits until it is ready.' },
 ]
 

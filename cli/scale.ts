@@ -16,7 +16,7 @@ export function addScale(program: Command, { out }: Output, _verdict: Verdict): 
     .addHelpText(
       'after',
       `
-Waits until new workers are ready, and until those that go have finished what they held.
+Waits until new workers are ready, and until removed ones have finished the messages they held.
 
 Examples:
   warren scale worker=10

@@ -15,11 +15,11 @@ export function addWorker(program: Command, _output: Output, verdict: Verdict): 
     .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
     .option('--name <name>', "the worker's name (default: WARREN_WORKER_NAME, or host and process id)")
     .option('--concurrency <n>', 'how many tasks to run at the same time (default: WARREN_CONCURRENCY, or 1)')
-    .option('--quorum', 'take the user queue as a quorum queue, as quorum.env does')
+    .option('--quorum', 'expect the user queue to be a quorum queue, as quorum.env does')
     .addHelpText(
       'after',
       `
-Logs JSON lines to stdout. The first Ctrl-C finishes what is held and ends; the second ends at once.
+Logs JSON lines to stdout. The first Ctrl-C finishes the messages in hand and exits; the second exits at once.
 
 Examples:
   warren worker                        one task at a time

@@ -30,7 +30,7 @@ export async function waitFor(what: string, fact: Fact, options: WaitOptions): P
     }
     if (missing === undefined) return
     if (Date.now() >= deadline) {
-      throw new ClusterError('NOT_READY', `${what} did not come true within ${timeoutMs / 1000} s: ${missing}`)
+      throw new ClusterError('NOT_READY', `Waited ${timeoutMs / 1000} s in vain for ${what}: ${missing}`)
     }
     await delay(intervalMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
   }

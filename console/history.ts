@@ -51,7 +51,7 @@ export class History {
     return this.#rows
   }
 
-  /** Adds a row unless the last one is too young. Gives what was added. */
+  /** Adds a row unless the last one is too young. Returns the added row. */
   add(snapshot: Snapshot): Row | undefined {
     if (snapshot.at - this.#lastAt < this.#stepMs - 250) return undefined
     this.#lastAt = snapshot.at

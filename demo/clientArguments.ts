@@ -31,7 +31,7 @@ const SHORT: Readonly<Record<string, string>> = { '-h': '--help' }
 
 export const CLIENT_HELP = `Usage: warren client [options] N SECONDS
 
-Sends N tasks that take SECONDS each, waits for their results and says how they ended.
+Sends N tasks that take SECONDS each, waits for their results and prints how they ended.
 
 Arguments:
   N                  how many tasks to send: a whole number from 1 to 1000000000
@@ -54,7 +54,7 @@ Exit code: 0 every task ended as SUCCESS (or --repeat-after was ended by Ctrl-C)
 Examples:
   warren client --time --quorum 1000 0.1                     a thousand invoices of 0.1 s each
   warren client --random 200 0.5                             two hundred accounts, 0 to 1 s each
-  warren client --quorum --repeat-after 1 400 0.1            more than five workers can do: watch payment.dlq fill
+  warren client --quorum --repeat-after 1 400 0.1            more than five workers can handle: watch payment.dlq fill
 `
 
 class Wrong extends Error {}

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { AttemptContext, Worker } from 'warren'
 import { createAccount, createInvoice } from './tasks.js'
 
-/** Gives `worker` the demo's handlers. `name` is what their results say ran them. */
+/** Registers the demo's handlers with `worker`. `name` is the worker's name in their results. */
 export function addHandlers(worker: Worker, name: string): void {
   worker.handle(createAccount, async ({ seconds, fault }, attempt) => {
     misbehave(fault)

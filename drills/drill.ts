@@ -72,7 +72,7 @@ export interface Drill {
   /** Before the load: puts parts where the drill wants them. */
   prepare?(scene: Scene): Promise<void>
   fault(scene: Scene): Promise<void>
-  /** More than the common promises. Gives a sentence for each that is broken. */
+  /** More than the common promises. Returns a sentence for each one that is broken. */
   check?(evidence: Evidence): string[]
   /** What is worth telling in numbers, whether or not it holds. */
   tell?(evidence: Evidence): string[]

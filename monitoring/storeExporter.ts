@@ -74,7 +74,7 @@ export function serveStoreMetrics(address: string, port: number, host: string): 
     maxRetriesPerRequest: 0,
     retryStrategy: (times) => Math.min(times * 200, 2_000),
   })
-  // It connects again by itself; redis_up tells of it.
+  // It connects again by itself; redis_up shows it.
   store.on('error', () => {})
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') {

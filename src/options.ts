@@ -35,7 +35,7 @@ export const defaults = {
   queueRetryMaxDelayMs: 2_000,
 } as const
 
-/** Gives undefined, or what was expected. */
+/** Returns undefined, or what was expected. */
 interface Check {
   (value: unknown): string | undefined
   /** The value may hold a password: errors say what kind of value came, and nothing of what it holds. */

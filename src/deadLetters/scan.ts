@@ -141,7 +141,7 @@ export class DeadLetterScan {
     this.#channel.ack(message)
   }
 
-  /** Gives back all that was not acknowledged. Never throws: a channel that died has given it back already. */
+  /** Requeues all that was not acknowledged. Never throws: a channel that died has requeued it already. */
   async finish(): Promise<void> {
     try {
       if (this.total <= READ_TO_END_MAX && this.#failure === undefined) while ((await this.next()) !== undefined);

@@ -2,7 +2,7 @@
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** The broker has no queue for the message. It was not kept anywhere. */
+/** The broker has no queue for the message, and has not kept it. */
 export class UnroutableError extends WarrenError {
   static {
     identify(UnroutableError, 'UnroutableError')
@@ -16,7 +16,7 @@ export class UnroutableError extends WarrenError {
       `No queue takes ${routingKey} from exchange ${exchange || '(default)'}: ${reason}. The message is in no queue. ${
         /exchange/i.test(reason)
           ? 'A worker declares the exchange and its queues when it starts: start one that handles the task, and check the virtual host in the address.'
-          : "RabbitMQ does not say which it is: either the queue was never declared (start a worker that handles the task, and check the task's name), or it exists and its node is down or RabbitMQ holds it for down (it is in the list of queues then: send again when it is back)."
+          : "RabbitMQ does not report the cause. Either the queue was never declared: start a worker that handles the task, and check the task's name. Or the queue exists, and its node is down or RabbitMQ considers it down: the list of queues then shows it; send again when it is back."
       }`,
       { retryable: true },
     )
@@ -39,7 +39,7 @@ export class UnconfirmedError extends WarrenError {
       'UNCONFIRMED',
       `Message ${id} was not confirmed within ${deadlineMs} ms (${lastProblem}). ${
         written
-          ? 'It may or may not be in the queue: send it again under the same id, and a worker that finds it done does not run it twice.'
+          ? 'It may or may not be in the queue. Send it again under the same id: a worker that finds a stored success does not run it again.'
           : 'It was never written to the broker: sending it again is safe.'
       }`,
       { retryable: true, cause },
@@ -55,12 +55,12 @@ export class BrokerUnreachableError extends WarrenError {
     identify(BrokerUnreachableError, 'BrokerUnreachableError')
   }
 
-  /** @param problems - what the last try at each address said */
+  /** @param problems - the last problem of each address */
   constructor(problems: ReadonlyMap<string, string>, cause: unknown) {
     const tried = [...problems].map(([address, problem]) => `${address} (${problem.trim()})`)
     super(
       'BROKER_UNREACHABLE',
-      `No RabbitMQ node took the connection: ${tried.join(', ')}. Check that a node runs there, that it can be reached from here, and that the address is right.`,
+      `No RabbitMQ node accepted the connection: ${tried.join(', ')}. Check the addresses, that a node runs there, and that it can be reached from here.`,
       { retryable: true, cause },
     )
   }
@@ -88,21 +88,21 @@ function accessAdvice(said: string): string {
     return 'There is no such virtual host: create it, or correct the end of the address.'
   }
   if (/login was refused/i.test(said)) return 'Check the user and its password.'
-  if (/access to vhost/i.test(said)) return 'Give the user permissions in this virtual host, or correct the address.'
+  if (/access to vhost/i.test(said)) return 'Grant the user permissions in this virtual host, or correct the address.'
   if (/access to (queue|exchange|topic)/i.test(said)) {
-    return 'Give the user the permission (configure, write or read) that this takes.'
+    return 'Grant the user the permission (configure, write or read) that this needs.'
   }
   return 'Check the user, its password, the virtual host and its permissions.'
 }
 
-/** The queue, or the exchange before it, exists with other properties than the task asks for: most often another type. */
+/** The queue, or the exchange before it, exists with properties that differ from the task's, most often another type. */
 export class QueueMismatchError extends WarrenError {
   static {
     identify(QueueMismatchError, 'QueueMismatchError')
   }
 
   readonly queue: string
-  /** The exchange that is not as it should be, when it is that and not the queue. */
+  /** The exchange that differs, when the queue is not the cause. */
   readonly exchange: string | undefined
   constructor(queue: string, expected: string, found: string, cause: unknown, exchange?: string) {
     super(
@@ -121,9 +121,9 @@ export class QueueMismatchError extends WarrenError {
 const howToChange = (expected: string): string =>
   / queue$/.test(expected)
     ? `A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
-    : `A queue cannot be changed in place: drain it and delete it, and Warren declares it anew with ${expected}. What else a queue should have, set by a policy.`
+    : `A queue cannot be changed in place: drain it and delete it, and Warren declares it anew with ${expected}. Set other properties of a queue by a policy.`
 
-/** The node that holds the queue is down, or a quorum queue has no majority. Warren comes back to it by itself. */
+/** The node that holds the queue is down, or a quorum queue has no majority. Warren takes it up again by itself. */
 export class QueueUnavailableError extends WarrenError {
   static {
     identify(QueueUnavailableError, 'QueueUnavailableError')
@@ -138,8 +138,8 @@ export class QueueUnavailableError extends WarrenError {
     super(
       'QUEUE_UNAVAILABLE',
       node === undefined
-        ? `Queue ${queue} cannot be used now: ${said}. ${/took longer/.test(said) ? 'A quorum queue answers only with a majority of its nodes. ' : ''}It is tried again by itself, and other queues go on`
-        : `Queue ${queue} lives on node ${node} alone, and RabbitMQ says that it is down or cannot be reached: start the node. If the node runs, RabbitMQ holds the queue for down: restart the node. The queue is then taken up again by itself; until then other queues go on`,
+        ? `Queue ${queue} cannot be used now: ${said}. ${/took longer/.test(said) ? 'A quorum queue answers only with a majority of its nodes. ' : ''}Warren tries again by itself; other queues continue`
+        : `Queue ${queue} lives on node ${node} alone, and RabbitMQ reports that it is down or cannot be reached: start the node. If the node runs, RabbitMQ considers the queue down: restart the node. Warren then consumes the queue again by itself; until then other queues continue`,
       { retryable: true, cause },
     )
     this.queue = queue
@@ -156,7 +156,7 @@ export class DelaysMissingError extends WarrenError {
   constructor(refusal: string, cause: unknown) {
     super(
       'DELAYS_MISSING',
-      `A message has to wait, but this virtual host has no delay levels (warren.delay.*) and this user may not declare them: ${refusal}. Ask the operator to load them: \`warren definitions\` prints them, and \`planDelays()\` returns them in code.`,
+      `Messages cannot be delayed: this virtual host has no delay levels (warren.delay.*), and this user may not declare them: ${refusal}. Ask the operator to load them: \`warren definitions\` prints them, and \`planDelays()\` returns them in code.`,
       { retryable: true, cause },
     )
   }

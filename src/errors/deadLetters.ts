@@ -3,7 +3,7 @@ import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
 /**
- * A dead-letter queue cannot be read, or not any further. Nothing is lost: what was taken and not settled is in the
+ * A dead-letter queue cannot be read, or no further. Nothing is lost: messages that were taken and not settled are in the
  * queue again.
  */
 export class DeadLettersUnreadableError extends WarrenError {
@@ -15,14 +15,14 @@ export class DeadLettersUnreadableError extends WarrenError {
   constructor(queue: string, cause: unknown) {
     super(
       'DEAD_LETTERS_UNREADABLE',
-      `The dead letters in ${queue} cannot be read: ${textOf(cause)}. Nothing is lost, and the same call can be made again. The operator predefines this queue (warren definitions); this user needs to read it.`,
+      `The dead letters in ${queue} cannot be read: ${textOf(cause)}. Nothing is lost, and you can repeat the call. The operator predefines this queue (warren definitions), and this user needs the right to read it.`,
       { retryable: true, cause },
     )
     this.queue = queue
   }
 }
 
-/** Another look at this queue could bring RabbitMQ to drop messages: each look counts as a delivery. */
+/** Another look at this queue could make RabbitMQ drop messages: each look counts as a delivery. */
 export class DeliveryLimitNearError extends WarrenError {
   static {
     identify(DeliveryLimitNearError, 'DeliveryLimitNearError')
@@ -32,13 +32,13 @@ export class DeliveryLimitNearError extends WarrenError {
   constructor(queue: string, id: string, deliveries: number, limit: number) {
     super(
       'DELIVERY_LIMIT_NEAR',
-      `Message ${id} in ${queue} was handed out ${deliveries} times, and RabbitMQ may drop it after ${limit}: each look counts. Give the queue a policy with a large delivery-limit (warren definitions prints one), then say so with \`deliveryLimit\`.`,
+      `Message ${id} in ${queue} was delivered ${deliveries} times, and RabbitMQ may drop it after ${limit}: each look counts. Give the queue a policy with a large delivery-limit (warren definitions prints one), and pass that limit as \`deliveryLimit\`.`,
     )
     this.queue = queue
   }
 }
 
-/** A dead letter does not say where it came from, so it cannot be sent back there. It stays where it is. */
+/** A dead letter does not name its origin, so it cannot be sent back. It stays where it is. */
 export class OriginUnknownError extends WarrenError {
   static {
     identify(OriginUnknownError, 'OriginUnknownError')
@@ -47,12 +47,12 @@ export class OriginUnknownError extends WarrenError {
   constructor() {
     super(
       'ORIGIN_UNKNOWN',
-      "The message has neither Warren's headers nor x-death, so where it came from is not known. Send its content again by hand, or purge it.",
+      "The message has neither Warren's headers nor x-death, so its origin is not known. Send its content again by hand, or purge it.",
     )
   }
 }
 
-/** A domain's dead-letter exchange does not exist. What has failed is held until it does. */
+/** A domain's dead-letter exchange does not exist. Failed messages are held until it does. */
 export class DeadLetterExchangeMissingError extends WarrenError {
   static {
     identify(DeadLetterExchangeMissingError, 'DeadLetterExchangeMissingError')
@@ -62,7 +62,7 @@ export class DeadLetterExchangeMissingError extends WarrenError {
   constructor(exchange: string) {
     super(
       'DEAD_LETTER_EXCHANGE_MISSING',
-      `Exchange ${exchange} does not exist: what fails cannot be dead-lettered and is held. Let the operator load what \`warren definitions --module <tasks> --service <service>\` prints, or start the worker with declareDeadLetters: true.`,
+      `Exchange ${exchange} does not exist: failed messages cannot be dead-lettered and are held. Have the operator load the output of \`warren definitions --module <tasks> --service <service>\`, or start the worker with declareDeadLetters: true.`,
       { retryable: true },
     )
     this.exchange = exchange

@@ -76,7 +76,7 @@ export class ResultTimeoutError extends WarrenError {
       ? 'The task has ended, and its output schema has not answered: look at what the schema waits for.'
       : storeProblem === undefined
         ? 'The task may still be waiting or running; ask again later.'
-        : `The result store did not answer (${storeProblem}), so the task may have ended; ask again when it answers.`
+        : `The result store did not answer (${storeProblem}), so the task may have ended; ask again when the store answers.`
     super('RESULT_TIMEOUT', `No result of task ${id} within ${timeoutMs} ms. ${why}`, { retryable: true })
     this.id = id
   }
@@ -92,7 +92,7 @@ export class ResultUnreadableError extends WarrenError {
   constructor(id: string, cause: unknown) {
     super(
       'RESULT_UNREADABLE',
-      `The result of task ${id} is stored and cannot be read: ${textOf(cause)}. Change what its worker returns.`,
+      `The result of task ${id} is stored but cannot be read: ${textOf(cause)}. Change the value that its worker returns.`,
       { cause },
     )
     this.id = id

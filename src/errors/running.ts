@@ -9,11 +9,11 @@ export class TimeLimitError extends WarrenError {
   }
 
   constructor(task: string, timeoutMs: number) {
-    super('TIME_LIMIT', `An attempt at ${task} passed its time limit of ${timeoutMs} ms`)
+    super('TIME_LIMIT', `An attempt at ${task} exceeded its time limit of ${timeoutMs} ms`)
   }
 }
 
-/** A message was handed out again and again without an attempt ever ending: it may kill every worker it meets. */
+/** A message was redelivered again and again without an attempt ever ending: it may kill every worker that takes it. */
 export class DeliveryLimitError extends WarrenError {
   static {
     identify(DeliveryLimitError, 'DeliveryLimitError')
@@ -22,7 +22,7 @@ export class DeliveryLimitError extends WarrenError {
   constructor(id: string, deliveries: number) {
     super(
       'DELIVERY_LIMIT',
-      `Message ${id} was handed out again ${deliveries} times and no attempt ended: it may kill every worker it meets. Look at the workers' exits before it is sent again.`,
+      `Message ${id} was redelivered ${deliveries} times and no attempt ended: it may kill every worker that takes it. Find out why workers ended before you send it again.`,
     )
   }
 }
@@ -35,7 +35,7 @@ export class IsolateDiedError extends WarrenError {
 
   readonly isolation: 'thread' | 'process'
   readonly exitCode: number | null
-  /** What killed the process. SIGKILL that nobody sent is most often the system, out of memory. */
+  /** The signal that killed the process. A SIGKILL that nobody sent is most often the system's, out of memory. */
   readonly signal: string | null
   constructor(death: {
     isolation: 'thread' | 'process'
@@ -54,7 +54,7 @@ export class IsolateDiedError extends WarrenError {
           : `it exited with code ${exitCode}`
     super(
       'ISOLATE_DIED',
-      `The ${isolation} that ran ${task} ${id} died (${how}). What it printed is in the worker's output; the next attempt gets a new one.`,
+      `The ${isolation} that ran ${task} ${id} died (${how}). Its output is in the worker's output; the next attempt gets a new ${isolation}.`,
       { retryable: true, cause: error },
     )
     this.isolation = isolation
@@ -63,7 +63,7 @@ export class IsolateDiedError extends WarrenError {
   }
 }
 
-/** A value on its way into an isolate or out of it holds what cannot be copied there: a function, a socket, a promise. */
+/** A value for or from an isolate holds something that cannot be copied: a function, a socket, a promise. */
 export class NotCloneableError extends WarrenError {
   static {
     identify(NotCloneableError, 'NotCloneableError')
@@ -72,7 +72,7 @@ export class NotCloneableError extends WarrenError {
   constructor(what: string, cause: unknown) {
     super(
       'NOT_CLONEABLE',
-      `Between a worker and its isolates go structured clones, and ${what} is none: ${textOf(cause)}. Keep to plain data, Date, Map, Set, and bytes.`,
+      `A worker and its isolates exchange structured clones, and ${what} cannot be cloned: ${textOf(cause)}. Use plain data, Date, Map, Set and bytes.`,
       { cause },
     )
   }

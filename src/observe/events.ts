@@ -1,6 +1,6 @@
 /**
- * Everything that Warren tells about itself while it runs. The logger, the metrics and any console are listeners of
- * these events and know nothing else. Durations are in milliseconds and end in `Ms`.
+ * Everything that Warren reports about itself while it runs. The logger, the metrics and the console are listeners of
+ * these events and have no other source. Durations are in milliseconds and end in `Ms`.
  */
 import type { OutcomeKind } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
@@ -15,12 +15,12 @@ export type WorkerState = 'idle' | 'starting' | 'running' | 'draining' | 'stoppe
 export interface WarrenEvents {
   /** A connection changed its state. `address` is redacted; `epoch` counts the connections that were opened. */
   connectionState: [{ role: ConnectionRole; state: ConnectionState; address: string; epoch: number; reason?: string }]
-  /** The broker stopped reading from publishers (memory or disk alarm). Sends wait; consuming goes on. */
+  /** The broker stopped reading from publishers (memory or disk alarm). Sends wait; consuming continues. */
   blocked: [{ role: ConnectionRole; reason: string }]
   unblocked: [{ role: ConnectionRole; blockedMs: number }]
   /** The broker confirmed a message. `latencyMs` counts from its first write. */
   confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
-  /** A message goes to the broker again, under the same id. */
+  /** Unconfirmed messages are published again, under the same ids. */
   republished: [{ count: number; reason: string }]
   /** The result store went away or came back. */
   storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
@@ -40,7 +40,7 @@ export interface WorkerEvents {
   /** A queue was taken up, lost, or given back. `reason` says why it waits. */
   consumerState: [{ queue: string; state: ConsumerState; reason?: string }]
   attemptStarted: [AttemptRef & { redelivered: boolean }]
-  /** The handler is done (or was not run at all, which `outcome` tells); nothing is settled yet. */
+  /** The handler has ended (or was not run at all: see `outcome`); nothing is settled yet. */
   attemptFinished: [AttemptRef & { outcome: OutcomeKind; durationMs: number; error?: unknown }]
   /** Result stored, retry or dead letter confirmed, message acknowledged. `lost`: its channel died first. */
   attemptSettled: [

@@ -1,8 +1,8 @@
-/** What a worker says of itself: `/healthz`, the metrics and the console read it. */
+/** A worker's own report: `/healthz`, the metrics and the console read it. */
 import type { EventEmitter } from 'node:events'
 import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
 
-/** Whether a worker does what it is meant to do, and if not, what is missing. */
+/** Whether a worker is fully working, and if not, what is missing. */
 export interface WorkerHealth {
   readonly ready: boolean
   readonly state: WorkerState
@@ -11,11 +11,11 @@ export interface WorkerHealth {
   readonly store: 'available' | 'unavailable' | 'none'
   readonly running: number
   readonly held: number
-  /** What keeps it from doing all that it is meant to, each in a sentence that says what to do. */
+  /** What keeps it from working fully: one sentence each, with what to do. */
   readonly problems: readonly string[]
 }
 
-/** What there is to see of a worker: its events and its health. */
+/** A worker as listeners see it: its events and its health. */
 export type ObservedWorker = Pick<EventEmitter<WorkerEvents>, 'on' | 'off'> & {
   readonly service: string
   health(): WorkerHealth

@@ -19,7 +19,7 @@ export function jsonLogger(write: (line: string) => void = toStandardError): Log
   return { debug: () => undefined, info: log('info'), warn: log('warn'), error: log('error') }
 }
 
-/** The console ignores a pipe that nobody reads any more; a write of one's own would end the process. */
+/** `console` ignores a pipe that nobody reads any more; a direct write would end the process. */
 const toStandardError = (line: string): void => console.error(line)
 
 /** Undefined for what JSON cannot say: a cycle, a getter that throws. */

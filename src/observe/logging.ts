@@ -18,9 +18,9 @@ export function logWarren(warren: EventEmitter<WarrenEvents>, log: Logger): void
     }
   })
   warren.on('blocked', ({ role, reason }) =>
-    log.warn({ role, reason }, `RabbitMQ blocks publishers (${reason}): sends wait, consuming goes on`),
+    log.warn({ role, reason }, `RabbitMQ blocks publishers (${reason}): sends wait, consuming continues`),
   )
-  warren.on('unblocked', ({ role, blockedMs }) => log.info({ role, blockedMs }, 'RabbitMQ takes messages again'))
+  warren.on('unblocked', ({ role, blockedMs }) => log.info({ role, blockedMs }, 'RabbitMQ accepts messages again'))
   warren.on('republished', ({ count, reason }) =>
     log.warn({ count, reason }, `${count} unconfirmed messages are published again (${reason})`),
   )
@@ -38,7 +38,7 @@ export function logWorker(worker: EventEmitter<WorkerEvents> & { readonly servic
       lost.delete(queue)
       if (away.delete(queue)) log.info({ queue }, `Consuming ${queue} again`)
     } else if (state === 'waiting') {
-      // The loss alone says little and is often mended at once; the first try that fails knows what is wrong. It fails
+      // The loss alone says little and is often repaired at once; the first try that fails knows what is wrong. It fails
       // many times for one loss, and that is one line.
       if (lost.has(queue) && !away.has(queue)) {
         away.add(queue)

@@ -100,5 +100,5 @@ export const storeArguments = (writes: readonly ResultWrite[], ttlMs: number): [
   ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
 ]
 
-/** The results that one announcement on a reply channel tells of. */
+/** The results that one announcement on a reply channel names. */
 export const announced = (text: string): string[] => text.split('\n')

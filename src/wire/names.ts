@@ -43,7 +43,7 @@ export const deliveriesKey = (queue: string, taskId: string): string => `warren-
 /** The store's mark on a message that may kill workers, while one runs it. */
 export const suspectKey = (taskId: string): string => `warren-suspect-${taskId}`
 
-/** The channel on which a producer hears of the results of everything it sent: one subscription for all of them. */
+/** The channel that announces the results of everything a producer sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
 
 /** Whether a message's `reply_to` names a Warren reply channel. Celery's rpc clients put the name of a queue there. */

@@ -1,4 +1,4 @@
-/** What RabbitMQ tells of earlier deliveries of a message. Pure. */
+/** What RabbitMQ reports about earlier deliveries of a message. Pure. */
 import type { ConsumeMessage } from 'amqplib'
 import { isName } from './copy.js'
 import { celeryHeaders } from './names.js'

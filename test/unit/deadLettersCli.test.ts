@@ -117,7 +117,7 @@ describe('warren dlq', () => {
     [['dlq', 'list', '--domain', 'user', '--queue', 'user.dlq'], 'cannot be used with'],
     [['dlq', 'show'], "missing required argument 'id'"],
     [['dlq', 'redrive', '--rate', '0'], 'expected a number above 0'],
-    [['dlq', 'redrive', '--yes'], 'say which dead letters: --domain or --queue'],
+    [['dlq', 'redrive', '--yes'], 'expected --domain or --queue, got neither'],
     [['dlq', 'purge', '--limit', '0', '--domain', 'user'], 'expected a whole number from 1'],
   ])('answers wrong use %j with one line and exit code 2', async (words, expected) => {
     const { code, out, err } = await warren(...words)

@@ -89,7 +89,7 @@ describe('An error on its way out of an isolate', () => {
 it('What cannot be cloned is named', () => {
   const post = () => void structuredClone({ fn() {} })
   expect(() => cloning('the input of a.b', post)).toThrow(expect.objectContaining({ code: 'NOT_CLONEABLE' }))
-  expect(() => cloning('the input of a.b', post)).toThrow('the input of a.b is none')
+  expect(() => cloning('the input of a.b', post)).toThrow('the input of a.b cannot be cloned')
   const getter = () => void structuredClone(Object.defineProperty({}, 'a', { enumerable: true, get: refuse }))
   expect(() => cloning('the input of a.b', getter)).toThrow(expect.objectContaining({ code: 'NOT_CLONEABLE' }))
   // The other side is gone: that is no fault of the value.
