@@ -1,6 +1,6 @@
 /**
- * What an operator predefines for a service of one's own, as RabbitMQ's definitions: the dead-letter exchange and queue of
- * the domain, and a policy for each queue. Prints JSON for RabbitMQ's HTTP API.
+ * What an operator predefines for your own service, as RabbitMQ's definitions: the dead-letter exchange and queue of the
+ * domain, and a policy for each queue. Prints JSON for RabbitMQ's HTTP API.
  */
 import { defineTask, definitions, planOperator } from 'warren'
 import { z } from 'zod'

@@ -7,7 +7,6 @@ import { FakeBroker, FakeClock, queueOf, taskMessage, workerOn } from '../suppor
 
 const task = defineTask({ name: 'payment.report.make', input: z.object({}), output: z.string() })
 
-// The watchdog drops the channel today (#watch in src/work/consumer.ts).
 it('is not aborted when the queue is said to have no consumers while it runs', async () => {
   using clock = new FakeClock()
   const broker = new FakeBroker()
