@@ -31,6 +31,9 @@ import { encodeProgress, encodeSuccess } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
 import type { Duplicates } from './duplicates.js'
 
+/** How many thenables may resolve with another one in a row. */
+const MAX_THENABLES = 100
+
 export interface RegisteredHandler {
   readonly task: Task
   readonly handler: Handler
@@ -196,15 +199,24 @@ export class Attempt {
     return { kind: 'succeeded', result }
   }
 
-  /** A handler that does not heed its signal must not hold up the worker: its attempt ends when it is aborted. */
+  /**
+   * A handler that does not heed its signal must not hold up the worker: its attempt ends when it is aborted. Thenables are
+   * followed here: `resolve` would follow one of a thenable's own without a limit, and one that resolves with itself would
+   * take all turns of this process, so that no timer ever ran again.
+   */
   #untilAborted<T>(running: PromiseLike<T> | T): Promise<T> | T {
     if (!isThenable(running)) return running as T
     return new Promise<T>((resolve, reject) => {
-      running.then((value) => {
-        // To follow it would take all turns of this process, and no timer would ever run again.
-        if (value === running) reject(new TypeError('expected a value, got a thenable that resolves with itself'))
-        else resolve(value as T)
-      }, reject)
+      const follow = (value: PromiseLike<unknown> | unknown, depth: number): void => {
+        if (!isThenable(value)) return resolve(value as T)
+        if (depth === MAX_THENABLES) return reject(new TypeError('expected a value, got a thenable that never ends in one'))
+        try {
+          value.then((next) => follow(next, depth + 1), reject)
+        } catch (error) {
+          reject(error)
+        }
+      }
+      follow(running, 0)
       this.#onAbort = () => reject(this.#aborted?.reason)
       if (this.#aborted !== undefined) this.#onAbort()
     })

@@ -135,7 +135,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         if (wanted > line.prefetch) await line.subscribe(wanted - line.prefetch)
         else if (wanted < line.prefetch) cancelled = await line.shrink(wanted)
       } catch (error) {
-        this.#lines.lose(line, textOf(error))
+        this.#lines.giveUp(line, textOf(error))
       }
     })
     return cancelled
@@ -151,7 +151,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       const line = this.#lines.current
       if (!this.#pauseWanted || this.#life.state !== 'consuming' || line === undefined) return
       this.#life.to('paused')
-      await line.shrink(0).catch((error: unknown) => this.#lines.lose(line, textOf(error)))
+      await line.shrink(0).catch((error: unknown) => this.#lines.giveUp(line, textOf(error)))
     })
     await Promise.race([paused, pause(limitMs)])
   }
@@ -172,7 +172,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#changes.take(async () => {
       const line = this.#lines.current
       if (!this.#restWanted || this.#life.state !== 'consuming' || line === undefined) return
-      await line.shrink(0).catch((error: unknown) => this.#lines.lose(line, textOf(error)))
+      await line.shrink(0).catch((error: unknown) => this.#lines.giveUp(line, textOf(error)))
     })
   }
 
@@ -196,7 +196,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#watchdog.stop()
     if (this.#life.in('draining', 'stopped', 'idle')) return
     this.#life.to('draining')
-    await this.#lines.current?.shrink(0).catch(() => undefined)
+    // In its turn: a change that is at work may be about to subscribe.
+    await this.#changes.take(async () => void (await this.#lines.current?.shrink(0))).catch(() => undefined)
   }
 
   /** Closes its channels; what is still unacknowledged goes back to the queue. Safe twice and unstarted. */
@@ -234,6 +235,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     try {
       if (!this.#restWanted) await line.subscribe(this.#options.prefetch)
       if (this.#lines.current !== line) throw new Error('the channel was lost meanwhile')
+      // Draining began meanwhile, when there was nothing to cancel.
+      if (this.#life.state !== 'opening') await line.shrink(0)
     } catch (error) {
       this.#lines.discard(line, error)
       throw error
@@ -245,7 +248,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       await line.subscribe(this.#options.prefetch)
     } catch (error) {
       // Without a subscription the channel is of no use: the ordinary way of recovery begins, unless it has begun.
-      this.#lines.lose(line, textOf(error))
+      this.#lines.giveUp(line, textOf(error))
     }
   }
 
@@ -265,8 +268,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       await this.#lines.adopt(channel).subscribe(this.#options.prefetch)
       this.emit('renewed')
     } catch (error) {
-      // A channel that can be neither used nor renewed is lost, and the ordinary way of recovery begins.
-      this.#lines.lose(this.#lines.current, textOf(error))
+      // A channel that can be neither used nor renewed is given up, and the ordinary way of recovery begins.
+      this.#lines.giveUp(this.#lines.current, textOf(error))
     }
   }
 
@@ -285,13 +288,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (this.#life.state !== 'waiting') this.#life.to('waiting', reason)
     clearTimeout(this.#retry)
     const { retryInitialDelayMs, retryMaxDelayMs } = this.#options
-    this.#retry = setTimeout(
-      () => {
-        if (this.#life.state === 'waiting' && this.#connection.model !== undefined) {
-          void this.#open().catch(() => undefined)
-        }
-      },
-      jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs),
-    )
+    const again = (): void => {
+      if (this.#life.state === 'waiting' && this.#connection.model !== undefined) this.#open().catch(() => undefined)
+    }
+    this.#retry = setTimeout(again, jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs))
   }
 }

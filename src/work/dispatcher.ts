@@ -187,8 +187,10 @@ export class Dispatcher {
     if (suspect !== undefined && !this.#stopping) {
       await this.#attempt(suspect)
       await this.#quarantine.clear(suspect)
-    } else {
-      suspect?.giveBack()
+    } else if (suspect !== undefined) {
+      suspect.giveBack()
+      // Nobody ran it: the mark would say that it killed this worker.
+      await this.#quarantine.clear(suspect)
     }
     this.#alone = false
     this.#resume()

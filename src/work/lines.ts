@@ -42,7 +42,8 @@ export class Lines {
     const line: Subscriptions = new Subscriptions(channel, {
       queue,
       onDelivery,
-      onCancelled: () => this.#cancelled(line),
+      onCancelled: () =>
+        this.giveUp(line, 'the broker cancelled the consumer: the queue was deleted, or its node went down'),
     })
     this.#current = line
     let reason = 'its channel was closed'
@@ -53,13 +54,13 @@ export class Lines {
     return line
   }
 
-  /** Asks for one message without a subscription. False when there is none, or the channel is lost over it. */
+  /** Asks for one message without a subscription. False when there is none, or the channel is given up over it. */
   async fetch(): Promise<boolean> {
     const line = this.#current
     try {
       return line !== undefined && (await line.fetch())
     } catch (error) {
-      this.lose(line, textOf(error))
+      this.giveUp(line, textOf(error))
       return false
     }
   }
@@ -72,6 +73,17 @@ export class Lines {
     this.#retired.delete(line)
     line.lose(new ClosedError(`The channel that delivered it (${reason})`))
     if (current) this.#options.onLost(reason)
+  }
+
+  /**
+   * The channel lives, and cannot be used for new messages: the broker cancelled its subscription, or does not answer.
+   * What it delivered stays held.
+   */
+  giveUp(line: Subscriptions | undefined, reason: string): void {
+    if (line === undefined || line !== this.#current) return
+    this.#current = undefined
+    this.#retire(line)
+    this.#options.onLost(reason)
   }
 
   loseAll(reason: string): void {
@@ -97,12 +109,5 @@ export class Lines {
     this.#retired.add(line)
     line.channel.once('close', () => this.#retired.delete(line))
     line.retire()
-  }
-
-  #cancelled(line: Subscriptions): void {
-    if (line !== this.#current) return
-    this.#current = undefined
-    this.#retire(line)
-    this.#options.onLost('the broker cancelled the consumer: the queue was deleted, or its node went down')
   }
 }

@@ -86,22 +86,32 @@ export class Subscriptions implements Settlement {
     await withDeadline(this.channel.prefetch(prefetch), ANSWER_TIMEOUT_MS, 'setting the prefetch')
     const receive = (message: ConsumeMessage | null): void => this.#receive(message, subscription)
     const consuming = this.channel.consume(this.#options.queue.name, receive)
-    const { consumerTag } = await withDeadline(consuming, ANSWER_TIMEOUT_MS, 'consuming')
-    subscription.tag = consumerTag
+    try {
+      subscription.tag = (await withDeadline(consuming, ANSWER_TIMEOUT_MS, 'consuming')).consumerTag
+    } catch (error) {
+      // The channel may stay open for what it delivered, and an answer that comes later must not bring more.
+      subscription.cancelled = true
+      consuming.then(({ consumerTag }) => this.channel.cancel(consumerTag)).catch(() => undefined)
+      throw error
+    }
     if (this.#gone || subscription.cancelled) throw new Error('the consumer was cancelled meanwhile')
     this.#active.push(subscription)
   }
 
   /** Asks for one message without a subscription. False when the queue has none ready. */
   async fetch(): Promise<boolean> {
-    const message = await withDeadline(
-      this.channel.get(this.#options.queue.name),
-      ANSWER_TIMEOUT_MS,
-      'fetching a message',
-    )
-    if (message === false) return false
-    this.#take(asDelivered(message), undefined)
-    return true
+    const getting = this.channel.get(this.#options.queue.name)
+    const take = (message: GetMessage | false): boolean => {
+      if (message === false) return false
+      this.#take(asDelivered(message), undefined)
+      return true
+    }
+    const message = await withDeadline(getting, ANSWER_TIMEOUT_MS, 'fetching a message').catch((error: unknown) => {
+      // By then the channel is retired, and what comes late is given back.
+      getting.then(take).catch(() => undefined)
+      throw error
+    })
+    return take(message)
   }
 
   /**
@@ -126,7 +136,8 @@ export class Subscriptions implements Settlement {
   /** Takes nothing new, and closes once everything that is held is settled. */
   retire(): void {
     this.#retired = true
-    void this.shrink(0).catch(() => this.lose(new ClosedError('A channel that could not be retired')))
+    // Without an answer it keeps what it holds all the same.
+    void this.shrink(0).catch(() => undefined)
     if (this.#held.size === 0) void this.close()
   }
 

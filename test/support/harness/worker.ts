@@ -1,7 +1,7 @@
 /** A worker on the fakes, and messages for it. */
 import { defaults } from '../../../src/options.js'
 import { Producer } from '../../../src/send/producer.js'
-import { silentLogger } from '../../../src/task/logger.js'
+import { type Logger, silentLogger } from '../../../src/task/logger.js'
 import type { Task } from '../../../src/task/task.js'
 import { encode } from '../../../src/wire/envelope.js'
 import { commandsExchange, domainOf, taskQueue } from '../../../src/wire/names.js'
@@ -17,7 +17,12 @@ export interface FakeWorker {
 }
 
 /** Not started: call `handle` and `start`. Without a store there are no results. */
-export function workerOn(broker: FakeBroker, store?: FakeStore, options: Partial<WorkerOptions> = {}): FakeWorker {
+export function workerOn(
+  broker: FakeBroker,
+  store?: FakeStore,
+  options: Partial<WorkerOptions> = {},
+  log: Logger = silentLogger,
+): FakeWorker {
   const [consuming, publishing] = [broker.connection(), broker.connection()]
   publishing.announce()
   const worker = new Worker(
@@ -32,7 +37,7 @@ export function workerOn(broker: FakeBroker, store?: FakeStore, options: Partial
         }),
       results: store?.asResults(),
       confirmTimeoutMs: defaults.confirmTimeoutMs,
-      log: silentLogger,
+      log,
       onStopped: async () => {
         await Promise.all([consuming.close(), publishing.close()])
       },
