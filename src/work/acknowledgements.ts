@@ -3,8 +3,8 @@
  * delivery tag is settled, one `basic.ack` with `multiple` says so for all of them: one frame and one command to the
  * queue instead of hundreds. Nothing is acknowledged that was not handed to `ack`.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Channel, ConsumeMessage } from 'amqplib'
+import { pause } from '../timers.js'
 
 /**
  * A channel that is closed at once after many acknowledgements may take some of them with it: RabbitMQ's channel hands
@@ -44,7 +44,7 @@ export class Acknowledgements {
   async handedOver(): Promise<void> {
     this.flush()
     const waitMs = this.#sentAt + HAND_OVER_MS - performance.now()
-    if (waitMs > 0) await delay(waitMs)
+    if (waitMs > 0) await pause(waitMs)
   }
 
   /** Sends what is handed over, now. */
