@@ -25,6 +25,8 @@ export class DelayRoutes {
   readonly #connection: Connection
   /** The levels known to exist; all lower ones do, too. */
   #highest = -1
+  /** A level took nothing: its exchange may be there without what stands behind it. */
+  #doubted = false
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -41,17 +43,19 @@ export class DelayRoutes {
     return { exchange: delayLevel(level), routingKey: delayKey(seconds, key) }
   }
 
-  /** Somebody has removed a level: the next delay looks again. */
+  /** Somebody has removed a level, or a part of one: the next delay declares what it needs. */
   forget(): void {
     this.#highest = -1
+    this.#doubted = true
   }
 
   async #ensure(level: number): Promise<void> {
     const { model } = this.#connection
     if (model === undefined) throw new Error('no connection to the broker')
-    if (!(await exchangeExists(model, delayLevel(level)))) {
+    if (this.#doubted || !(await exchangeExists(model, delayLevel(level)))) {
       for (let each = 0; each <= level; each++) await declareDelays(model, planLevel(each))
     }
+    this.#doubted = false
     this.#highest = Math.max(this.#highest, level)
   }
 }

@@ -207,11 +207,11 @@ export class Attempt {
   #untilAborted<T>(running: PromiseLike<T> | T): Promise<T> | T {
     if (!isThenable(running)) return running as T
     return new Promise<T>((resolve, reject) => {
-      const follow = (value: PromiseLike<unknown> | unknown, depth: number): void => {
-        if (!isThenable(value)) return resolve(value as T)
-        if (depth === MAX_THENABLES) return reject(new TypeError('expected a value, got a thenable that never ends in one'))
+      const follow = (value: unknown, depth: number): void => {
         try {
-          value.then((next) => follow(next, depth + 1), reject)
+          if (!isThenable(value)) resolve(value as T)
+          else if (depth < MAX_THENABLES) value.then((next) => follow(next, depth + 1), reject)
+          else reject(new TypeError('expected a value, got a thenable that resolves with others without an end'))
         } catch (error) {
           reject(error)
         }

@@ -74,6 +74,8 @@ export class WaitingRoom {
   }
 
   async #postpone(delivery: Delivery, due: number, failures = 0): Promise<void> {
+    // Each copy of one that was lost would be run beside the message itself.
+    if (!delivery.held) return this.#leave(delivery)
     try {
       await this.#options.postpone(delivery, due)
       this.#leave(delivery)

@@ -191,6 +191,13 @@ describe('A handler that returns something that looks like a promise', () => {
   const throws = (): never => {
     throw new Error('odd')
   }
+  /** Resolves with `next` of these, which resolves with the one after it, and so on in a circle. */
+  const circle = (count: number): unknown => {
+    const all: object[] = Array.from({ length: count }, (_, n) =>
+      like((resolve: (value: unknown) => void) => resolve(all[(n + 1) % count])),
+    )
+    return all[0]
+  }
   const twice = (resolve: (value: unknown) => void): void => {
     resolve(1)
     resolve(2)
@@ -199,6 +206,13 @@ describe('A handler that returns something that looks like a promise', () => {
   it.each([
     ['one whose then throws', like(throws), 'deadLettered'],
     ['one that rejects', like(rejects), 'deadLettered'],
+    ['one that resolves with itself', circle(1), 'deadLettered'],
+    ['one that resolves with another, and that with the first', circle(2), 'deadLettered'],
+    [
+      'one that resolves with one that throws',
+      like((resolve: (value: unknown) => void) => resolve(like(throws))),
+      'deadLettered',
+    ],
     ['one that settles twice', like(twice), 'succeeded'],
     ['an object whose then cannot be read, as it would by await', unreadable, 'deadLettered'],
     ['an object whose then is no function', like('later'), 'succeeded'],

@@ -8,6 +8,7 @@ export type ChannelMethod =
   | 'assertExchange'
   | 'assertQueue'
   | 'bindQueue'
+  | 'bindExchange'
   | 'unbindQueue'
   | 'checkExchange'
   | 'checkQueue'
@@ -78,6 +79,7 @@ export class FakeChannel extends EventEmitter {
   assertQueue = (queue: string, ...rest: unknown[]) =>
     this.#ask('assertQueue', [queue, ...rest], () => ({ queue, messageCount: 0, consumerCount: 0 }))
   bindQueue = (...args: unknown[]) => this.#ask('bindQueue', args, () => ({}))
+  bindExchange = (...args: unknown[]) => this.#ask('bindExchange', args, () => ({}))
   unbindQueue = (...args: unknown[]) => this.#ask('unbindQueue', args, () => ({}))
   checkExchange = (...args: unknown[]) => this.#ask('checkExchange', args, () => ({}))
   /** By default it counts its own consumers, and no messages. */
