@@ -211,7 +211,10 @@ export class Attempt {
         try {
           if (!isThenable(value)) resolve(value as T)
           else if (depth < MAX_THENABLES) value.then((next) => follow(next, depth + 1), reject)
-          else reject(new TypeError('expected a value, got a thenable that resolves with others without an end'))
+          else
+            reject(
+              new TypeError('expected a value, got a thenable that resolves with itself, or with others in a circle'),
+            )
         } catch (error) {
           reject(error)
         }

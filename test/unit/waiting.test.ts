@@ -37,8 +37,13 @@ const exchanges = (): string[] => broker.publications.map(({ exchange }) => exch
 
 /** There are no delay levels, and the user may not declare them: nothing can be delayed. */
 function noLevels(): void {
-  broker.answer('checkExchange', closed(404, 'NOT_FOUND - no exchange'))
-  broker.answer('assertExchange', closed(403, 'ACCESS_REFUSED - configure access refused'))
+  const [missing, refused] = [
+    closed(404, 'NOT_FOUND - no exchange'),
+    closed(403, 'ACCESS_REFUSED - configure access refused'),
+  ]
+  const isLevel = (name: string): boolean => name.startsWith('warren.delay.')
+  broker.answer('checkExchange', (name: string) => (isLevel(name) ? missing() : {}))
+  broker.answer('assertExchange', (name: string) => (isLevel(name) ? refused() : {}))
 }
 function levels(): void {
   broker.answer('checkExchange')
