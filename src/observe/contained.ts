@@ -48,6 +48,11 @@ export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> ex
     }
   }
 
+  /** Resolves once what was told so far has reached the listeners. */
+  protected told(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+
   #flush(): void {
     const waiting = this.#waiting
     this.#waiting = []

@@ -42,6 +42,8 @@ export interface StoredResult {
   readonly attempt?: number
   /** Which run of the task wrote this, see `Envelope.run`. Absent when it was not Warren that wrote it. */
   readonly run?: number
+  /** The queue whose message was run, of a SUCCESS. Absent when it was not Warren that wrote it. */
+  readonly queue?: string
   /** When the task ended. Absent until then. */
   readonly doneAt?: Date
 }
@@ -53,6 +55,8 @@ export interface Speaker {
   readonly attempt: number
   /** See `Envelope.run`. */
   readonly run: number
+  /** The queue whose message was run: several services may handle one task, and each has a queue of its own. */
+  readonly queue?: string
 }
 
 /**
@@ -114,10 +118,11 @@ function write(
   traceback: string | null | undefined,
   doneAt: Date | undefined,
 ): string {
+  const queue = speaker.queue === undefined ? '' : `,"queue":${JSON.stringify(speaker.queue)}`
   // Written piece by piece, so that a large output is turned into JSON once.
   return `{"status":"${status}","result":${resultJson},"traceback":${JSON.stringify(traceback ?? null)},"children":[],"date_done":${JSON.stringify(
     doneAt === undefined ? null : (formatInstant(doneAt) ?? null),
-  )},"task_id":${JSON.stringify(speaker.id)},"attempt":${speaker.attempt},"run":${speaker.run}}`
+  )},"task_id":${JSON.stringify(speaker.id)}${queue},"attempt":${speaker.attempt},"run":${speaker.run}}`
 }
 
 function outputJson(task: string, output: unknown): string {
@@ -161,7 +166,7 @@ const OURS = /"attempt":\d+(,"run":\d+)?\}$/
 export function decodeResult(text: string): StoredResult {
   const meta = parseJson('The stored result', text, { typed: !OURS.test(text) })
   if (!isTable(meta)) throw new MessageError(`Expected the stored result to be an object, got: ${describe(meta)}`)
-  const { task_id: id, status, result, traceback, date_done: done, attempt, run } = meta
+  const { task_id: id, status, result, traceback, date_done: done, attempt, run, queue } = meta
   if (typeof id !== 'string') throw new MessageError(`Expected task_id of a result to be text, got: ${describe(id)}`)
   if (typeof status !== 'string') {
     throw new MessageError(`Expected status of the result of ${describe(id)} to be text, got: ${describe(status)}`)
@@ -174,6 +179,7 @@ export function decodeResult(text: string): StoredResult {
     ...(holdsError(status) ? { error: errorOf(result, traceback) } : { result: result ?? null }),
     ...(typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? { attempt } : undefined),
     ...(typeof run === 'number' && Number.isSafeInteger(run) ? { run } : undefined),
+    ...(typeof queue === 'string' ? { queue } : undefined),
     ...(doneAt === undefined ? undefined : { doneAt }),
   }
 }

@@ -195,7 +195,15 @@ export class Attempt {
   }
 
   #succeeded(task: Task, { id, run }: Envelope, output: unknown): Outcome {
-    const result = encodeSuccess({ id, attempt: this.number, run, task: task.name, output, doneAt: new Date() })
+    const result = encodeSuccess({
+      id,
+      attempt: this.number,
+      run,
+      queue: this.queue,
+      task: task.name,
+      output,
+      doneAt: new Date(),
+    })
     return { kind: 'succeeded', result }
   }
 

@@ -9,6 +9,7 @@
  */
 import type { Results } from '../results/store.js'
 import { headers } from '../wire/names.js'
+import type { StoredResult } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
 
 /** Less than any connection takes to be given up that is not closed at once. */
@@ -59,7 +60,7 @@ export class Duplicates {
     const { id } = delivery
     if (results === undefined || id === undefined || !results.available) return false
     const done = results.get(id).then(
-      (result) => result?.status === 'SUCCESS',
+      (result) => result?.status === 'SUCCESS' && isOfQueue(result, delivery),
       () => false,
     )
     this.#lookups.set(delivery, { at: performance.now(), done })
@@ -75,6 +76,10 @@ export class Duplicates {
     return delivery.redelivered || delivery.envelope?.run !== 0 || performance.now() - this.#troubleAt < TROUBLE_MS
   }
 }
+
+/** Another service's success says nothing of this service's message. One that names no queue is Celery's. */
+const isOfQueue = ({ queue }: StoredResult, delivery: Delivery): boolean =>
+  queue === undefined || queue === delivery.queue.name
 
 /** An id of the sender's choice is no sign of trouble: it says so of its own message only. */
 const wasRepublished = ({ message, envelope }: Delivery): boolean =>

@@ -249,7 +249,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     if (this.#life.state === 'idle') {
       this.#cancelGrace?.()
       this.#life.to('stopped')
-      return this.#dependencies.onStopped(this)
+      await this.#dependencies.onStopped(this)
+      return this.told()
     }
     this.#life.to('draining')
     const graceOver = new Promise<void>((resolve) => {
@@ -271,6 +272,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       this.#dependencies.log.warn({ service: this.service }, `The worker's connection did not close: ${textOf(error)}`)
     })
     this.#life.to('stopped')
+    await this.told()
   }
 
   #limitGrace(ms: number): void {

@@ -103,8 +103,8 @@ it('an eta past its expires is revoked when it is due, and not run', async () =>
 })
 
 it('of two services bound to one task, only the one that failed runs it again, after a time in a delay level', async () => {
-  // Without a store: with one, the success of either service would be known to the other.
-  await using of = await connect({ broker: urls.broker, logger: false })
+  // With a store: the success of one service must not count for the message of the other.
+  await using of = await connect({ broker: urls.broker, results: urls.results, logger: false })
   const failing = await worker(SERVICE, { of })
   const fine = await worker('other', { of, fails: false })
   const handle = await warren.send(shared, { what: 'fails 1' })
