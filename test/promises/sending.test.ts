@@ -58,7 +58,10 @@ describe('Bad input is refused before anything is published', () => {
 
   it('options: all that is wrong in one error, unknown ones with the nearest known', async () => {
     const wrong = { broker: 'http://here', resutls: 'redis://x', maxUnconfirmed: 0 }
-    await expect(connect(wrong as never)).rejects.toThrow(/resutls.*did you mean `results`.*maxUnconfirmed.*got: 0/)
+    // In one message, in whichever order.
+    await expect(connect(wrong as never)).rejects.toThrow(
+      /^(?=.*resutls.*did you mean `results`)(?=.*maxUnconfirmed.*got: 0)/,
+    )
     await expect(connect({ broker: 'http://here' })).rejects.toThrow(/amqp:\/\//)
     expect(() => warren.worker({ service: 'x y' })).toThrow(/service/)
     expect(() => defineTask({ name: 'oneword', input: z.string() })).toThrow(/at least two segments/)
@@ -70,7 +73,7 @@ describe('connect() fails where it is called', () => {
   it('no broker there', async () => {
     const connecting = connect({ broker: nobody, connectTimeoutMs: 300, logger: false })
     await expect(connecting).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE' })
-    await expect(connecting).rejects.toThrow(/127\.0\.0\.1:1 .*Check that a node runs there/)
+    await expect(connecting).rejects.toThrow(/127\.0\.0\.1:1 .*that a node runs there/)
   })
   it('a wrong password, at once and without showing it', async () => {
     const broker = clusterUrls().broker.replace('admin:admin', 'admin:s3cret')
