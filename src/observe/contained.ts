@@ -50,7 +50,7 @@ export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> ex
 
   /** Resolves once what was told so far has reached the listeners. */
   protected told(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve))
+    return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)))
   }
 
   #flush(): void {
