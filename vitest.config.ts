@@ -5,7 +5,7 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
 /** Groups run one after the other, in this order; projects of one group together. */
-const groups = ['quick', 'cluster', 'promises', 'faults', 'console'] as const
+const groups = ['quick', 'promises', 'faults', 'console'] as const
 
 interface Kind {
   readonly group: (typeof groups)[number]
@@ -41,8 +41,8 @@ export default defineConfig({
       // Nothing outside the process: modules, and the tools that look at the whole repository.
       project('unit', { group: 'quick', timeoutMs: 60_000 }),
       project('static', { group: 'quick', timeoutMs: 120_000 }),
-      // Clusters of their own, started and stopped; two at a time, since each mostly waits.
-      project('cluster', { group: 'cluster', timeoutMs: 120_000, workers: 2 }),
+      // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.
+      project('cluster', { group: 'quick', timeoutMs: 120_000 }),
       // What the README promises, each file in a virtual host of its own on the shared cluster.
       project('promises', { group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true }),
       // Those that kill, freeze or scale what the others stand on.
