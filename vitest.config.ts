@@ -39,10 +39,10 @@ export default defineConfig({
     reporters: ['default', './test/support/closingLine.ts'],
     projects: [
       // Nothing outside the process: modules, and the tools that look at the whole repository.
-      project('unit', { group: 'quick', timeoutMs: 60_000 }),
-      project('static', { group: 'quick', timeoutMs: 120_000 }),
+      project('unit', { group: 'quick', timeoutMs: 60_000, workers: 4 }),
+      project('static', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.
-      project('cluster', { group: 'quick', timeoutMs: 120_000 }),
+      project('cluster', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // What the README promises, each file in a virtual host of its own on the shared cluster.
       project('promises', { group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true }),
       // Those that kill, freeze or scale what the others stand on.
