@@ -139,7 +139,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         return
       } catch (error) {
         if (this.#closing.signal.aborted) throw new ClosedError('The connection')
-        problems.set(address, textOf(error))
+        // The last try may have had no time for an answer: what an earlier one was told says more.
+        const silent = error instanceof DialError && error.silent
+        if (!silent || !problems.has(address)) problems.set(address, textOf(error))
         const refused = error instanceof DialError && error.refused
         const waitMs = this.#backoff(this.#failures++)
         if (refused || performance.now() + waitMs >= endsAt) {

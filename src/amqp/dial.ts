@@ -21,6 +21,8 @@ const CLOSE_TIMEOUT_MS = 2_000
 /** Why a connection was refused is asked for also at the very end of the time to connect. */
 const LEAST_TIME_TO_ASK_MS = 500
 
+const NO_ANSWER = 'no answer within'
+
 /** Why a connection was not opened. */
 export class DialError extends Error {
   /**
@@ -29,10 +31,13 @@ export class DialError extends Error {
    * connections are not.
    */
   readonly refused: boolean
-  constructor(message: string, refused: boolean, cause?: unknown) {
+  /** Whether the time was over before the node said anything. */
+  readonly silent: boolean
+  constructor(message: string, refused: boolean, cause?: unknown, silent = false) {
     super(message, { cause })
     this.name = 'DialError'
     this.refused = refused
+    this.silent = silent
   }
 }
 
@@ -48,7 +53,7 @@ export async function dial(
   const abort = (): void => giveUp.abort(new Error('closed meanwhile'))
   if (signal.aborted) throw new DialError('closed meanwhile', false)
   signal.addEventListener('abort', abort)
-  const cancel = startTimer(timeoutMs, () => giveUp.abort(new Error(`no answer within ${Math.round(timeoutMs)} ms`)))
+  const cancel = startTimer(timeoutMs, () => giveUp.abort(new Error(`${NO_ANSWER} ${Math.round(timeoutMs)} ms`)))
   const given = new Promise<never>((_, reject) => {
     giveUp.signal.addEventListener('abort', () => reject(giveUp.signal.reason))
   })
@@ -100,7 +105,7 @@ async function explained(address: Address, error: unknown, timeoutMs: number): P
   // `Handshake terminated by server: 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - Login was refused …"`
   const [, code, message] = /terminated by server: (\d+) \([^)]*\) with message "([\s\S]*)"/.exec(text) ?? []
   if (code !== undefined) return new DialError(`${code} ${message}`, isFinal(Number(code), message ?? ''), error)
-  return new DialError(text, false, error)
+  return new DialError(text, false, error, text.startsWith(NO_ANSWER))
 }
 
 /** 403: the password. 530: the virtual host does not exist, or is not this user's; a limit of connections passes. */

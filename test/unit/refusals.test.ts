@@ -15,7 +15,7 @@ async function refusing(...args: Parameters<typeof refusingBroker>): Promise<Ref
   return broker
 }
 
-const refusal = (broker: string | string[], connectTimeoutMs = 700): Promise<Error> =>
+const refusal = (broker: string | string[], connectTimeoutMs = 1_500): Promise<Error> =>
   connect({ broker, connectTimeoutMs, logger: false }).then(
     () => new Error('connected'),
     (error: Error) => error,
