@@ -7,7 +7,12 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
-import { AccessRefusedError } from '../errors/index.js'
+import {
+  AccessRefusedError,
+  DeadLetterExchangeMissingError,
+  DelaysMissingError,
+  UnroutableError,
+} from '../errors/index.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
@@ -122,7 +127,7 @@ export class Dispatcher {
   /** The attempt waits for the store or the broker: its queue may bring another message in its place. */
   stuck(attempt: Attempt, error: unknown): void {
     if (!this.#stuck.has(attempt)) this.#intake.park(attempt.delivery.queue)
-    this.#stuck.set(attempt, error instanceof AccessRefusedError ? error.message : undefined)
+    this.#stuck.set(attempt, needsSomebody(error) ? error.message : undefined)
   }
 
   /** Starts nothing new, and gives back everything that has not started. */
@@ -263,3 +268,10 @@ export class Dispatcher {
 
 const mayBeRequeued = ({ held, redelivered, queue }: Delivery): boolean =>
   held && !redelivered && queue.type === 'quorum'
+
+/** Whether a message waits until somebody changes something at the broker. */
+const needsSomebody = (error: unknown): error is Error =>
+  error instanceof AccessRefusedError ||
+  error instanceof DeadLetterExchangeMissingError ||
+  error instanceof DelaysMissingError ||
+  error instanceof UnroutableError

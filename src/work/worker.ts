@@ -186,7 +186,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
         queues.every(({ state }) => state === 'consuming' || state === 'paused') &&
         publishing.state === 'open' &&
         store !== 'unavailable' &&
-        problems.length === 0,
+        // What is missing and holds up nothing is named all the same.
+        (this.#running?.dispatcher.problems.length ?? 0) === 0,
       state: this.#life.state,
       queues,
       connections: { consume: consuming.state, publish: publishing.state },
