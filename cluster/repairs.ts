@@ -138,5 +138,5 @@ export class Repairs {
   }
 }
 
-/** Memory, disk space and the network are for people to repair. */
+/** An operator has to repair memory, disk space and the network. */
 const isRepairable = ({ kind }: Trouble): boolean => kind === 'virtualHostDown' || kind === 'queueDown'

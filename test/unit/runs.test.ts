@@ -1,4 +1,4 @@
-/** Sending under an id of the caller's begins a run: the message carries it, and the store hears of it first. */
+/** Sending under an id of the caller's begins a run: the message carries it, and the store is told first. */
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineTask } from '../../src/index.js'
