@@ -15,8 +15,9 @@ import { defaults, is, settleOptions } from './options.js'
 import { parseResults, type StoreClient, storeClient } from './results/connection.js'
 import { Results } from './results/store.js'
 import type { Handle } from './send/handle.js'
+import type { PreparedMessage } from './send/prepared.js'
 import { Producer } from './send/producer.js'
-import { checkId, Sender, type SendOptions } from './send/sender.js'
+import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from './send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { isLogger, type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
@@ -147,6 +148,14 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       report: this.#report,
     }
     return sendMany(sending, inputs, options)
+  }
+
+  /**
+   * Publishes what `prepare()` made, here or elsewhere, and resolves on the broker's confirm. It may be published again:
+   * a worker runs it unless the task is done. Throws `MessageError` for a record of a newer version, and what `send` throws.
+   */
+  publishPrepared(message: PreparedMessage, options?: PublishPreparedOptions): Promise<void> {
+    return this.#sender.publishPrepared(message, options)
   }
 
   /** The handle of a task that was sent before, by this process or another. */

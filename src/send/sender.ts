@@ -18,6 +18,7 @@ import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 import { Handle, stateOf } from './handle.js'
+import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
 
 export interface SendOptions {
@@ -28,6 +29,13 @@ export interface SendOptions {
   /** Not to be run after this instant: it is dead-lettered instead. */
   readonly expires?: Date | undefined
 }
+
+export interface PublishPreparedOptions {
+  /** Overrides `confirmTimeoutMs` of `connect()`. Any length, or `Infinity`. */
+  readonly confirmTimeoutMs?: number | undefined
+}
+
+const PUBLISH_PREPARED_CHECKS = { confirmTimeoutMs: is.duration(1, { forever: true }) }
 
 const SEND_CHECKS = {
   id: is.text,
@@ -117,6 +125,26 @@ export class Sender {
       confirmTimeoutMs: limitMs,
     })
     return this.handle(task, id)
+  }
+
+  /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
+  async publishPrepared(record: unknown, given: PublishPreparedOptions = {}): Promise<void> {
+    if (this.#closed) throw new ClosedError('The connection')
+    const options = settleOptions('publishPrepared', given, PUBLISH_PREPARED_CHECKS, {})
+    const { prepared, message } = readPrepared(record)
+    const { task, id, run, chosen } = prepared
+    const { producer, maxMessageBytes, results, confirmTimeoutMs } = this.#options
+    if (message.content.length > maxMessageBytes) {
+      throw new PayloadTooLargeError(task, message.content.length, maxMessageBytes)
+    }
+    if (chosen) await results?.begin(id, run)
+    await producer.publish({
+      id,
+      exchange: commandsExchange(domainOf(task)),
+      routingKey: task,
+      message,
+      confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
+    })
   }
 
   handle<Output>(task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>, id: string): Handle<Output> {

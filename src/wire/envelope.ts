@@ -139,17 +139,27 @@ export function encode(message: NewEnvelope): Encoded {
   if (message.tracestate !== undefined) headers[names.tracestate] = message.tracestate
   return {
     content: Buffer.from(`[${args},${stringify(task, '', message.input)}${EMBED}`),
-    properties: {
-      contentType: CONTENT_TYPE,
-      contentEncoding: CONTENT_ENCODING,
-      correlationId: id,
-      messageId: id,
-      timestamp: Math.floor(Date.now() / 1000),
-      ...(message.replyTo === undefined ? undefined : { replyTo: message.replyTo }),
-      persistent: true,
-      mandatory: true,
-      headers,
-    },
+    properties: propertiesOf(id, Date.now(), message.replyTo, headers),
+  }
+}
+
+/** The properties of a task message that is first published at `sentAt`, in milliseconds. */
+export function propertiesOf(
+  id: string,
+  sentAt: number,
+  replyTo: string | undefined,
+  headers: Record<string, unknown>,
+): Encoded['properties'] {
+  return {
+    contentType: CONTENT_TYPE,
+    contentEncoding: CONTENT_ENCODING,
+    correlationId: id,
+    messageId: id,
+    timestamp: Math.floor(sentAt / 1000),
+    ...(replyTo === undefined ? undefined : { replyTo }),
+    persistent: true,
+    mandatory: true,
+    headers,
   }
 }
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { run } from '../../cli/program.js'
 import { CLIENT_HELP } from '../../demo/clientArguments.js'
-import { defaults, defineTask, headers, type OptionsError, workerMetrics } from '../../src/index.js'
+import { defaults, defineTask, headers, type OptionsError, prepare, workerMetrics } from '../../src/index.js'
 import { DEFAULT_RETRY } from '../../src/task/task.js'
 import { DEFAULT_DELIVERY_LIMIT } from '../../src/task/topology.js'
 import { Warren } from '../../src/warren.js'
@@ -65,6 +65,8 @@ describe('docs/reference/options.md', () => {
     ['connect', 'src/warren.ts', 'ConnectOptions'],
     ['send', 'src/send/sender.ts', 'SendOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
+    ['prepare', 'src/send/prepared.ts', 'PrepareOptions'],
+    ['publishPrepared', 'src/send/sender.ts', 'PublishPreparedOptions'],
     ['result', 'src/send/handle.ts', 'ResultOptions'],
     ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],
     ['defineTask', 'src/task/task.ts', 'TaskOptions'],
@@ -84,6 +86,8 @@ describe('docs/reference/options.md', () => {
   it.each<[string, (options: never) => unknown]>([
     ['connect', (options) => new Warren(options)],
     ['send', (options) => unopened().send(defineTask(task), {}, options)],
+    ['prepare', (options) => prepare(defineTask(task), {}, options)],
+    ['publishPrepared', (options) => unopened().publishPrepared({} as never, options)],
     ['worker', (options) => unopened().worker(options)],
     ['defineTask', (options) => defineTask(options)],
     ['retry', (options) => defineTask({ ...task, retry: options })],
@@ -113,7 +117,7 @@ describe('docs/reference/options.md', () => {
     const all = { ...defaults, ...DEFAULT_RETRY, deliveryLimit: DEFAULT_DELIVERY_LIMIT }
     for (const [name, value] of Object.entries(all)) {
       const values = told
-        .filter((each) => each.name === name && !['send', 'deadLetters'].includes(each.heading))
+        .filter((each) => each.name === name && !['send', 'publishPrepared', 'deadLetters'].includes(each.heading))
         .map((each) => each.value)
       expect(values.length, name).toBeGreaterThan(0)
       for (const each of values) expect(each.replaceAll(/[,`]/g, ''), name).toBe(String(value))
