@@ -22,6 +22,7 @@ import { pause, startTimer } from '../timers.js'
 import { type Address, redacted } from './address.js'
 import { setAside } from './aside.js'
 import { jittered } from './backoff.js'
+import { type Broker, brokerOf } from './broker.js'
 import { DialError, dial, HANDSHAKE_TIMEOUT_MS, hangUp } from './dial.js'
 import { Lifecycle } from './lifecycle.js'
 import { cut, isDead } from './socket.js'
@@ -111,9 +112,9 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#blockedSince !== undefined
   }
 
-  /** RabbitMQ's version, once connected. */
-  get serverVersion(): string | undefined {
-    return this.#model?.connection.serverProperties.version
+  /** What the broker says of itself, while connected. */
+  get broker(): Broker | undefined {
+    return this.#model === undefined ? undefined : brokerOf(this.#model)
   }
 
   /**

@@ -13,7 +13,6 @@ import { checkOptions, is } from '../options.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Logger } from '../task/logger.js'
-import { DEFAULT_DELIVERY_LIMIT } from '../task/topology.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
 import { deadLetterQueue } from '../wire/names.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
@@ -250,11 +249,12 @@ export class DeadLetters {
   }
 
   #scan(connection: Connection, options: Pick<ScanOptions, 'signal' | 'maxAhead' | 'atMost'>): Promise<DeadLetterScan> {
-    // RabbitMQ 4 drops a message after 20 deliveries where no policy says otherwise; before, there is no limit.
-    const byDefault = Number.parseInt(connection.serverVersion ?? '', 10) >= 4 ? DEFAULT_DELIVERY_LIMIT : undefined
+    const { broker } = connection
     return DeadLetterScan.open(modelOf(connection), {
       queue: this.queue,
-      deliveryLimit: this.#deliveryLimit ?? byDefault,
+      // Where no policy says otherwise.
+      deliveryLimit: this.#deliveryLimit ?? broker?.deliveryLimit,
+      looksCount: broker?.countsReturns ?? true,
       ...options,
       idOf: (message) => readDeadLetter(message).id,
     })

@@ -26,8 +26,13 @@ export interface ScanOptions {
   readonly maxAhead?: number
   /** Hands out no more than this. Default: all that were ready when it began. */
   readonly atMost?: number
-  /** The queue's delivery limit. A message that has used up half of it ends the scan with an error. */
+  /**
+   * The queue's delivery limit. A message that has used up half of it ends the scan with an error; where looks do not
+   * count, only one that the loss of this scan's channel would bring past it.
+   */
   readonly deliveryLimit?: number | undefined
+  /** Whether the broker counts what a scan gives back. Default true. */
+  readonly looksCount?: boolean
   /** Aborted: `next` gives undefined, and what is held goes back at once. */
   readonly signal?: AbortSignal | undefined
   /** What a message is called in an error. */
@@ -217,9 +222,9 @@ export class DeadLetterScan {
     this.#unsettled.add(this.#lastTag)
     this.#bytes += message.content.length
     this.#ahead.push(message)
-    const { deliveryLimit, queue, idOf } = this.#options
+    const { deliveryLimit, looksCount = true, queue, idOf } = this.#options
     const deliveries = deliveryCount(message) ?? 0
-    if (deliveryLimit !== undefined && deliveries >= deliveryLimit / 2) {
+    if (deliveryLimit !== undefined && deliveries >= (looksCount ? deliveryLimit / 2 : deliveryLimit)) {
       this.#failure ??= new DeliveryLimitNearError(queue, idOf(message), deliveries, deliveryLimit)
     }
     this.#wake?.()

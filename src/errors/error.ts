@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'RESULT_TIMEOUT'
   | 'RESULT_UNREADABLE'
   | 'TIME_LIMIT'
+  | 'CONSUMER_TIMEOUT'
   | 'DELIVERY_LIMIT'
   | 'ISOLATE_DIED'
   | 'NOT_CLONEABLE'

@@ -23,5 +23,12 @@ export {
   StoreUnreachableError,
   TaskFailedError,
 } from './results.js'
-export { DeliveryLimitError, IsolateDiedError, NotCloneableError, Reject, TimeLimitError } from './running.js'
+export {
+  ConsumerTimeoutError,
+  DeliveryLimitError,
+  IsolateDiedError,
+  NotCloneableError,
+  Reject,
+  TimeLimitError,
+} from './running.js'
 export { InputError, type Issue, MessageError, OutputError, PayloadTooLargeError, UnknownTaskError } from './tasks.js'

@@ -13,6 +13,30 @@ export class TimeLimitError extends WarrenError {
   }
 }
 
+/**
+ * RabbitMQ took a message back that was not acknowledged within its queue's consumer timeout: the reason of the attempt's
+ * abort signal. RabbitMQ hands the message out again.
+ */
+export class ConsumerTimeoutError extends WarrenError {
+  static {
+    identify(ConsumerTimeoutError, 'ConsumerTimeoutError')
+  }
+
+  constructor(queue: string, how: { readonly heldMs: number } | { readonly timeoutMs: number }) {
+    const [which, after] =
+      'heldMs' in how
+        ? ['what was held too long, and cancelled the consumer that held it', `held for ${seconds(how.heldMs)}`]
+        : ['what was held on a channel, and closed it', `${seconds(how.timeoutMs)}`]
+    super(
+      'CONSUMER_TIMEOUT',
+      `RabbitMQ took back ${which}: the consumer timeout of ${queue} has passed (${after}). It hands these messages out again. Give the task a timeoutMs below that timeout, or raise the timeout (consumer-timeout in the queue's policy, consumer_timeout in RabbitMQ's configuration).`,
+      { retryable: true },
+    )
+  }
+}
+
+const seconds = (ms: number): string => `${ms < 10_000 ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)} s`
+
 /** A message was redelivered again and again without an attempt ever ending: it may kill every worker that takes it. */
 export class DeliveryLimitError extends WarrenError {
   static {

@@ -28,6 +28,7 @@ import { type ConsumerEvents, type ConsumerOptions, consumerLife } from './consu
 import type { Delivery, DeliveryQueue } from './delivery.js'
 import { Lines } from './lines.js'
 import type { Subscriptions } from './subscriptions.js'
+import { whyCancelled } from './takenBack.js'
 import { asQueueError, isRefused, takeUp } from './takeUp.js'
 import { Turns } from './turns.js'
 import { Watchdog } from './watchdog.js'
@@ -66,6 +67,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         this.#watchdog.delivered()
         this.emit('delivery', delivery)
       },
+      whyCancelled: (heldMs) => whyCancelled(connection, this.queue, heldMs),
       onLost: (reason) => this.#lost(reason),
     })
     this.#watchdog = new Watchdog({

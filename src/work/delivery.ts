@@ -39,6 +39,7 @@ export class Delivery {
   readonly undecodable: MessageError | undefined
   /** Whether the message was handed out before, to any consumer. */
   readonly redelivered: boolean
+  readonly #since = performance.now()
   readonly #settlement: Settlement
   readonly #ended: (delivery: Delivery) => void
   #state: 'held' | 'settled' | 'lost' = 'held'
@@ -79,6 +80,11 @@ export class Delivery {
 
   get held(): boolean {
     return this.#state === 'held'
+  }
+
+  /** How long ago it came. */
+  get heldMs(): number {
+    return performance.now() - this.#since
   }
 
   /** Why it was lost; undefined while it is held and after it was settled. */

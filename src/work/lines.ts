@@ -3,13 +3,11 @@
  * that dies ends a delivery; a new one in its place does not.
  */
 import type { Channel } from 'amqplib'
-import { ClosedError, textOf } from '../errors/index.js'
-import type { Delivery, DeliveryQueue } from './delivery.js'
-import { Subscriptions } from './subscriptions.js'
+import { ConsumerTimeoutError, textOf } from '../errors/index.js'
+import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
+import { whyClosed } from './takenBack.js'
 
-export interface LinesOptions {
-  readonly queue: DeliveryQueue
-  readonly onDelivery: (delivery: Delivery) => void
+export interface LinesOptions extends Omit<SubscriptionsOptions, 'onCancelled'> {
   /** The channel for new messages is gone, and the queue has to be taken up again. */
   readonly onLost: (reason: string) => void
 }
@@ -38,12 +36,9 @@ export class Lines {
   /** Takes new messages over `channel` from now on. The one before closes once what it delivered is settled. */
   adopt(channel: Channel): Subscriptions {
     if (this.#current !== undefined) this.#retire(this.#current)
-    const { queue, onDelivery } = this.#options
     const line: Subscriptions = new Subscriptions(channel, {
-      queue,
-      onDelivery,
-      onCancelled: () =>
-        this.giveUp(line, 'the broker cancelled the consumer: the queue was deleted, or its node went down'),
+      ...this.#options,
+      onCancelled: (reason) => this.giveUp(line, textOf(reason)),
     })
     this.#current = line
     let reason = 'its channel was closed'
@@ -71,8 +66,9 @@ export class Lines {
     const current = line === this.#current
     if (current) this.#current = undefined
     this.#retired.delete(line)
-    line.lose(new ClosedError(`The channel that delivered it (${reason})`))
-    if (current) this.#options.onLost(reason)
+    const why = whyClosed(this.#options.queue, reason)
+    line.lose(why)
+    if (current) this.#options.onLost(why instanceof ConsumerTimeoutError ? why.message : reason)
   }
 
   /**

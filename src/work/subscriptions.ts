@@ -13,13 +13,16 @@ import { withDeadline } from '../amqp/deadline.js'
 import { ClosedError } from '../errors/index.js'
 import { Acknowledgements } from './acknowledgements.js'
 import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
+import type { Cancelling } from './takenBack.js'
 
 export interface SubscriptionsOptions {
   readonly queue: DeliveryQueue
   /** A message came. */
   readonly onDelivery: (delivery: Delivery) => void
-  /** The broker cancelled a subscription: the queue was deleted, its node went down, or it took its messages back. */
-  readonly onCancelled: () => void
+  /** Why the broker cancelled a subscription, whose oldest delivery has been held for `heldMs`. Never rejects. */
+  readonly whyCancelled: (heldMs: number | undefined) => Promise<Cancelling>
+  /** The broker cancelled a subscription, and what it delivered is given up. */
+  readonly onCancelled: (reason: Error) => void
 }
 
 /** One `basic.consume`. */
@@ -168,12 +171,23 @@ export class Subscriptions implements Settlement {
       this.#take(message, subscription)
       return
     }
-    // What it delivered is RabbitMQ's again; what other subscriptions of the channel delivered is not.
     subscription.cancelled = true
     this.#active = this.#active.filter((each) => each !== subscription)
-    const reason = new Error('the broker cancelled the consumer')
-    for (const delivery of [...this.#held]) if (this.#from.get(delivery) === subscription) delivery.lose(reason)
-    this.#options.onCancelled()
+    void this.#takenBack(subscription)
+  }
+
+  /** What a cancelled subscription delivered is RabbitMQ's again; what others of the channel delivered is not. */
+  async #takenBack(subscription: Subscription): Promise<void> {
+    const delivered = (): Delivery[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
+    const [oldest] = delivered()
+    const { reason, keepsTheRest } = await this.#options.whyCancelled(oldest?.heldMs)
+    if (this.#gone) return
+    for (const delivery of delivered()) {
+      // RabbitMQ ignores what is returned after it timed out.
+      if (keepsTheRest) delivery.giveBack(reason)
+      else delivery.lose(reason)
+    }
+    this.#options.onCancelled(reason)
   }
 
   #take(message: ConsumeMessage, subscription: Subscription | undefined): void {

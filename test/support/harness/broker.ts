@@ -1,6 +1,7 @@
 /** The fake broker: its connections, as amqplib and as Warren's `Connection` show them, and what it delivers. */
 import { EventEmitter } from 'node:events'
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
+import { type Broker, brokerOf } from '../../../src/amqp/broker.js'
 import type { Connection } from '../../../src/amqp/connection.js'
 import { type ChannelMethod, FakeChannel, type Publication, type Settlement } from './channel.js'
 import { Script } from './script.js'
@@ -30,6 +31,8 @@ export class FakeBroker {
   /** Everything that was published, oldest first. */
   readonly publications: Publication[] = []
   readonly models: FakeModel[] = []
+  /** What connections that are made from now on say of RabbitMQ. */
+  version = '4.0.5'
   /** False: `publish` returns false, until `drain`. */
   writable = true
 
@@ -102,7 +105,7 @@ export class FakeModel extends EventEmitter {
   readonly channels: FakeChannel[] = []
   /** What amqplib keeps below: Warren asks for the version, and cuts the socket. */
   readonly connection = {
-    serverProperties: { version: '4.0.5' },
+    serverProperties: { product: 'RabbitMQ', version: '4.0.5' },
     stream: undefined,
   }
   #open = true
@@ -110,6 +113,7 @@ export class FakeModel extends EventEmitter {
   constructor(broker: FakeBroker) {
     super()
     this.#broker = broker
+    this.connection.serverProperties.version = broker.version
   }
 
   get open(): boolean {
@@ -183,8 +187,8 @@ export class FakeConnection extends EventEmitter {
     return this.#closed ? 'closed' : this.#model === undefined ? 'waiting' : 'open'
   }
 
-  get serverVersion(): string | undefined {
-    return this.#model?.connection.serverProperties.version
+  get broker(): Broker | undefined {
+    return this.#model === undefined ? undefined : brokerOf(this.#model.asModel())
   }
 
   asConnection(): Connection {
