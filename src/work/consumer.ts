@@ -25,10 +25,10 @@ import { textOf } from '../errors/index.js'
 import type { ConsumerState } from '../observe/events.js'
 import { pause } from '../timers.js'
 import { type ConsumerEvents, type ConsumerOptions, consumerLife } from './consumerLife.js'
+import { onConsumerTimeout } from './consumerTimeout.js'
 import type { Delivery, DeliveryQueue } from './delivery.js'
 import { Lines } from './lines.js'
 import type { Subscriptions } from './subscriptions.js'
-import { whyCancelled } from './takenBack.js'
 import { asQueueError, isRefused, takeUp } from './takeUp.js'
 import { Turns } from './turns.js'
 import { Watchdog } from './watchdog.js'
@@ -67,7 +67,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         this.#watchdog.delivered()
         this.emit('delivery', delivery)
       },
-      whyCancelled: (heldMs) => whyCancelled(connection, this.queue, heldMs),
+      ...onConsumerTimeout(connection, this.queue, options.consumerTimeoutMs),
       onLost: (reason) => this.#lost(reason),
     })
     this.#watchdog = new Watchdog({

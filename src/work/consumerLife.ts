@@ -8,6 +8,8 @@ export interface ConsumerOptions {
   readonly declaration: QueueDeclaration
   /** How many unacknowledged messages this consumer holds at most, to begin with. */
   readonly prefetch: number
+  /** The consumer timeout to ask for. */
+  readonly consumerTimeoutMs?: number | undefined
   readonly retryInitialDelayMs: number
   readonly retryMaxDelayMs: number
 }

@@ -4,8 +4,8 @@
  */
 import type { Channel } from 'amqplib'
 import { ConsumerTimeoutError, textOf } from '../errors/index.js'
+import { whyClosed } from './consumerTimeout.js'
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
-import { whyClosed } from './takenBack.js'
 
 export interface LinesOptions extends Omit<SubscriptionsOptions, 'onCancelled'> {
   /** The channel for new messages is gone, and the queue has to be taken up again. */

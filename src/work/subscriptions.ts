@@ -12,15 +12,13 @@ import { closeChannel } from '../amqp/channel.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { ClosedError } from '../errors/index.js'
 import { Acknowledgements } from './acknowledgements.js'
+import type { OnConsumerTimeout } from './consumerTimeout.js'
 import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
-import type { Cancelling } from './takenBack.js'
 
-export interface SubscriptionsOptions {
+export interface SubscriptionsOptions extends OnConsumerTimeout {
   readonly queue: DeliveryQueue
   /** A message came. */
   readonly onDelivery: (delivery: Delivery) => void
-  /** Why the broker cancelled a subscription, whose oldest delivery has been held for `heldMs`. Never rejects. */
-  readonly whyCancelled: (heldMs: number | undefined) => Promise<Cancelling>
   /** The broker cancelled a subscription, and what it delivered is given up. */
   readonly onCancelled: (reason: Error) => void
 }
@@ -88,7 +86,8 @@ export class Subscriptions implements Settlement {
     const subscription: Subscription = { tag: '', prefetch, cancelled: false }
     await withDeadline(this.channel.prefetch(prefetch), ANSWER_TIMEOUT_MS, 'setting the prefetch')
     const receive = (message: ConsumeMessage | null): void => this.#receive(message, subscription)
-    const consuming = this.channel.consume(this.#options.queue.name, receive)
+    const { queue, consumeArguments } = this.#options
+    const consuming = this.channel.consume(queue.name, receive, { arguments: consumeArguments() })
     try {
       subscription.tag = (await withDeadline(consuming, ANSWER_TIMEOUT_MS, 'consuming')).consumerTag
     } catch (error) {

@@ -28,6 +28,7 @@ import { startTimer } from '../timers.js'
 import type { RegisteredHandler } from './attempt.js'
 import { AttemptReports } from './attemptReports.js'
 import { Consumer } from './consumer.js'
+import { timeoutProblems } from './consumerTimeout.js'
 import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
@@ -199,10 +200,13 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   }
 
   get #problems(): string[] {
-    const { results } = this.#dependencies
+    const { consuming, results } = this.#dependencies
     const delays = this.#consumers.map(({ delayProblem }) => delayProblem)
+    const tasks = [...this.#handlers.values()].map(({ task }) => task)
+    const timeouts = timeoutProblems(consuming.broker, tasks, this.#options.consumerTimeoutMs)
     const { deadLettering, dispatcher } = this.#running ?? {}
-    const all = [...(deadLettering?.problems ?? []), ...(dispatcher?.problems ?? []), ...delays, results?.problem]
+    const held = [...(deadLettering?.problems ?? []), ...(dispatcher?.problems ?? [])]
+    const all = [...held, ...delays, ...timeouts, results?.problem]
     return [...new Set(all.filter((problem) => problem !== undefined))]
   }
 
@@ -238,6 +242,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const consumer = new Consumer(this.#dependencies.consuming, {
       declaration,
       prefetch,
+      consumerTimeoutMs: this.#options.consumerTimeoutMs,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
     })

@@ -18,6 +18,12 @@ export interface WorkerOptions {
    * store. On a quorum queue RabbitMQ counts, and its policy's `delivery-limit` rules. Default 20.
    */
   readonly deliveryLimit?: number | undefined
+  /**
+   * RabbitMQ's consumer timeout: how long it lets a message be unacknowledged before it hands it to another worker. Say it
+   * where RabbitMQ's configuration or a policy sets another: `start()` warns of tasks that may take longer. From 4.3 on
+   * RabbitMQ is asked for it, for this worker's quorum queues. Default: RabbitMQ's own, 30 minutes.
+   */
+  readonly consumerTimeoutMs?: number | undefined
   /** How long `stop()` waits for running attempts, in milliseconds; `Infinity` for as long as they take. Default 30,000. */
   readonly gracePeriodMs?: number | undefined
   /**
@@ -30,6 +36,9 @@ export interface WorkerOptions {
 /** RabbitMQ's advice for quorum queues (https://www.rabbitmq.com/docs/consumer-prefetch); AMQP itself allows 65,535. */
 const MAX_PREFETCH = 2_000
 
+/** RabbitMQ counts it with a timer of Erlang's, which takes 32 bits. */
+const MAX_CONSUMER_TIMEOUT_MS = 2 ** 32 - 1
+
 /** The options, checked, with defaults. */
 export function settleWorkerOptions(options: WorkerOptions) {
   return settleOptions(
@@ -40,6 +49,7 @@ export function settleWorkerOptions(options: WorkerOptions) {
       concurrency: is.integer(1, 10_000),
       prefetch: is.integer(1, MAX_PREFETCH),
       deliveryLimit: is.integer(1),
+      consumerTimeoutMs: is.integer(1_000, MAX_CONSUMER_TIMEOUT_MS),
       gracePeriodMs: is.duration(0, { forever: true }),
       declareDeadLetters: is.flag,
     },
