@@ -5,6 +5,9 @@ import { pathToFileURL } from 'node:url'
 import { type Retention, textOf } from 'warren'
 import { Failure } from './failure.js'
 
+/** How long a module may take to be imported. */
+const IMPORT_LIMIT_MS = 30_000
+
 /** As much of a task as its topology needs. */
 interface FoundTask {
   readonly name: string
@@ -66,11 +69,28 @@ async function load(file: string): Promise<Record<string, unknown>> {
     })
   }
   try {
-    return (await import(pathToFileURL(path).href)) as Record<string, unknown>
+    return await withinLimit(import(pathToFileURL(path).href) as Promise<Record<string, unknown>>, path)
   } catch (cause) {
+    if (cause instanceof Failure) throw cause
     const typescript = /\.[cm]?tsx?$/.test(path)
     const remedy = typescript ? ': compile it and name the JavaScript file, or run the command under a loader' : ''
     throw new Failure(`${path} cannot be imported (${textOf(cause)})${remedy}`, { cause })
+  }
+}
+
+/** A module may wait at its top level for what never comes. */
+async function withinLimit<T>(importing: Promise<T>, path: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const remedy = 'export the tasks from a module that connects to nothing when it is imported'
+      reject(new Failure(`${path} was not imported within ${IMPORT_LIMIT_MS / 1000} s: ${remedy}`))
+    }, IMPORT_LIMIT_MS)
+  })
+  try {
+    return await Promise.race([importing, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

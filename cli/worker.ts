@@ -1,5 +1,5 @@
 /** `warren worker`: one more of the demo's workers, in this terminal. */
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { Output, Verdict } from './output.js'
 import { dirOption } from './running.js'
 
@@ -14,7 +14,11 @@ export function addWorker(program: Command, _output: Output, verdict: Verdict): 
     )
     .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
     .option('--name <name>', "the worker's name (default: WARREN_WORKER_NAME, or host and process id)")
-    .option('--concurrency <n>', 'how many tasks to run at the same time (default: WARREN_CONCURRENCY, or 1)')
+    .option(
+      '--concurrency <n>',
+      'how many tasks to run at the same time (default: WARREN_CONCURRENCY, or 1)',
+      taskCount,
+    )
     .option('--quorum', 'expect the user queue to be a quorum queue, as quorum.env does')
     .addHelpText(
       'after',
@@ -41,6 +45,11 @@ Examples:
       }
       verdict(await runWorker(env))
     })
+}
+
+function taskCount(word: string): string {
+  if (/^[1-9]\d{0,4}$/.test(word) && Number(word) <= 10_000) return word
+  throw new InvalidArgumentError(`expected a whole number from 1 to 10000, got: ${word}`)
 }
 
 interface WorkerCommandOptions {

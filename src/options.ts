@@ -61,6 +61,11 @@ export const is = {
   secret: (check: Check): Check => Object.assign((value: unknown) => check(value), { secret: true }),
   signal: (value: unknown) => (isAbortSignal(value) ? undefined : 'an AbortSignal'),
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
+  /** What AMQP carries as a name: a queue's, an exchange's, a routing key. */
+  shortText: (value: unknown) =>
+    typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= 255
+      ? undefined
+      : 'a text of 1 to 255 bytes',
   flag: (value: unknown) => (typeof value === 'boolean' ? undefined : 'true or false'),
   callback: (value: unknown) => (typeof value === 'function' ? undefined : 'a function'),
   date: (value: unknown) => (types.isDate(value) && !Number.isNaN(value.getTime()) ? undefined : 'a valid Date'),

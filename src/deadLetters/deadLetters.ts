@@ -109,7 +109,7 @@ export class DeadLetters {
 
   /** Use `warren.deadLetters()`. Does no I/O. */
   constructor(options: DeadLettersOptions, dependencies: DeadLettersDependencies) {
-    const named = memberOf(options, 'domain') === undefined ? { queue: is.text } : { domain: is.text }
+    const named = memberOf(options, 'domain') === undefined ? { queue: is.shortText } : { domain: is.shortText }
     const checks = { ...named, deliveryLimit: is.integer(2) }
     const given = checkOptions('deadLetters', options, checks, Object.keys(named)) as DeadLettersGiven
     this.queue = given.domain === undefined ? (given.queue as string) : deadLetterQueue(given.domain)

@@ -118,3 +118,51 @@ function ownChild(log: Logger, fields: object): Logger | undefined {
 
 /** The logger is where problems are reported, so its own go nowhere. */
 const ignored: ReportProblem = () => undefined
+
+/**
+ * The signal of `controller` for users' code. Node ends the process when a listener of an `EventTarget` throws, so those
+ * that are added here are contained.
+ */
+export function containedSignal({ signal }: AbortController, report: ReportProblem): AbortSignal {
+  const wrappers = new WeakMap<object, (event: Event) => void>()
+  const wrapped = (listener: unknown): unknown => {
+    if (listener === null || (typeof listener !== 'object' && typeof listener !== 'function')) return listener
+    const known = wrappers.get(listener)
+    if (known !== undefined) return known
+    const wrapper = (event: Event): void =>
+      callContained(
+        'an abort listener',
+        () =>
+          typeof listener === 'function'
+            ? listener.call(signal, event)
+            : (listener as EventListenerObject).handleEvent(event),
+        report,
+      )
+    wrappers.set(listener, wrapper)
+    return wrapper
+  }
+  const { addEventListener, removeEventListener } = signal
+  let onabort: unknown = null
+  return Object.defineProperties(signal, {
+    addEventListener: {
+      value: (type: string, listener: unknown, ...options: [boolean | undefined]) =>
+        addEventListener.call(signal, type as 'abort', wrapped(listener) as () => void, ...options),
+    },
+    removeEventListener: {
+      value: (type: string, listener: unknown, ...options: [boolean | undefined]) =>
+        removeEventListener.call(signal, type as 'abort', wrapped(listener) as () => void, ...options),
+    },
+    onabort: {
+      get: () => onabort,
+      set: (listener: unknown) => {
+        if (typeof onabort === 'function') removeEventListener.call(signal, 'abort', wrapped(onabort) as () => void)
+        onabort = typeof listener === 'function' ? listener : null
+        if (onabort !== null) addEventListener.call(signal, 'abort', wrapped(onabort) as () => void)
+      },
+    },
+  })
+}
+
+interface EventListenerObject {
+  handleEvent(event: Event): unknown
+}

@@ -8,6 +8,9 @@
  * registry as they found it.
  */
 import type { Registry } from 'prom-client'
+import { OptionsError } from '../errors/index.js'
+import { memberOf } from '../kinds.js'
+import { kindOf } from '../options.js'
 import { taskQueue } from '../wire/names.js'
 import type { WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
@@ -31,11 +34,13 @@ const watched = new WeakMap<Registry, WatchedWorkers>()
 /**
  * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one, until the worker stops.
  * Adds the metrics of the process where the registry lacks them. Read them with `registry.metrics()`. May be called for
- * several workers with the same registry. Throws `MISSING_PACKAGE` when prom-client is not installed.
+ * several workers with the same registry. Throws `OptionsError`, and `MISSING_PACKAGE` when prom-client is not
+ * installed.
  */
 export function workerMetrics<Given extends MetricsRegistry>(worker: ObservedWorker, given: Given): Given
 export function workerMetrics(worker: ObservedWorker, given?: undefined): MetricsRegistry
 export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
+  checkObserved(worker, given)
   const registry = (given ?? new (loadPromClient().Registry)()) as Registry
   addProcessMetrics(registry)
   if (worker.health().state === 'stopped') return registry
@@ -46,6 +51,18 @@ export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): 
   }
   workers.watch(worker)
   return registry
+}
+
+function checkObserved(worker: unknown, registry: unknown): void {
+  const lacks = (value: unknown, ...methods: string[]): boolean =>
+    methods.some((name) => typeof memberOf(value, name) !== 'function')
+  const problems = [
+    lacks(worker, 'on', 'off', 'health') ? `expected a worker of warren.worker(), got: ${kindOf(worker)}` : undefined,
+    registry !== undefined && lacks(registry, 'registerMetric', 'getSingleMetric', 'metrics')
+      ? `expected a Registry of prom-client, got: ${kindOf(registry)}`
+      : undefined,
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0) throw new OptionsError('workerMetrics', problems)
 }
 
 /** One of prom-client's own, by which a registry that has them is known. */

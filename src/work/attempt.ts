@@ -15,7 +15,7 @@ import {
   TimeLimitError,
   UnknownTaskError,
 } from '../errors/index.js'
-import { childLogger, isThenable } from '../observe/contained.js'
+import { childLogger, containedSignal, isThenable, type ReportProblem } from '../observe/contained.js'
 import { inTrace } from '../observe/tracing.js'
 import type { Results } from '../results/store.js'
 import { check, checkAsSent } from '../task/check.js'
@@ -45,6 +45,8 @@ export interface AttemptDependencies {
   readonly results: Results | undefined
   readonly duplicates: Duplicates
   readonly log: Logger
+  /** Told when users' code fails where no outcome can show it. */
+  readonly report: ReportProblem
   /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
 }
@@ -55,6 +57,7 @@ export class Attempt {
   readonly #startedAt = performance.now()
   #endedAt: number | undefined
   #controller: AbortController | undefined
+  #signal: AbortSignal | undefined
   /** Why the signal is aborted: its time limit, or its delivery was lost. */
   #aborted: { readonly reason: unknown } | undefined
   #onAbort: (() => void) | undefined
@@ -96,9 +99,11 @@ export class Attempt {
 
   get signal(): AbortSignal {
     // Made when asked for: most handlers never look, and at thousands of tasks a second it would cost.
-    this.#controller ??= new AbortController()
-    if (this.#aborted !== undefined && !this.#controller.signal.aborted) this.#controller.abort(this.#aborted.reason)
-    return this.#controller.signal
+    if (this.#signal !== undefined) return this.#signal
+    this.#controller = new AbortController()
+    this.#signal = containedSignal(this.#controller, this.#dependencies.report)
+    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
+    return this.#signal
   }
 
   async run(): Promise<Outcome> {

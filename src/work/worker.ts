@@ -13,7 +13,7 @@ import { declarationsOf, type QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
 import { ClosedError, OptionsError, textOf } from '../errors/index.js'
 import { type IsolatedHandler, IsolatePool } from '../isolate/isolatePool.js'
-import { ContainedEmitter, problemLog } from '../observe/contained.js'
+import { ContainedEmitter, problemLog, type ReportProblem } from '../observe/contained.js'
 import type { WorkerEvents, WorkerState } from '../observe/events.js'
 import type { WorkerHealth } from '../observe/health.js'
 import { defaults, is, settleOptions } from '../options.js'
@@ -76,6 +76,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   readonly prefetch: number | undefined
   readonly #options: ReturnType<typeof settleWorkerOptions>
   readonly #dependencies: WorkerDependencies
+  readonly #report: ReportProblem
   readonly #life: Lifecycle<WorkerState>
   readonly #handlers = new Map<string, RegisteredHandler>()
   readonly #isolates = new IsolatePool()
@@ -95,7 +96,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     this.concurrency = this.#options.concurrency
     this.prefetch = this.#options.prefetch
     this.#dependencies = dependencies
-    this.reportProblemsTo(problemLog(dependencies.log))
+    this.#report = problemLog(dependencies.log)
+    this.reportProblemsTo(this.#report)
     this.#life = new Lifecycle<WorkerState>('worker', 'idle', MOVES, (state, _from, reason) =>
       this.tell('workerState', { state, ...(reason === undefined ? {} : { reason }) }),
     )
@@ -230,7 +232,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const { concurrency, prefetch, deliveryLimit } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{ concurrency, prefetch, deliveryLimit, results, log, settler, reports },
+      ...{ concurrency, prefetch, deliveryLimit, results, log, settler, reports, report: this.#report },
       handlers: this.#handlers,
       duplicates: new Duplicates(results),
     })

@@ -64,7 +64,8 @@ it('SIGTERM to a worker in mid-task: it finishes, settles, and exits 0', async (
 })
 
 it('kill -9 of a worker in mid-task: another runs it, and nothing is lost', async () => {
-  const handles = await send(10, 1)
+  // Long enough that it still runs when the kill comes, however slow the machine is.
+  const handles = await send(10, 4)
   const first = handles[0] as Handle<unknown>
   const busy = await workerOf(first)
   await fault.kill(busy)

@@ -362,3 +362,27 @@ it('What a handler does after its time limit changes nothing: one retry, one ack
   expect(store.asked('store')).toHaveLength(1)
   expect(store.stored.get('deaf')).toContain('RETRY')
 })
+
+it.each<[string, (signal: AbortSignal, broken: () => never) => void]>([
+  ['a function', (signal, broken) => signal.addEventListener('abort', broken)],
+  ['an object', (signal, broken) => signal.addEventListener('abort', { handleEvent: broken })],
+  ['onabort', (signal, broken) => Object.assign(signal, { onabort: broken })],
+  ['one that rejects', (signal, broken) => signal.addEventListener('abort', async () => broken())],
+])('An abort listener that fails (%s) keeps neither the others nor the process from going on', async (_what, add) => {
+  const heard: string[] = []
+  const unheard = (): unknown => heard.push('taken away')
+  const { clock, deliver, finished } = await started(async (...given: never[]) => {
+    const { signal } = given[1] as unknown as { signal: AbortSignal }
+    add(signal, () => {
+      throw new Error('a broken listener')
+    })
+    signal.addEventListener('abort', unheard)
+    signal.removeEventListener('abort', unheard)
+    signal.addEventListener('abort', () => heard.push('another'), { once: true })
+    await new Promise(() => undefined)
+  })
+  deliver('stuck')
+  await clock.advance(5_100)
+  await vi.waitFor(() => expect(finished).toEqual(['retried']))
+  expect(heard).toEqual(['another'])
+})

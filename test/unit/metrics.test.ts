@@ -148,3 +148,15 @@ it('Names of tasks that the worker does not handle are one label, however many t
     'warren_dead_lettered_total{service="s",task="unknown",queue="a.b.s",reason="unknown-task"} 301',
   ])
 })
+
+it.each([
+  ['no worker', undefined, undefined, 'expected a worker of warren.worker(), got: undefined'],
+  ['the options of one', { service: 's' }, undefined, 'expected a worker of warren.worker(), got: an object'],
+  ['no registry', new FakeWorker('s'), 'prom-client', 'expected a Registry of prom-client, got: a string'],
+  ['another object', new FakeWorker('s'), { metrics: () => '' }, 'expected a Registry of prom-client, got: an object'],
+])('Given %s, workerMetrics says what it expected', (_what, worker, registry, problem) => {
+  const refused = () => workerMetrics(worker as never, registry as never)
+  expect(refused).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining(problem) }),
+  )
+})

@@ -1,7 +1,7 @@
 /** The promise: what is refused before a connection is open is told apart by its code, and said so that one can act. */
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
-import { connect } from '../../src/index.js'
+import { connect, UnroutableError } from '../../src/index.js'
 import { type RefusingBroker, refusingBroker } from '../support/refusingBroker.js'
 
 const brokers: RefusingBroker[] = []
@@ -69,5 +69,19 @@ describe('until the time is over, and at the next address', () => {
 
   it('says nothing of a local cluster that the application does not have', async () => {
     expect((await refusal('amqp://u:s3cret@127.0.0.1:1')).message).not.toMatch(/npm start|s3cret/)
+  })
+})
+
+describe('A message that no queue took', () => {
+  it('may be one whose queue was never declared, or whose node is down: both are named, with what to do', () => {
+    const { message } = new UnroutableError('payment.commands', 'payment.invoice.send', 'NO_ROUTE')
+    expect(message).toBe(
+      "No queue takes payment.invoice.send from exchange payment.commands: NO_ROUTE. The message is in no queue. RabbitMQ does not report the cause. Either the queue was never declared: start a worker that handles the task, and check the task's name. Or the queue exists, and its node is down or RabbitMQ considers it down: the list of queues then shows it; send again when it is back.",
+    )
+  })
+  it('or whose exchange is missing: no node is at fault then', () => {
+    const { message } = new UnroutableError('payment.commands', 'payment.invoice.send', 'its exchange is missing')
+    expect(message).toContain('start one that handles the task, and check the virtual host in the address')
+    expect(message).not.toContain('node is down')
   })
 })
