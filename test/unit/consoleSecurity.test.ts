@@ -193,7 +193,7 @@ it('A host name that somebody else chose is not answered to', async () => {
   expect(status).toBe(403)
 })
 
-it('Of 1,000 sign-ins with wrong passwords, many at once, ten are looked at, and the right one has to wait too', async () => {
+it('Of 200 sign-ins with wrong passwords, many at once, ten are looked at, and the right one has to wait too', async () => {
   const guessed = await startConsole(OPTIONS)
   const at = guessed.url.replace(/\/$/, '')
   try {
@@ -204,14 +204,14 @@ it('Of 1,000 sign-ins with wrong passwords, many at once, ten are looked at, and
         headers: { origin: at, 'content-type': 'application/json' },
         body: JSON.stringify({ user: 'admin', password }),
       })
-    for (let first = 0; first < 1_000; first += 100) {
+    for (let first = 0; first < 200; first += 100) {
       const batch = Array.from({ length: 100 }, (_, index) => attempt(`guess ${first + index}`))
       for (const response of await Promise.all(batch)) {
         await response.arrayBuffer()
         counts.set(response.status, (counts.get(response.status) ?? 0) + 1)
       }
     }
-    expect(Object.fromEntries(counts)).toEqual({ 401: 10, 429: 990 })
+    expect(Object.fromEntries(counts)).toEqual({ 401: 10, 429: 190 })
     const last = await attempt('right')
     expect(last.status).toBe(429)
     expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0)
