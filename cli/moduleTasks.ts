@@ -1,4 +1,4 @@
-/** Reads task definitions out of modules of somebody's own, for `warren definitions --module`. */
+/** Reads task definitions out of modules of somebody's own, for `--module` of `warren definitions` and `warren doctor`. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -8,10 +8,11 @@ import { Failure } from './failure.js'
 /** How long a module may take to be imported. */
 const IMPORT_LIMIT_MS = 30_000
 
-/** As much of a task as its topology needs. */
+/** As much of a task as its topology and its checks need. */
 interface FoundTask {
   readonly name: string
   readonly queue: { readonly type: 'classic' | 'quorum' }
+  readonly timeoutMs?: number | undefined
 }
 
 export interface ModuleTasks {

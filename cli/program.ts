@@ -7,6 +7,7 @@ import { addClient } from './client.js'
 import { addConsole } from './console.js'
 import { addDefinitions } from './definitions.js'
 import { addDlq } from './dlq.js'
+import { addDoctor } from './doctor.js'
 import { addDrill } from './drill.js'
 import { report } from './failure.js'
 import type { Output, Verdict } from './output.js'
@@ -55,6 +56,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addDlq,
     addConsole,
     addDefinitions,
+    addDoctor,
     addDrill,
   ]) {
     add(program, output, verdict)

@@ -9,9 +9,9 @@ export const dirOption = (): Option =>
 
 export const folderOf = (dir: string | undefined): string => dir || process.env.WARREN_DIR || DEFAULT_DIR
 
-/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too, `operator` reads all. */
+/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too, `operator` reads all, `admin` may do everything. */
 export async function runningAddresses(
-  role: 'client' | 'worker' | 'operator',
+  role: 'client' | 'worker' | 'operator' | 'admin',
   dir: string | undefined,
   /** The options of the command that asks, which name other servers. */
   options = '--broker and --results',

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 const HERE = dirname(fileURLToPath(import.meta.url))
 const ROOT = join(HERE, '../..')
 
-const BUILT = ['cli', 'cluster', 'console', 'demo', 'drills', 'monitoring']
+const BUILT = ['cli', 'cluster', 'console', 'demo', 'doctor', 'drills', 'monitoring']
 /** Those of compose alone, and the passwords of a demo, stay behind. */
 const LEFT_OUT = /\/config\/(grafana|secrets)(\/|$)|\.map$|\.d\.ts$/
 

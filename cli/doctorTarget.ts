@@ -1,0 +1,122 @@
+/** What `warren doctor` looks at: what is given, and the rest from the environment or from the running cluster. */
+import type { LookOptions, TasksFacts } from '../doctor/index.js'
+import { Failure } from './failure.js'
+import { readModuleTasks } from './moduleTasks.js'
+
+export interface DoctorOptions {
+  readonly broker?: string
+  readonly management?: string
+  readonly results?: string
+  readonly module?: readonly string[]
+  readonly service?: string
+  readonly consumerTimeout?: number
+  readonly dir?: string
+  readonly json?: true
+}
+
+type Addresses = Pick<LookOptions, 'broker' | 'management' | 'results'>
+
+export async function targetOf(options: DoctorOptions): Promise<LookOptions> {
+  if (options.service !== undefined && options.module === undefined) {
+    throw new Failure('--service is for --module only', { exitCode: 2 })
+  }
+  const { withPassword } = await import('../demo/secrets.js')
+  const list = (text: string | undefined): string[] | undefined =>
+    text ? text.split(',').map((each) => withPassword(each.trim(), process.env)) : undefined
+  const broker = list(options.broker || process.env.WARREN_BROKER)
+  const management = list(options.management || process.env.WARREN_MANAGEMENT)
+  const results = list(options.results || process.env.WARREN_RESULTS)?.[0]
+  checkAddresses('--broker', broker, ['amqp:', 'amqps:'])
+  checkAddresses('--management', management, ['http:', 'https:'])
+  checkAddresses('--results', results === undefined ? undefined : [results], [
+    'redis:',
+    'rediss:',
+    'valkey:',
+    'valkeys:',
+  ])
+  const own = broker === undefined
+  return {
+    ...(own ? await ofRunning(options, management, results) : await ofOthers(broker, management, results)),
+    tasks: (await given(options)) ?? (own ? await demoTasks() : undefined),
+    consumerTimeoutMs: options.consumerTimeout,
+  }
+}
+
+/** Nothing of an address is ever shown here: any part of one that cannot be read may be a password. */
+function checkAddresses(option: string, addresses: readonly string[] | undefined, protocols: readonly string[]): void {
+  for (const address of addresses ?? []) {
+    const url = URL.canParse(address) ? new URL(address) : undefined
+    const readable =
+      url !== undefined &&
+      protocols.includes(url.protocol) &&
+      url.hostname !== '' &&
+      // An unencoded / ? or # in a password: what follows it would be taken for the path.
+      !/@/.test(url.pathname + url.search + url.hash) &&
+      [url.username, url.password, ...(option === '--broker' ? [url.pathname] : [])].every(isEncoded)
+    if (readable) continue
+    throw new Failure(
+      `expected ${option} to be an address such as ${protocols[0]}//user:password@host, with / ? # @ : and % in user and password percent-encoded; what came is not shown`,
+      { exitCode: 2 },
+    )
+  }
+}
+
+function isEncoded(part: string): boolean {
+  try {
+    decodeURIComponent(part)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function ofOthers(
+  broker: readonly string[],
+  management: readonly string[] | undefined,
+  results: string | undefined,
+): Promise<Addresses> {
+  const { managementOf } = await import('../console/options.js')
+  return { broker, management: managementOf(broker, management), results }
+}
+
+/** The service's user for the broker, whose permissions are looked at, and the administrator for everything else. */
+async function ofRunning(
+  { dir }: DoctorOptions,
+  management: readonly string[] | undefined,
+  results: string | undefined,
+): Promise<Addresses> {
+  const { managementOf } = await import('../console/options.js')
+  const { runningAddresses } = await import('./running.js')
+  const service = await runningAddresses('worker', dir)
+  const admin = await runningAddresses('admin', dir)
+  return {
+    broker: service.broker,
+    management: management === undefined ? admin.management : managementOf(admin.broker, management),
+    results: results ?? service.results,
+  }
+}
+
+async function given({ module, service }: DoctorOptions): Promise<TasksFacts | undefined> {
+  if (module === undefined) return undefined
+  const { tasks } = await readModuleTasks(module)
+  return { tasks: tasks.map(factsOf), service }
+}
+
+async function demoTasks(): Promise<TasksFacts> {
+  const { SERVICE, tasks } = await import('../demo/tasks.js')
+  return { tasks: tasks.map(factsOf), service: SERVICE }
+}
+
+const factsOf = ({
+  name,
+  queue,
+  timeoutMs,
+}: {
+  name: string
+  queue: { type: string }
+  timeoutMs?: number | undefined
+}) => ({
+  name,
+  queueType: queue.type,
+  timeoutMs,
+})
