@@ -245,7 +245,7 @@ export class Ledger {
 }
 
 /** Whether the handler was called: not when the message was found done, or beyond its limit. */
-const ran = ({ outcome }: Run): boolean => outcome !== 'alreadyDone' && outcome !== 'deadLettered'
+const ran = ({ outcome }: Run): boolean => !['alreadyDone', 'deadLettered', 'postponed'].includes(outcome ?? '')
 
 function ranAfterStored(runs: readonly Run[]): boolean {
   const storedAt = Math.min(

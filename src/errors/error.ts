@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'RESULT_UNREADABLE'
   | 'TIME_LIMIT'
   | 'CONSUMER_TIMEOUT'
+  | 'CANCELLED'
   | 'DELIVERY_LIMIT'
   | 'ISOLATE_DIED'
   | 'NOT_CLONEABLE'

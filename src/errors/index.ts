@@ -24,6 +24,7 @@ export {
   TaskFailedError,
 } from './results.js'
 export {
+  CancelledError,
   ConsumerTimeoutError,
   DeliveryLimitError,
   IsolateDiedError,

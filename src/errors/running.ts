@@ -37,6 +37,19 @@ export class ConsumerTimeoutError extends WarrenError {
 
 const seconds = (ms: number): string => `${ms < 10_000 ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)} s`
 
+/** Somebody cancelled the task: the reason of its abort signal. The attempt is neither retried nor dead-lettered. */
+export class CancelledError extends WarrenError {
+  static {
+    identify(CancelledError, 'CancelledError')
+  }
+
+  readonly id: string
+  constructor(id: string, by: string) {
+    super('CANCELLED', `Task ${id} was cancelled (${by})`)
+    this.id = id
+  }
+}
+
 /** A message was redelivered again and again without an attempt ever ending: it may kill every worker that takes it. */
 export class DeliveryLimitError extends WarrenError {
   static {

@@ -11,10 +11,11 @@
  */
 import { EventEmitter } from 'node:events'
 import { withDeadline } from '../amqp/deadline.js'
-import { ClosedError, StoreRefusesError, StoreUnreachableError, textOf } from '../errors/index.js'
+import { ClosedError, textOf } from '../errors/index.js'
 import { deliveriesKey, isReplyChannel, replyChannel, resultKey, suspectKey } from '../wire/names.js'
 import { decodeResult, encodePending, type StoredResult } from '../wire/resultFormat.js'
 import { Access } from './access.js'
+import { Asking } from './asking.js'
 import { Availability } from './availability.js'
 import { Batch, type Hold } from './batch.js'
 import type { StoreConnection, StoreTarget } from './connection.js'
@@ -68,6 +69,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     () => this.#access.probe(this.#options.producerId),
     (problem) => this.#tell(problem),
   )
+  readonly #asking: Asking
   readonly #storing = new Batch((writes: readonly ResultWrite[]) => this.#storeAll(writes), {
     count: STORE_BATCH,
     size: { of: ({ encoded }) => encoded.length, max: STORE_BATCH_CHARACTERS },
@@ -88,6 +90,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#commands = target.connection(connectTimeoutMs)
     this.#announcements = target.connection(connectTimeoutMs)
     this.#access = new Access(this.#commands, target.cluster)
+    this.#asking = new Asking(target.address, this.#availability)
     this.#commands.on('error', (error) => this.#availability.lost(textOf(error)))
     // Without it, waits are slower and nothing else: it has no say in whether the store is available.
     this.#announcements.on('error', () => undefined)
@@ -132,7 +135,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     } catch (error) {
       this.close()
       // What the store said to the connection says more than that it was closed, or that time is over.
-      throw this.#failure(refusalOf(error) === undefined ? (problem ?? error) : error)
+      throw this.#asking.failure(refusalOf(error) === undefined ? (problem ?? error) : error)
     } finally {
       this.#commands.off('error', note)
     }
@@ -156,9 +159,9 @@ export class Results extends EventEmitter<ResultsEvents> {
    */
   async begin(id: string, run: number): Promise<void> {
     const { ttlMs } = this.#options
-    await this.#within(BEGIN_MS, () =>
-      this.#commands.warrenBegin(resultKey(id), ttlMs, encodePending({ id, run }), run),
-    ).catch(() => undefined)
+    await this.#asking
+      .within(BEGIN_MS, () => this.#commands.warrenBegin(resultKey(id), ttlMs, encodePending({ id, run }), run))
+      .catch(() => undefined)
   }
 
   /**
@@ -169,15 +172,23 @@ export class Results extends EventEmitter<ResultsEvents> {
     id: string,
     { timeoutMs = LOOKUP_MS }: { readonly timeoutMs?: number } = {},
   ): Promise<StoredResult | undefined> {
-    const text = await this.#within(timeoutMs, () => this.#reading.add(resultKey(id)))
+    const text = await this.#asking.within(timeoutMs, () => this.#reading.add(resultKey(id)))
     return text === null ? undefined : decodeResult(text)
+  }
+
+  /**
+   * Anything else that is asked of the store: commands and scripts on a single key each, so that a cluster takes them.
+   * Throws `StoreUnreachableError`, `StoreRefusesError`, `ClosedError`. What has no answer in time may still be carried out.
+   */
+  ask<T>(ask: (commands: StoreConnection) => Promise<T>, timeoutMs: number = LOOKUP_MS): Promise<T> {
+    return this.#asking.within(timeoutMs, () => ask(this.#commands))
   }
 
   /** Counts one more redelivery of a message from a classic queue, and returns the count. */
   async countRedelivery(queue: string, id: string): Promise<number> {
     const key = deliveriesKey(queue, id)
     const { ttlMs } = this.#options
-    const [count] = await this.#within(LOOKUP_MS, () =>
+    const [count] = await this.#asking.within(LOOKUP_MS, () =>
       Promise.all([this.#commands.incr(key), this.#commands.pexpire(key, ttlMs)]),
     )
     return count
@@ -186,16 +197,16 @@ export class Results extends EventEmitter<ResultsEvents> {
   /** Which of these task ids are marked as run by a worker that may have died of it. See `quarantine.ts`. */
   async marked(ids: readonly string[]): Promise<string[]> {
     if (ids.length === 0) return []
-    const marks = await this.#within(LOOKUP_MS, () => this.#access.read(ids.map(suspectKey)))
+    const marks = await this.#asking.within(LOOKUP_MS, () => this.#access.read(ids.map(suspectKey)))
     return ids.filter((_, index) => marks[index] !== null)
   }
 
   async mark(id: string): Promise<void> {
-    await this.#within(LOOKUP_MS, () => this.#commands.set(suspectKey(id), '1', 'PX', this.#options.ttlMs))
+    await this.#asking.within(LOOKUP_MS, () => this.#commands.set(suspectKey(id), '1', 'PX', this.#options.ttlMs))
   }
 
   async unmark(id: string): Promise<void> {
-    await this.#within(LOOKUP_MS, () => this.#commands.del(suspectKey(id)))
+    await this.#asking.within(LOOKUP_MS, () => this.#commands.del(suspectKey(id)))
   }
 
   /** Waits for a final result. Throws `ResultTimeoutError`, `ResultUnreadableError`, the signal's reason, or `ClosedError`. */
@@ -209,6 +220,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#watchdog)
+    this.#asking.close()
     this.#availability.close()
     this.#waiters.close(new ClosedError('The result store'))
     this.#commands.disconnect()
@@ -233,7 +245,7 @@ export class Results extends EventEmitter<ResultsEvents> {
       return stored
     } catch (error) {
       this.#availability.refused(error)
-      throw this.#failure(error)
+      throw this.#asking.failure(error)
     }
   }
 
@@ -243,28 +255,6 @@ export class Results extends EventEmitter<ResultsEvents> {
       throw error
     })
     return this.#subscribed
-  }
-
-  /** Asks, and throws unless the answer comes within `ms`; at once when the store has been away for as long. */
-  async #within<T>(ms: number, ask: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new ClosedError('The result store')
-    if (this.#availability.awayForMs >= ms) throw this.#failure(this.#away)
-    try {
-      return await withDeadline(ask(), ms, 'its answer')
-    } catch (error) {
-      throw this.#failure(this.#away ?? error)
-    }
-  }
-
-  get #away(): Error | undefined {
-    const { away } = this.#availability
-    return away === undefined ? undefined : new Error(away)
-  }
-
-  #failure(error: unknown): Error {
-    const refusal = refusalOf(error)
-    if (refusal !== undefined) return new StoreRefusesError(this.address, refusal, error)
-    return new StoreUnreachableError(this.address, error)
   }
 
   #disconnected(): void {

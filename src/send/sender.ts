@@ -1,5 +1,6 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
+import { areTags } from '../control/tags.js'
 import {
   ClosedError,
   InputError,
@@ -28,6 +29,8 @@ export interface SendOptions {
   readonly confirmTimeoutMs?: number | undefined
   /** Not to be run after this instant: it is dead-lettered instead. */
   readonly expires?: Date | undefined
+  /** What the task can be cancelled by, with others of the same tag. At most 16, each of 1 to 200 bytes. */
+  readonly tags?: readonly string[] | undefined
 }
 
 export interface PublishPreparedOptions {
@@ -41,6 +44,7 @@ const SEND_CHECKS = {
   id: is.text,
   confirmTimeoutMs: is.duration(1, { forever: true }),
   expires: is.date,
+  tags: areTags,
 }
 /** Throws an `OptionsError` for what is no task id. */
 export function checkId(where: string, id: unknown): void {
@@ -99,7 +103,8 @@ export class Sender {
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
     if (this.#closed) throw new ClosedError('The connection')
     // An id that the caller chose may have been sent before, so that this may be another run of the task.
-    const run = options.id === undefined ? 0 : Date.now()
+    const sent = Date.now()
+    const run = options.id === undefined ? 0 : sent
     const message = encode({
       task: task.name,
       id,
@@ -107,6 +112,8 @@ export class Sender {
       // What was given, not what the schema made of it: the worker's schema reads it again.
       input,
       expires: options.expires,
+      sent,
+      tags: options.tags,
       replyTo: this.#options.replyTo,
       ...traceHeaders(),
     })

@@ -1,5 +1,6 @@
 /** How an attempt ends. The set is closed: a `switch` over `kind` covers every way, and the docs list the same ones. */
 
+import type { CancelledError } from '../errors/index.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 
 export type Outcome =
@@ -9,6 +10,10 @@ export type Outcome =
   | { readonly kind: 'alreadyDone' }
   | { readonly kind: 'retried'; readonly error: unknown; readonly delayMs: number }
   | { readonly kind: 'deadLettered'; readonly reason: DeadLetterReason; readonly error: unknown }
+  /** Somebody cancelled the task: acknowledged, neither retried nor dead-lettered. */
+  | { readonly kind: 'cancelled'; readonly error: CancelledError }
+  /** Not to be run yet: a copy of the message comes back to its queue at `due`, in milliseconds since 1970. */
+  | { readonly kind: 'postponed'; readonly due: number }
   /** The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. */
   | { readonly kind: 'returned' }
 

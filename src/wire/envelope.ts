@@ -22,11 +22,13 @@ import {
   countIn,
   type Headers,
   instantIn,
+  instantMsIn,
   isNothing,
   MAX_SHORT_BYTES,
   optionalText,
   shortTextOf,
   textIn,
+  textsIn,
   timeLimitIn,
   traceIn,
 } from './headerValues.js'
@@ -70,6 +72,9 @@ export interface Envelope {
   readonly ignoreResult: boolean
   /** Who sent the message. */
   readonly origin: string | undefined
+  /** When its sender sent it, in milliseconds since 1970; undefined from senders that do not say so. */
+  readonly sent: number | undefined
+  readonly tags: readonly string[]
   /** W3C trace context. */
   readonly traceparent: string | undefined
   readonly tracestate: string | undefined
@@ -129,6 +134,8 @@ export function encode(message: NewEnvelope): Encoded {
   if (message.group !== undefined) headers[names.group] = message.group
   if (message.retries !== undefined && message.retries > 0) headers[names.retries] = message.retries
   if (message.run !== undefined && message.run > 0) headers[ours.run] = message.run
+  if (message.sent !== undefined) headers[ours.sent] = message.sent
+  if (message.tags !== undefined && message.tags.length > 0) headers[ours.tags] = message.tags
   if (message.ignoreResult === true) headers[names.ignoreResult] = true
   if (message.eta !== undefined) headers[names.eta] = instantOf(task, 'eta', message.eta)
   if (message.expires !== undefined) headers[names.expires] = instantOf(task, 'expires', message.expires)
@@ -219,6 +226,8 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
     ignoreResult: !isEmpty(headers[names.ignoreResult]),
     replyTo: optionalText('property reply_to', properties.replyTo),
     origin: textIn(headers, names.origin),
+    sent: instantMsIn(headers, ours.sent),
+    tags: textsIn(headers, ours.tags),
     // A broken trace context must not stop the work that it describes: W3C says to ignore it.
     traceparent: traceIn(headers, names.traceparent),
     tracestate: traceIn(headers, names.tracestate),

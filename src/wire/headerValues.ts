@@ -49,6 +49,20 @@ export function instantIn(headers: Headers, name: string): Date | undefined {
   throw new MessageError(`Expected header ${name} to be an ISO 8601 date and time, got: ${describe(text)}`)
 }
 
+/** Warren's own instants. What is none says nothing, and keeps no message from being run. */
+export function instantMsIn(headers: Headers, name: string): number | undefined {
+  const value = headers[name]
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+}
+
+const NO_TEXTS: readonly string[] = Object.freeze([])
+
+/** A list of texts; anything else in it is left out. */
+export function textsIn(headers: Headers, name: string): readonly string[] {
+  const value = headers[name]
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : NO_TEXTS
+}
+
 /** `timelimit` is `[hard, soft]` in seconds (app/amqp.py), either of which may be null. */
 export function timeLimitIn(headers: Headers): number | undefined {
   const value = headers[names.timeLimit]

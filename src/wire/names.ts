@@ -77,6 +77,10 @@ export const headers = {
   republished: 'x-warren-republished',
   /** The instant before which the message is not to be run, in milliseconds since 1970. */
   due: 'x-warren-due',
+  /** When its sender sent it, in milliseconds since 1970. Every copy keeps it. */
+  sent: 'x-warren-sent',
+  /** The tags that its sender gave it, by which it can be cancelled. */
+  tags: 'x-warren-tags',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',
   /** Which run of the task the message starts: see `Envelope.run`. */

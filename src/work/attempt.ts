@@ -1,20 +1,12 @@
 /**
  * One attempt: one run of a handler for one delivery, as a straight pipeline over one record.
  *
- *     read ─▶ look whether it is done already ─▶ check the deadline, the task, the count ─▶ validate ─▶ run ─▶ outcome
+ *     read ─▶ pass the gates (`gates.ts`) ─▶ validate ─▶ run ─▶ outcome
  *
  * It never throws: whatever happens becomes an {@link Outcome}, and settling that is `settler.ts`. Before each step it
  * asks the delivery whether it is still held; one that was lost is not run, and one that is running is aborted.
  */
-import {
-  DeliveryLimitError,
-  InputError,
-  MessageError,
-  OutputError,
-  Reject,
-  TimeLimitError,
-  UnknownTaskError,
-} from '../errors/index.js'
+import { CancelledError, InputError, OutputError, Reject, TimeLimitError } from '../errors/index.js'
 import { childLogger, containedSignal, isThenable, type ReportProblem } from '../observe/contained.js'
 import { inTrace } from '../observe/tracing.js'
 import type { Results } from '../results/store.js'
@@ -26,10 +18,10 @@ import { retryDelayMs } from '../task/retry.js'
 import type { Task } from '../task/task.js'
 import { startTimer } from '../timers.js'
 import type { Envelope } from '../wire/envelope.js'
-import { headers } from '../wire/names.js'
 import { encodeProgress, encodeSuccess } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
-import type { Duplicates } from './duplicates.js'
+import type { Gate, GatedAttempt } from './gate.js'
+import type { Settled } from './settled.js'
 
 /** How many thenables may resolve with another one in a row. */
 const MAX_THENABLES = 100
@@ -43,29 +35,30 @@ export interface AttemptDependencies {
   /** The handler of the queue that the delivery came from. */
   readonly registered: RegisteredHandler
   readonly results: Results | undefined
-  readonly duplicates: Duplicates
   readonly log: Logger
   /** Told when users' code fails where no outcome can show it. */
   readonly report: ReportProblem
-  /** How often a classic queue may hand a message out again before it is dead-lettered. */
-  readonly deliveryLimit: number
+  /** What the delivery passes before the handler runs, in order. */
+  readonly gates: readonly Gate[]
 }
 
-export class Attempt {
+export class Attempt implements GatedAttempt {
   readonly delivery: Delivery
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
   #endedAt: number | undefined
   #controller: AbortController | undefined
   #signal: AbortSignal | undefined
-  /** Why the signal is aborted: its time limit, or its delivery was lost. */
+  /** Why the signal is aborted: its time limit, its delivery was lost, or its task was cancelled. */
   #aborted: { readonly reason: unknown } | undefined
   #onAbort: (() => void) | undefined
+  /** The gates that let it through and are to hear of its end. */
+  readonly #passed: Gate[] = []
 
   constructor(delivery: Delivery, dependencies: AttemptDependencies) {
     this.delivery = delivery
     this.#dependencies = dependencies
-    delivery.whenLost((reason) => this.#abort(reason))
+    delivery.whenLost((reason) => this.abort(reason))
   }
 
   /** The task id for logs and events; `?` for a message without one. */
@@ -85,6 +78,10 @@ export class Attempt {
 
   get queue(): string {
     return this.delivery.queue.name
+  }
+
+  get registeredTask(): Task {
+    return this.#dependencies.registered.task
   }
 
   /** Whether the handler still runs; afterwards the attempt is being settled. */
@@ -118,7 +115,7 @@ export class Attempt {
     const { task } = this.#dependencies.registered
     let cancel: (() => void) | undefined
     try {
-      const early = await this.#beforeHandler(envelope, task)
+      const early = await this.#beforeHandler(envelope)
       if (early !== undefined) return early
       cancel = this.#limitTime(task, envelope)
       const checked = await this.#validated(task, envelope)
@@ -132,49 +129,29 @@ export class Attempt {
     }
   }
 
+  /** To be called once it is settled. */
+  leave(outcome: Outcome, settled: Settled): void {
+    for (const gate of this.#passed) gate.leave?.(this, outcome, settled)
+  }
+
   /** The limit is for all of the user's code: schemas may be asynchronous, too. */
   #limitTime(task: Task, envelope: Envelope): (() => void) | undefined {
     const timeoutMs = Math.min(task.timeoutMs ?? Infinity, envelope.timeLimitMs ?? Infinity)
     if (timeoutMs === Infinity) return undefined
-    return startTimer(timeoutMs, () => this.#abort(new TimeLimitError(task.name, timeoutMs)))
+    return startTimer(timeoutMs, () => this.abort(new TimeLimitError(task.name, timeoutMs)))
   }
 
   /** What ends the attempt before anything of the user's is run. */
-  async #beforeHandler(envelope: Envelope, task: Task): Promise<Outcome | undefined> {
-    const { duplicates, deliveryLimit } = this.#dependencies
-    // The handler follows the queue: whoever may write to one queue must not choose among a worker's handlers.
-    if (envelope.task !== task.name) {
-      const error = new UnknownTaskError(envelope.task, task.name, this.queue)
-      return { kind: 'deadLettered', reason: 'unknown-task', error }
+  async #beforeHandler(envelope: Envelope): Promise<Outcome | undefined> {
+    for (const gate of this.#dependencies.gates) {
+      const passing = gate.enter(this, envelope)
+      const early = isThenable(passing) ? await passing : passing
+      if (early !== undefined) return early
+      if (gate.leave !== undefined) this.#passed.push(gate)
+      if (!this.delivery.held) return { kind: 'returned' }
     }
-    if (await duplicates.isDone(this.delivery)) return { kind: 'alreadyDone' }
-    if (envelope.expires !== undefined && envelope.expires.getTime() <= Date.now()) {
-      const error = new MessageError(`Its sender wanted it run before ${envelope.expires.toISOString()}`)
-      return { kind: 'deadLettered', reason: 'expired', error }
-    }
-    const redeliveries = await this.#redeliveries(envelope)
-    if (redeliveries > deliveryLimit) {
-      return {
-        kind: 'deadLettered',
-        reason: 'delivery-limit',
-        error: new DeliveryLimitError(envelope.id, redeliveries),
-      }
-    }
-    return this.delivery.held ? undefined : { kind: 'returned' }
-  }
-
-  /**
-   * How often the message was handed out again, as far as Warren must count it: a quorum queue counts by itself and
-   * dead-letters by its policy. Counted before the handler runs, since afterwards there may be no worker left to count.
-   */
-  async #redeliveries({ id, run }: Envelope): Promise<number> {
-    const { results } = this.#dependencies
-    const { redelivered, queue, message } = this.delivery
-    if (!redelivered || results === undefined || !results.available || queue.type === 'quorum') return 0
-    // Sent back from the dead letters, or sent again, a message starts anew.
-    const redriven: unknown = message.properties.headers?.[headers.redriven]
-    const generation = `${typeof redriven === 'number' ? `-redriven-${redriven}` : ''}${run > 0 ? `-run-${run}` : ''}`
-    return results.countRedelivery(queue.name, `${id}${generation}`).catch(() => 0)
+    if (this.#aborted !== undefined) throw this.#aborted.reason
+    return undefined
   }
 
   async #validated(task: Task, envelope: Envelope): Promise<{ value: unknown } | { error: InputError }> {
@@ -238,7 +215,7 @@ export class Attempt {
     })
   }
 
-  #abort(reason: unknown): void {
+  abort(reason: unknown): void {
     if (this.#aborted !== undefined) return
     this.#aborted = { reason }
     this.#controller?.abort(reason)
@@ -250,6 +227,7 @@ export class Attempt {
     if (!this.delivery.held) return { kind: 'returned' }
     // What a handler throws once its signal is aborted is only the echo of that.
     const cause = this.#aborted?.reason ?? error
+    if (this.#aborted !== undefined && cause instanceof CancelledError) return { kind: 'cancelled', error: cause }
     if (cause instanceof Reject) return { kind: 'deadLettered', reason: 'rejected', error: cause }
     if (this.number < task.retry.maxAttempts) {
       return { kind: 'retried', error: cause, delayMs: retryDelayMs(task.retry, this.number) }

@@ -4,7 +4,7 @@ import type { Outcome } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import type { Attempt } from './attempt.js'
 import type { Delivery } from './delivery.js'
-import type { Settled } from './settler.js'
+import type { Settled } from './settled.js'
 
 type Tell = <Event extends keyof WorkerEvents>(event: Event, ...values: WorkerEvents[Event]) => void
 

@@ -13,18 +13,22 @@ import {
   DelaysMissingError,
   UnroutableError,
 } from '../errors/index.js'
+import type { Results } from '../results/store.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
 import type { Consumer } from './consumer.js'
 import type { Delivery, DeliveryQueue } from './delivery.js'
+import type { Gate } from './gate.js'
+import { type GateDependencies, gatesOf } from './gates.js'
 import { Intake } from './intake.js'
 import { Quarantine } from './quarantine.js'
 import { Room } from './room.js'
 import type { Settler } from './settler.js'
 import { WaitingRoom } from './waitingRoom.js'
 
-export interface DispatcherOptions extends Omit<AttemptDependencies, 'registered'> {
+export interface DispatcherOptions extends Omit<AttemptDependencies, 'registered' | 'gates'>, GateDependencies {
+  readonly results: Results | undefined
   readonly concurrency: number
   /** The prefetch of each consumer where the user has fixed it. */
   readonly prefetch: number | undefined
@@ -44,6 +48,7 @@ export class Dispatcher {
   readonly #room: Room
   readonly #waitingRoom: WaitingRoom
   readonly #quarantine: Quarantine
+  readonly #gates: readonly Gate[]
   /** Due and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
@@ -75,6 +80,7 @@ export class Dispatcher {
       newest: (count) => (count > 0 ? this.#ready.filter(mayBeRequeued).slice(-count) : []),
     })
     this.#quarantine = new Quarantine(results)
+    this.#gates = gatesOf(options)
     this.#waitingRoom = new WaitingRoom({
       postpone: (delivery, due) => settler.postpone(delivery, due),
       onDelayed: (delivery, error) => reports.postponed(delivery, error),
@@ -221,7 +227,7 @@ export class Dispatcher {
   async #attempt(delivery: Delivery): Promise<void> {
     const registered = this.#registered(delivery.queue)
     const { settler, reports } = this.#options
-    const attempt = new Attempt(delivery, { ...this.#options, registered })
+    const attempt = new Attempt(delivery, { ...this.#options, registered, gates: this.#gates })
     this.#active.add(attempt)
     this.#running++
     this.#intake.started()
@@ -236,6 +242,7 @@ export class Dispatcher {
     const settled = await settler.settle(attempt, outcome)
     this.#active.delete(attempt)
     if (this.#stuck.delete(attempt)) this.#intake.unpark(delivery.queue)
+    attempt.leave(outcome, settled)
     reports.settled(attempt, outcome, settled, performance.now() - finishedAt)
     this.#room.update()
     if (this.#active.size > 0) return

@@ -24,8 +24,7 @@ import { encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.
 import type { Attempt } from './attempt.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
-
-export type Settled = 'acknowledged' | 'returned' | 'lost'
+import type { Settled } from './settled.js'
 
 export interface SettlerOptions {
   readonly producer: Producer
@@ -82,6 +81,13 @@ export class Settler {
         return this.#retry(attempt, outcome)
       case 'deadLettered':
         return this.#deadLetter(attempt, outcome.reason, outcome.error)
+      case 'cancelled':
+        return this.#store(attempt, encodeRevoked({ ...speakerOf(attempt), reason: 'cancelled', doneAt: new Date() }))
+      case 'postponed':
+        return this.#persist(attempt, 'broker', () => {
+          attempt.delivery.throwIfLost()
+          return this.#publishDelayed(attempt.delivery, outcome.due, originHeaders(attempt.delivery))
+        })
       case 'alreadyDone':
       case 'returned':
         return undefined
@@ -96,9 +102,7 @@ export class Settler {
    * now; the delivery is held then.
    */
   async postpone(delivery: Delivery, due: number): Promise<void> {
-    const { exchange, routingKey } = originOf(delivery.message)
-    const added = { [headers.exchange]: exchange, [headers.routingKey]: routingKey }
-    await this.#publishDelayed(delivery, due, added)
+    await this.#publishDelayed(delivery, due, originHeaders(delivery))
     delivery.ack()
   }
 
@@ -117,12 +121,7 @@ export class Settler {
   }
 
   async #retry(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): Promise<void> {
-    const { exchange, routingKey } = originOf(attempt.delivery.message)
-    const added = {
-      [celeryHeaders.retries]: attempt.number,
-      [headers.exchange]: exchange,
-      [headers.routingKey]: routingKey,
-    }
+    const added = { [celeryHeaders.retries]: attempt.number, ...originHeaders(attempt.delivery) }
     const due = Date.now() + Math.round(jittered(delayMs, 0, delayMs))
     try {
       await this.#persist(attempt, 'broker', () => {
@@ -191,6 +190,12 @@ const speakerOf = (attempt: Attempt): { id: string; attempt: number; run: number
   attempt: attempt.number,
   run: attempt.delivery.envelope?.run ?? 0,
 })
+
+/** Where a copy that waits was first published. */
+function originHeaders({ message }: Delivery): Readonly<Record<string, unknown>> {
+  const { exchange, routingKey } = originOf(message)
+  return { [headers.exchange]: exchange, [headers.routingKey]: routingKey }
+}
 
 function deadLetterResult(attempt: Attempt, reason: DeadLetterReason, error: unknown): string {
   const doneAt = new Date()

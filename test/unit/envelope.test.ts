@@ -70,6 +70,8 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   input: json,
   replyTo: maybe(text),
   origin: maybe(text),
+  sent: maybe(fc.nat(Date.UTC(2100))),
+  tags: fc.array(text, { maxLength: 3 }),
   traceparent: maybe(text),
   tracestate: maybe(text),
 })
@@ -143,6 +145,8 @@ describe('decode, of what Python sends', () => {
       input: { customer: 'c1', amountCents: 1200, note: 'Grüße 🐇' },
       replyTo: undefined,
       origin: 'gen1@fixture',
+      sent: undefined,
+      tags: [],
       traceparent: undefined,
       tracestate: undefined,
     } satisfies Envelope)

@@ -1,0 +1,69 @@
+/** The gates that every attempt passes, in order; see `gate.ts`. */
+import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
+import type { Results } from '../results/store.js'
+import type { Envelope } from '../wire/envelope.js'
+import { headers } from '../wire/names.js'
+import type { Duplicates } from './duplicates.js'
+import type { Gate, GatedAttempt } from './gate.js'
+
+export interface GateDependencies {
+  readonly results: Results | undefined
+  readonly duplicates: Duplicates
+  /** How often a classic queue may hand a message out again before it is dead-lettered. */
+  readonly deliveryLimit: number
+}
+
+export const gatesOf = ({ results, duplicates, deliveryLimit }: GateDependencies): readonly Gate[] => [
+  knownTask,
+  notDone(duplicates),
+  notExpired,
+  withinDeliveryLimit(results, deliveryLimit),
+]
+
+/** The handler follows the queue: whoever may write to one queue must not choose among a worker's handlers. */
+const knownTask: Gate = {
+  enter({ registeredTask, queue }, envelope) {
+    if (envelope.task === registeredTask.name) return undefined
+    const error = new UnknownTaskError(envelope.task, registeredTask.name, queue)
+    return { kind: 'deadLettered', reason: 'unknown-task', error }
+  },
+}
+
+const notDone = (duplicates: Duplicates): Gate => ({
+  async enter({ delivery }) {
+    return (await duplicates.isDone(delivery)) ? { kind: 'alreadyDone' } : undefined
+  },
+})
+
+const notExpired: Gate = {
+  enter(_attempt, { expires }) {
+    if (expires === undefined || expires.getTime() > Date.now()) return undefined
+    const error = new MessageError(`Its sender wanted it run before ${expires.toISOString()}`)
+    return { kind: 'deadLettered', reason: 'expired', error }
+  },
+}
+
+const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number): Gate => ({
+  async enter(attempt, envelope) {
+    const redeliveries = await redeliveriesOf(attempt, envelope, results)
+    if (redeliveries <= deliveryLimit) return undefined
+    return { kind: 'deadLettered', reason: 'delivery-limit', error: new DeliveryLimitError(envelope.id, redeliveries) }
+  },
+})
+
+/**
+ * How often the message was handed out again, as far as Warren must count it: a quorum queue counts by itself and
+ * dead-letters by its policy. Counted before the handler runs, since afterwards there may be no worker left to count.
+ */
+async function redeliveriesOf(
+  { delivery }: GatedAttempt,
+  { id, run }: Envelope,
+  results: Results | undefined,
+): Promise<number> {
+  const { redelivered, queue, message } = delivery
+  if (!redelivered || results === undefined || !results.available || queue.type === 'quorum') return 0
+  // Sent back from the dead letters, or sent again, a message starts anew.
+  const redriven: unknown = message.properties.headers?.[headers.redriven]
+  const generation = `${typeof redriven === 'number' ? `-redriven-${redriven}` : ''}${run > 0 ? `-run-${run}` : ''}`
+  return results.countRedelivery(queue.name, `${id}${generation}`).catch(() => 0)
+}
