@@ -1,3 +1,4 @@
+export type { ConnectOptions } from './connectOptions.js'
 export type {
   DeadLetters,
   DeadLettersOptions,
@@ -60,7 +61,7 @@ export {
   type ServicePlan,
 } from './task/topology.js'
 export { planDelays } from './time/delayLevels.js'
-export { type ConnectOptions, connect, type Warren } from './warren.js'
+export { connect, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'
 export {

@@ -5,54 +5,27 @@
 import { randomUUID } from 'node:crypto'
 import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
+import { CONNECT_CHECKS, CONNECT_DEFAULTS, type ConnectOptions } from './connectOptions.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError } from './errors/index.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
-import { defaults, is, settleOptions } from './options.js'
-import { parseResults, type StoreClient, storeClient } from './results/connection.js'
+import { defaults, settleOptions } from './options.js'
+import { parseResults } from './results/connection.js'
 import { Results } from './results/store.js'
 import type { Handle } from './send/handle.js'
 import type { PreparedMessage } from './send/prepared.js'
 import { Producer } from './send/producer.js'
 import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from './send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
-import { isLogger, type Logger, silentLogger } from './task/logger.js'
+import { type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
 import { replyChannel } from './wire/names.js'
 import type { StoredResult } from './wire/resultFormat.js'
 import { Worker } from './work/worker.js'
 import type { WorkerOptions } from './work/workerOptions.js'
-
-export interface ConnectOptions {
-  /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
-  readonly broker: string | readonly string[]
-  /**
-   * `redis://host:6379/0` (or `valkey://`, `rediss://`), or a client of iovalkey or ioredis, for Sentinels and clusters:
-   * Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
-   */
-  readonly results?: string | StoreClient | undefined
-  /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
-  readonly name?: string | undefined
-  /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: JSON lines on standard error. */
-  readonly logger?: Logger | false | undefined
-  /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
-  readonly confirmTimeoutMs?: number | undefined
-  /** How many messages are in flight unconfirmed. More is faster up to a point, and more to publish again after a lost connection. Default 1,000. */
-  readonly maxUnconfirmed?: number | undefined
-  /** How many bytes are in flight unconfirmed. Default 16 MiB. */
-  readonly maxUnconfirmedBytes?: number | undefined
-  /** The largest message `send` takes, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
-  readonly maxMessageBytes?: number | undefined
-  /** How long the store keeps results, in milliseconds. Default one day. */
-  readonly resultTtlMs?: number | undefined
-  /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
-  readonly connectTimeoutMs?: number | undefined
-  /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
-  readonly heartbeatSeconds?: number | undefined
-}
 
 /** Connects to the broker and the store. Throws `OptionsError`, `BrokerUnreachableError`, `AccessRefusedError`, `StoreUnreachableError`. */
 export async function connect(options: ConnectOptions): Promise<Warren> {
@@ -263,29 +236,4 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     connection.on('unblocked', (event) => this.tell('unblocked', event))
     return connection
   }
-}
-
-const CONNECT_DEFAULTS = {
-  name: 'warren',
-  confirmTimeoutMs: defaults.confirmTimeoutMs,
-  maxUnconfirmed: defaults.maxUnconfirmed,
-  maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
-  maxMessageBytes: defaults.maxMessageBytes,
-  resultTtlMs: defaults.resultTtlMs,
-  connectTimeoutMs: defaults.connectTimeoutMs,
-  heartbeatSeconds: defaults.heartbeatSeconds,
-}
-
-const CONNECT_CHECKS = {
-  broker: is.secret(is.anyOf(is.text, is.listOf(is.text, 'a list of them, not empty'))),
-  results: is.secret(is.anyOf(is.text, storeClient)),
-  name: is.text,
-  logger: is.secret(is.anyOf(is.value(false), isLogger)),
-  confirmTimeoutMs: is.duration(1, { forever: true }),
-  maxUnconfirmed: is.integer(1, 100_000),
-  maxUnconfirmedBytes: is.integer(1),
-  maxMessageBytes: is.integer(1),
-  resultTtlMs: is.duration(1),
-  connectTimeoutMs: is.duration(1, { forever: true }),
-  heartbeatSeconds: is.integer(1, 60),
 }

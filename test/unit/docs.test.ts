@@ -62,7 +62,7 @@ describe('docs/reference/options.md', () => {
   const task = { name: 'user.docs.test', input: z.object({}) }
 
   it.each([
-    ['connect', 'src/warren.ts', 'ConnectOptions'],
+    ['connect', 'src/connectOptions.ts', 'ConnectOptions'],
     ['send', 'src/send/sender.ts', 'SendOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
     ['prepare', 'src/send/prepared.ts', 'PrepareOptions'],
