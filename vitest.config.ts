@@ -1,8 +1,14 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
 /** Everything outside src/ imports the package by its name, as users do; the tests run it on the sources. */
-const alias = { warren: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
+const alias = {
+  warren: source('./src/index.ts'),
+  '@warren/outbox': source('./packages/outbox/src/index.ts'),
+  '@warren/nestjs': source('./packages/nestjs/src/index.ts'),
+}
 
 /** Groups run one after the other, in this order; projects of one group together. */
 const groups = ['quick', 'promises', 'faults', 'console'] as const
@@ -12,17 +18,19 @@ interface Kind {
   /** How many files run at the same time. Default: as many as there are cores. */
   readonly workers?: number
   readonly timeoutMs: number
+  /** Where its files are. Default: the folder of its name. */
+  readonly include?: string
   /** On the cluster that `globalSetup.ts` starts once for all. */
   readonly onSharedCluster?: boolean
 }
 
 function project(name: string, kind: Kind): TestProjectInlineConfiguration {
-  const { group, workers, timeoutMs, onSharedCluster = false } = kind
+  const { group, workers, timeoutMs, include = `test/${name}/**/*.test.ts`, onSharedCluster = false } = kind
   return {
     resolve: { alias },
     test: {
       name,
-      include: [`test/${name}/**/*.test.ts`],
+      include: [include],
       testTimeout: timeoutMs,
       hookTimeout: 120_000,
       sequence: { groupOrder: groups.indexOf(group) },
@@ -45,6 +53,11 @@ export default defineConfig({
       project('cluster', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // What the README promises, each file in a virtual host of its own on the shared cluster.
       project('promises', { group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true }),
+      // The packages beside the library, each with its tests.
+      project('packages', {
+        ...{ group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true },
+        include: 'packages/*/test/**/*.test.ts',
+      }),
       // Those that kill, freeze or scale what the others stand on.
       project('faults', { group: 'faults', timeoutMs: 60_000, workers: 1, onSharedCluster: true }),
       // The console's page, in a browser.

@@ -137,18 +137,20 @@ function fingerprint() {
   return hash.digest('hex')
 }
 
-// ---- servers, and the tests' Python and browser
+// ---- servers, and the tests' Python, browser and database
 
 function installSystemPackages() {
   const servers = wanted.has('--servers') ? missingServers() : []
   const python = wanted.has('--tests') ? missingPython() : []
   const browser = wanted.has('--tests') ? missingBrowser() : []
-  const all = [...servers, ...python, ...browser]
+  const database = wanted.has('--tests') ? missingDatabase() : []
+  const all = [...servers, ...python, ...browser, ...database]
   if (all.length === 0) return
   const why = [
     ...(servers.length > 0 ? [`for the local cluster: ${servers.join(', ')}`] : []),
     ...(python.length > 0 ? [`for the tests against Python's Celery: ${python.join(', ')}`] : []),
     ...(browser.length > 0 ? [`for the tests of the console's page: ${browser.join(', ')}`] : []),
+    ...(database.length > 0 ? [`for the tests of the outbox: ${database.join(', ')}`] : []),
   ].join('; ')
   if (!onPath('apt-get')) {
     fail(`Missing ${why}. This machine has no apt-get: install them with its own package manager.`)
@@ -176,7 +178,7 @@ function installSystemPackages() {
   })
   const still = [
     ...(wanted.has('--servers') ? missingServers() : []),
-    ...(wanted.has('--tests') ? [...missingPython(), ...missingBrowser()] : []),
+    ...(wanted.has('--tests') ? [...missingPython(), ...missingBrowser(), ...missingDatabase()] : []),
   ]
   if (still.length > 0) fail(`apt-get reported success, but these are still not to be found: ${still.join(', ')}`)
   say('installed')
@@ -206,6 +208,13 @@ function missingPython() {
 /** By the names that test/support/browser.ts looks for. */
 function missingBrowser() {
   return ['chromium', 'chromium-browser', 'google-chrome'].some(onPath) ? [] : ['chromium']
+}
+
+/** Where test/support/postgres.ts looks: Debian puts no server of PostgreSQL on the path. */
+function missingDatabase() {
+  const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
+  const found = versions.some((version) => existsSync(join('/usr/lib/postgresql', version, 'bin/initdb')))
+  return found ? [] : ['postgresql']
 }
 
 function apt(asRoot, args, failure) {

@@ -1,16 +1,20 @@
-import { readFileSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
 
 interface Package {
   readonly version: string
   readonly engines: object
   readonly dependencies: Readonly<Record<string, string>>
   readonly devDependencies: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
-const read = (path: string): Package => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'))
+const text = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+const read = (path: string): Package => JSON.parse(text(path))
 const library = read('package.json')
 const command = read('packages/cli/package.json')
+/** What stands on the library, for those who use something else, too. */
+const besides = ['outbox']
 
 it('@warren/cli depends on this version of warren, and otherwise on what the repository builds and tests it with', () => {
   const { warren, ...others } = command.dependencies
@@ -21,6 +25,33 @@ it('@warren/cli depends on this version of warren, and otherwise on what the rep
 
 it('@warren/cli has the version and the Node of warren', () => {
   expect(command).toMatchObject({ version: library.version, engines: library.engines })
+})
+
+describe.each(besides)('packages/%s', (name) => {
+  const { version, engines, dependencies = {}, peerDependencies } = read(`packages/${name}/package.json`)
+  const page = text(`packages/${name}/README.md`)
+
+  it('has the version and the Node of warren, which it leaves to the application, as all else', () => {
+    expect({ version, engines, warren: peerDependencies?.warren, dependencies }).toEqual({
+      ...{ version: library.version, engines: library.engines, warren: library.version, dependencies: {} },
+    })
+  })
+
+  it('shows its example as it is', () => {
+    const shown = [...page.matchAll(/<!-- (\S+) -->\n+```ts\n([\s\S]*?)```/g)]
+    expect(shown.map(([, file]) => file)).toEqual(
+      readdirSync(new URL(`../../packages/${name}/example`, import.meta.url)).map(
+        (file) => `packages/${name}/example/${file}`,
+      ),
+    )
+    for (const [, file = '', code] of shown) expect(code).toBe(text(file))
+  })
+
+  it('has a page that works where npm shows it: no link into the repository', () => {
+    const links = [...page.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link)
+    expect(links.length).toBeGreaterThan(0)
+    expect(links.filter((link) => !/^(https:|#)/.test(link))).toEqual([])
+  })
 })
 
 it('The library depends on nothing that only the command, the console or the demo uses', () => {

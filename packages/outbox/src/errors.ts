@@ -1,0 +1,13 @@
+/** What the outbox itself reports. What the database or Warren throws is passed on as it is, or is the `cause`. */
+
+export type OutboxErrorCode = 'NO_CLIENT' | 'NO_TABLE' | 'RELAY_CLOSED'
+
+export class OutboxError extends Error {
+  readonly code: OutboxErrorCode
+
+  constructor(code: OutboxErrorCode, message: string, options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'OutboxError'
+    this.code = code
+  }
+}

@@ -1,0 +1,6 @@
+export type { QueryFunction, Sql } from './client.js'
+export { OutboxError, type OutboxErrorCode } from './errors.js'
+export type { Listen } from './listen.js'
+export { Outbox, type OutboxOptions, type OutboxSent } from './outbox.js'
+export type { FailedMessage, OutboxCounts } from './records.js'
+export type { Relay, RelayOptions, RelayStats, SetAside } from './relay.js'
