@@ -1,12 +1,12 @@
 /**
- * Which queues of a broker hold dead letters: those that Warren's names say, and all others to which a dead-letter
- * exchange of Warren leads. RabbitMQ's management API knows.
+ * Which queues of a broker hold dead letters: those that Warren's names say, delayed messages that no queue took among
+ * them, and all others to which a dead-letter exchange of Warren leads. RabbitMQ's management API knows.
  */
-import { deadLetterExchange, deadLetterQueue } from 'warren'
+import { DELAY_UNROUTABLE, deadLetterExchange, deadLetterQueue } from 'warren'
 
 export interface FoundQueue {
   readonly name: string
-  /** As the queue's policy sets it. */
+  /** As the queue's policy sets it, or its arguments. */
   readonly deliveryLimit: number | undefined
 }
 
@@ -14,6 +14,8 @@ export interface FoundQueue {
 const TIMEOUT_MS = 3_000
 const QUEUES_END = deadLetterQueue('')
 const EXCHANGES_END = deadLetterExchange('')
+
+const isOne = (name: string): boolean => name.endsWith(QUEUES_END) || name === DELAY_UNROUTABLE
 
 /** Asks each address until one answers. Throws when none does. `only` takes one queue, whatever its name is. */
 export async function deadLetterQueues(
@@ -25,7 +27,7 @@ export async function deadLetterQueues(
   for (const address of management) {
     try {
       const [queues, bindings] = await Promise.all([
-        listed(address, `/queues/${encodeURIComponent(vhost)}?columns=name,effective_policy_definition`),
+        listed(address, `/queues/${encodeURIComponent(vhost)}?columns=name,arguments,effective_policy_definition`),
         listed(address, `/bindings/${encodeURIComponent(vhost)}?columns=source,destination`),
       ])
       const bound = new Set(
@@ -34,10 +36,10 @@ export async function deadLetterQueues(
           .map(({ destination }) => destination),
       )
       return queues
-        .flatMap(({ name, effective_policy_definition: policy }) =>
-          typeof name === 'string' ? [{ name, deliveryLimit: limitIn(policy) }] : [],
+        .flatMap(({ name, arguments: given, effective_policy_definition: policy }) =>
+          typeof name === 'string' ? [{ name, deliveryLimit: limitOf(policy, given) }] : [],
         )
-        .filter(({ name }) => (only === undefined ? name.endsWith(QUEUES_END) || bound.has(name) : name === only))
+        .filter(({ name }) => (only === undefined ? isOne(name) || bound.has(name) : name === only))
         .sort((a, b) => a.name.localeCompare(b.name))
     } catch (error) {
       problem = error
@@ -46,9 +48,16 @@ export async function deadLetterQueues(
   throw problem
 }
 
-function limitIn(policy: unknown): number | undefined {
+/** RabbitMQ goes by the lower one. */
+function limitOf(policy: unknown, given: unknown): number | undefined {
+  const limits = [limitIn(policy, 'delivery-limit'), limitIn(given, 'x-delivery-limit')]
+  const known = limits.filter((limit) => limit !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
+}
+
+function limitIn(definition: unknown, key: string): number | undefined {
   const limit: unknown =
-    typeof policy === 'object' && policy !== null ? Reflect.get(policy, 'delivery-limit') : undefined
+    typeof definition === 'object' && definition !== null ? Reflect.get(definition, key) : undefined
   return Number.isSafeInteger(limit) && (limit as number) >= 2 ? (limit as number) : undefined
 }
 

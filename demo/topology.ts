@@ -19,6 +19,8 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const commands = '^(user|payment)\\.commands$'
   const queues = `\\.${SERVICE}$`
   const delays = '^warren\\.delay\\.[0-9]{2}$'
+  /** By which senders see that a queue takes what is due. */
+  const marks = '^(user|payment)\\..+\\.due$'
   return [
     { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
     // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
@@ -34,19 +36,19 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
       password: password('service', env),
       tags: [],
       permissions: {
-        configure: `${commands}|${queues}`,
+        configure: `${commands}|${queues}|${marks}`,
         // The default exchange, `amq.default`, leads back to a service's own queue: short delays take no level.
         write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$`,
         // Its queues are bound to what is due.
-        read: `${commands}|${queues}|^warren\\.delay\\.due$`,
+        read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$`,
       },
     },
-    // Publishes commands; declares and reads nothing.
+    // Publishes commands, at once or delayed; declares and reads nothing.
     {
       name: 'client',
       password: password('client', env),
       tags: [],
-      permissions: { configure: '^$', write: commands, read: '^$' },
+      permissions: { configure: '^$', write: `${commands}|${delays}`, read: '^$' },
     },
   ]
 }

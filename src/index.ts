@@ -66,6 +66,7 @@ export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReaso
 export type { DeadLetterReason } from './wire/deadLetterReason.js'
 export {
   commandsExchange,
+  DELAY_UNROUTABLE,
   deadLetterExchange,
   deadLetterQueue,
   domainOf,

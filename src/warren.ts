@@ -15,6 +15,7 @@ import { logWarren, logWorker } from './observe/logging.js'
 import { defaults, settleOptions } from './options.js'
 import { parseResults } from './results/connection.js'
 import { Results } from './results/store.js'
+import { Delayed } from './send/delayed.js'
 import type { Handle } from './send/handle.js'
 import type { PreparedMessage } from './send/prepared.js'
 import { Producer } from './send/producer.js'
@@ -22,6 +23,8 @@ import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from '
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
+import { type Clock, localClock } from './time/clock.js'
+import { DelayRoutes } from './time/delayRoutes.js'
 import { replyChannel } from './wire/names.js'
 import type { StoredResult } from './wire/resultFormat.js'
 import { Worker } from './work/worker.js'
@@ -42,6 +45,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly #producerId = randomUUID()
   readonly #publishing: Connection
   readonly #producer: Producer
+  readonly #delays: DelayRoutes
+  readonly #clock: Clock
   readonly #results: Results | undefined
   readonly #sender: Sender
   readonly #workers = new Set<Worker>()
@@ -71,8 +76,11 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
             ttlMs: this.#options.resultTtlMs,
             connectTimeoutMs: this.#options.connectTimeoutMs,
           })
+    this.#delays = new DelayRoutes(this.#publishing)
+    this.#clock = localClock
     this.#sender = new Sender({
       producer: this.#producer,
+      delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#clock }),
       results: this.#results,
       replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
@@ -94,7 +102,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
 
   /**
    * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk where the
-   * queue's type says so. Throws `InputError`, `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`.
+   * queue's type says so; one that is delayed waits in the broker, on disk. Throws `OptionsError`, `InputError`,
+   * `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`, `DelaysMissingError`.
    */
   send<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
@@ -151,6 +160,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       consuming,
       publishing: this.#publishing,
       makeProducer: () => this.#makeProducer(),
+      delays: this.#delays,
+      clock: this.#clock,
       results: this.#results,
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,

@@ -39,6 +39,8 @@ export async function stateOf(results: Results, id: string): Promise<StoredResul
 export class Handle<Output> {
   readonly task: string
   readonly id: string
+  /** The instant before which it is not run; undefined for a task that was not delayed, or not sent here. */
+  readonly due: Date | undefined
   readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
 
@@ -46,9 +48,11 @@ export class Handle<Output> {
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
     results: () => Results,
+    due?: Date,
   ) {
     this.task = task.name
     this.id = id
+    this.due = due
     this.#output = task.output
     this.#results = results
   }

@@ -18,6 +18,7 @@ import { startTimer } from '../timers.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import type { StoredResult } from '../wire/resultFormat.js'
+import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
 import { Handle, stateOf } from './handle.js'
 import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
@@ -27,10 +28,14 @@ export interface SendOptions {
   readonly id?: string | undefined
   /** Overrides `confirmTimeoutMs` of `connect()`. Any length, or `Infinity`. */
   readonly confirmTimeoutMs?: number | undefined
-  /** Not to be run after this instant: it is dead-lettered instead. */
+  /** Not to be run after this instant: it is dead-lettered instead. A delayed task is looked at when it is due. */
   readonly expires?: Date | undefined
   /** What the task can be cancelled by, with others of the same tag. At most 16, each of 1 to 200 bytes. */
   readonly tags?: readonly string[] | undefined
+  /** Not to be run before so many milliseconds have passed; of any length up to the year 9999. 0 is at once. */
+  readonly delayMs?: number | undefined
+  /** Not to be run before this instant, in the years 1 to 9999; the past is at once. Instead of `delayMs`. */
+  readonly at?: Date | undefined
 }
 
 export interface PublishPreparedOptions {
@@ -45,7 +50,9 @@ const SEND_CHECKS = {
   confirmTimeoutMs: is.duration(1, { forever: true }),
   expires: is.date,
   tags: areTags,
+  ...DELAY_CHECKS,
 }
+
 /** Throws an `OptionsError` for what is no task id. */
 export function checkId(where: string, id: unknown): void {
   if (is.text(id) !== undefined) throw new OptionsError(where, ['expected the id to be a non-empty string'])
@@ -70,6 +77,7 @@ async function answered<T>(checking: Promise<T>, id: string, ms: number): Promis
 
 export interface SenderOptions {
   readonly producer: Producer
+  readonly delayed: Delayed
   readonly results: Results | undefined
   /** Where the results of what is sent here are announced; undefined without a store. */
   readonly replyTo: string | undefined
@@ -95,6 +103,9 @@ export class Sender {
     // Most sends have no options, and looking for them would be felt.
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
     checkTask('send', task)
+    const { producer, delayed, maxMessageBytes } = this.#options
+    const due =
+      options.delayMs === undefined && options.at === undefined ? undefined : dueIn(options, delayed.clock.now())
     const id = options.id ?? randomUUID()
     const limitMs = options.confirmTimeoutMs ?? this.#options.confirmTimeoutMs
     const checking = checkAsSent(task.input, input)
@@ -114,24 +125,27 @@ export class Sender {
       expires: options.expires,
       sent,
       tags: options.tags,
+      // For Python workers, who know it by this name.
+      eta: due,
       replyTo: this.#options.replyTo,
       ...traceHeaders(),
     })
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
-    const { producer, maxMessageBytes } = this.#options
+    if (due !== undefined) message.properties.headers[headers.due] = due.getTime()
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
     if (run > 0) await this.#options.results?.begin(id, run)
-    await producer.publish({
+    const publication = {
       id,
       exchange: commandsExchange(domainOf(task.name)),
       routingKey: task.name,
       message,
       confirmTimeoutMs: limitMs,
-    })
-    return this.handle(task, id)
+    }
+    await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
+    return this.handle(task, id, due)
   }
 
   /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
@@ -154,8 +168,12 @@ export class Sender {
     })
   }
 
-  handle<Output>(task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>, id: string): Handle<Output> {
-    return new Handle<Output>(task, id, this.#resultsOrThrow)
+  handle<Output>(
+    task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
+    id: string,
+    due?: Date,
+  ): Handle<Output> {
+    return new Handle<Output>(task, id, this.#resultsOrThrow, due)
   }
 
   /** What the store holds of a task, by its id alone. */
@@ -167,6 +185,7 @@ export class Sender {
   /** Takes nothing new. */
   close(): void {
     this.#closed = true
+    this.#options.delayed.close()
   }
 
   readonly #resultsOrThrow = (): Results => {

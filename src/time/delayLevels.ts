@@ -6,22 +6,14 @@
  *
  * The layout is that of Celery 5.5's native delayed delivery, with names of its own. Pure.
  */
-import { joinPlans, type OperatorPlan } from '../task/topology.js'
+import { DEAD_LETTER_DELIVERY_LIMIT, joinPlans, type OperatorPlan } from '../task/topology.js'
+import { DELAY_LEVELS } from '../wire/delayedKey.js'
 import { DELAY_DUE, DELAY_UNROUTABLE, delayLevel } from '../wire/names.js'
 
-/** Levels 0 to 23: delays of up to 2^24 - 1 seconds, 194 days, in one go. */
-export const DELAY_LEVELS = 24
 export const MAX_DELAY_SECONDS = 2 ** DELAY_LEVELS - 1
-
-/** AMQP's routing keys hold 255 bytes; each level takes two of them, a digit and a dot. */
-export const MAX_DELAYED_KEY_BYTES = 255 - 2 * DELAY_LEVELS
 
 /** The level to publish to for whole seconds: the highest that the message waits in. */
 export const firstLevel = (seconds: number): number => 31 - Math.clz32(seconds)
-
-/** The routing key that takes a message through the levels for `seconds`, 1 to {@link MAX_DELAY_SECONDS}. */
-export const delayKey = (seconds: number, key: string): string =>
-  `${seconds.toString(2).padStart(DELAY_LEVELS, '0').split('').join('.')}.${key}`
 
 /** What binds a queue to {@link DELAY_DUE} for messages that are delayed under `key`. */
 export const dueBinding = (key: string): string => `${'*.'.repeat(DELAY_LEVELS)}${key}`
@@ -33,7 +25,8 @@ export const DUE_PLAN: OperatorPlan = {
     // Without it one message that nobody takes would be tried again for ever and block its level.
     { name: DELAY_DUE, type: 'topic', arguments: { 'alternate-exchange': DELAY_UNROUTABLE } },
   ],
-  queues: [{ name: DELAY_UNROUTABLE, type: 'quorum' }],
+  // What lies there is looked at, as dead letters are. An argument, since whoever needs the queue first may declare it.
+  queues: [{ name: DELAY_UNROUTABLE, type: 'quorum', arguments: { 'x-delivery-limit': DEAD_LETTER_DELIVERY_LIMIT } }],
   bindings: [{ exchange: DELAY_UNROUTABLE, queue: DELAY_UNROUTABLE, routingKey: '' }],
   policies: [],
 }

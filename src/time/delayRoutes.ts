@@ -1,25 +1,22 @@
 /**
  * Where to publish a message that is to wait. It knows which delay levels exist: the operator predefines them, and where
- * nobody has, the first delay declares the levels that it needs.
+ * nobody has, the first delay declares the levels that it needs. It also knows for which tasks a queue takes what is due.
  */
 import type { ChannelModel } from 'amqplib'
-import { withChannel } from '../amqp/channel.js'
 import type { Connection } from '../amqp/connection.js'
 import { declarePlan } from '../amqp/declarePlan.js'
 import { exchangeExists } from '../amqp/passive.js'
 import { DelaysMissingError, textOf } from '../errors/index.js'
 import type { OperatorPlan } from '../task/topology.js'
-import { DELAY_DUE, delayLevel } from '../wire/names.js'
-import { DUE_PLAN, delayKey, firstLevel, MAX_DELAY_SECONDS, planLevel } from './delayLevels.js'
-import { dueBindings } from './due.js'
+import { delayKey, type Route } from '../wire/delayedKey.js'
+import { delayLevel, dueMark } from '../wire/names.js'
+import { firstLevel, MAX_DELAY_SECONDS, planLevel } from './delayLevels.js'
 
 /** A message with less than this left is held by a worker. */
 export const HOLD_MS = 1_500
 
-export interface DelayRoute {
-  readonly exchange: string
-  readonly routingKey: string
-}
+/** How long it is remembered that a queue takes what is due of a task. After that it is asked again, beside the sending. */
+const REMEMBER_MS = 60_000
 
 export class DelayRoutes {
   readonly #connection: Connection
@@ -27,6 +24,11 @@ export class DelayRoutes {
   #highest = -1
   /** A level took nothing: its exchange may be there without what stands behind it. */
   #doubted = false
+  /** What looks for levels just now: a thousand first delays ask once. */
+  #ensuring: Promise<void> | undefined
+  /** When it was last asked for each task, and found, whether a queue takes what is due of it. */
+  readonly #taken = new Map<string, number>()
+  readonly #asking = new Map<string, Promise<boolean>>()
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -36,11 +38,30 @@ export class DelayRoutes {
    * The way through the levels for a message that waits for at least a second and comes to `key`, a little early: by up
    * to a second, and by more than {@link MAX_DELAY_SECONDS} in one go it cannot wait. Throws `DelaysMissingError`.
    */
-  async through(delayMs: number, key: string): Promise<DelayRoute> {
+  async through(delayMs: number, key: string): Promise<Route> {
     const seconds = Math.max(1, Math.min(Math.floor(delayMs / 1000), MAX_DELAY_SECONDS))
     const level = firstLevel(seconds)
-    if (level > this.#highest) await this.#ensure(level)
+    while (level > this.#highest) {
+      this.#ensuring ??= this.#ensure(level).finally(() => {
+        this.#ensuring = undefined
+      })
+      await this.#ensuring
+    }
     return { exchange: delayLevel(level), routingKey: delayKey(seconds, key) }
+  }
+
+  /**
+   * Whether a queue takes what is due of this task. `mandatory` cannot say so: a message that has reached a level counts
+   * as routed. Asked once for each task and remembered, as long as the answer is yes. Throws when the broker cannot say.
+   */
+  async isTaken(task: string): Promise<boolean> {
+    const askedAt = this.#taken.get(task)
+    if (askedAt === undefined) return this.#ask(task)
+    if (performance.now() - askedAt > REMEMBER_MS) {
+      this.#taken.set(task, performance.now())
+      void this.#ask(task).catch(() => undefined)
+    }
+    return true
   }
 
   /** Somebody has removed a level, or a part of one: the next delay declares what it needs. */
@@ -49,46 +70,44 @@ export class DelayRoutes {
     this.#doubted = true
   }
 
+  #ask(task: string): Promise<boolean> {
+    const asking = this.#asking.get(task) ?? this.#askBroker(task).finally(() => this.#asking.delete(task))
+    this.#asking.set(task, asking)
+    return asking
+  }
+
+  async #askBroker(task: string): Promise<boolean> {
+    const taken = await exchangeExists(this.#model, dueMark(task))
+    if (taken) this.#taken.set(task, performance.now())
+    else this.#taken.delete(task)
+    return taken
+  }
+
   async #ensure(level: number): Promise<void> {
-    const { model } = this.#connection
-    if (model === undefined) throw new Error('no connection to the broker')
+    const model = this.#model
     if (this.#doubted || !(await exchangeExists(model, delayLevel(level)))) {
       for (let each = 0; each <= level; each++) await declareDelays(model, planLevel(each))
     }
     this.#doubted = false
     this.#highest = Math.max(this.#highest, level)
   }
-}
 
-/** Where the exchange for what is due is known to exist. */
-const due = new WeakMap<ChannelModel, Promise<void>>()
-
-/** Binds a task's queue to what is due; declares the exchange for it first where the operator has not. Throws `DelaysMissingError`. */
-export async function bindDue(model: ChannelModel, queue: string, task: string): Promise<void> {
-  let ensured = due.get(model)
-  if (ensured === undefined) {
-    ensured = ensureDue(model)
-    due.set(model, ensured)
-    ensured.catch(() => due.delete(model))
+  get #model(): ChannelModel {
+    const { model } = this.#connection
+    if (model === undefined) throw new Error('no connection to the broker')
+    return model
   }
-  await ensured
-  await withChannel(model, `binding ${queue} to ${DELAY_DUE}`, async (channel) => {
-    for (const pattern of dueBindings(task, queue)) await channel.bindQueue(queue, DELAY_DUE, pattern)
-  }).catch((error: unknown) => {
-    throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error
-  })
 }
 
-async function ensureDue(model: ChannelModel): Promise<void> {
-  if (!(await exchangeExists(model, DELAY_DUE))) await declareDelays(model, DUE_PLAN)
-}
-
-async function declareDelays(model: ChannelModel, plan: OperatorPlan): Promise<void> {
+/** Declares a part of the delay levels. Throws `DelaysMissingError` where this user may not. */
+export async function declareDelays(model: ChannelModel, plan: OperatorPlan): Promise<void> {
   try {
     await declarePlan(model, 'declaring a delay level', plan)
   } catch (error) {
-    throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error
+    throw missing(error)
   }
 }
 
-const codeOf = (error: unknown): number | undefined => (error as { code?: number } | undefined)?.code
+/** What the broker's refusal of a level, or of a binding to one, means. */
+export const missing = (error: unknown): unknown =>
+  (error as { code?: number } | undefined)?.code === 403 ? new DelaysMissingError(textOf(error), error) : error

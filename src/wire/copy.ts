@@ -1,6 +1,7 @@
 /** Fresh copies of a received message, for a retry, a dead letter, or a redrive. */
 import type { ConsumeMessage } from 'amqplib'
 import { shortened } from '../errors/error.js'
+import { beyondDelays, isDelayName, type Route } from './delayedKey.js'
 import { headerBytes } from './headerSize.js'
 import { celeryHeaders, headers, MAX_ERROR_TEXT } from './names.js'
 import type { OutgoingMessage } from './outgoingMessage.js'
@@ -97,11 +98,12 @@ function copyWith({ content, properties }: ConsumeMessage, id: string, headers: 
 }
 
 /** Where a message was first published: what Warren noted on an earlier copy, or where this delivery came from. */
-export function originOf({ fields, properties }: ConsumeMessage): { exchange: string; routingKey: string } {
+export function originOf({ fields, properties }: ConsumeMessage): Route {
   const exchange: unknown = properties.headers?.[headers.exchange]
   const routingKey: unknown = properties.headers?.[headers.routingKey]
   if (isName(exchange) && isName(routingKey)) return { exchange, routingKey }
-  return { exchange: fields.exchange, routingKey: fields.routingKey }
+  const delayed = isDelayName(fields.exchange) ? beyondDelays(fields.routingKey) : undefined
+  return delayed ?? { exchange: fields.exchange, routingKey: fields.routingKey }
 }
 
 /** AMQP's names have at most 255 bytes. A longer one in a header would fail where it is published to. */

@@ -11,10 +11,11 @@ import type { ConsumeMessage } from 'amqplib'
 import { isTable, parseInstant } from './celeryValues.js'
 import { isName } from './copy.js'
 import type { DeadLetterReason } from './deadLetterReason.js'
-import { celeryHeaders, headers as names } from './names.js'
+import { beyondDelays, isDelayName } from './delayedKey.js'
+import { celeryHeaders, DELAY_DUE, headers as names } from './names.js'
 
 /** Why a message died: Warren's reasons, and RabbitMQ's under the same names. `unknown`: neither has said. */
-export type DeathReason = DeadLetterReason | 'maxlen' | 'unknown'
+export type DeathReason = DeadLetterReason | 'maxlen' | 'unroutable' | 'unknown'
 
 export interface DeadLetter {
   /** The task id; else the message id; else `sha256-` and the beginning of its content's hash. */
@@ -59,23 +60,26 @@ export function readDeadLetter(message: ConsumeMessage): DeadLetter {
   const attempts = count(headers[names.attempts])
   const errorClass = text(headers[names.errorClass])
   const errorMessage = text(headers[names.errorMessage])
-  const queue = nameIn(headers[names.queue]) ?? death?.queue
+  const unroutable = isDelayName(death?.queue) ? unroutableFrom(message, death) : undefined
+  const queue = unroutable === undefined ? (nameIn(headers[names.queue]) ?? death?.queue) : unroutable.queue
   // Both or neither: a pair of which one half is another message's would lead anywhere.
   const exchange = nameIn(headers[names.exchange])
   const routingKey = nameIn(headers[names.routingKey])
   const origin =
     exchange !== undefined && routingKey !== undefined
       ? { exchange, routingKey }
-      : { exchange: death?.exchange, routingKey: death?.routingKey }
+      : (unroutable?.origin ?? originIn(death))
   const at = text(headers[names.at])
   return {
     id: deadLetterId(message, headers),
     task: text(headers[celeryHeaders.task]) ?? origin.routingKey,
     ...(told !== undefined
       ? { by: 'warren', ...warrensReason(told, { attempts, errorClass, errorMessage }) }
-      : death !== undefined
-        ? { by: 'broker', ...brokersReason(death) }
-        : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }),
+      : unroutable !== undefined
+        ? { by: 'broker', reason: 'unroutable', why: unroutable.why }
+        : death !== undefined
+          ? { by: 'broker', ...brokersReason(death) }
+          : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }),
     diedAt: (at === undefined ? undefined : parseInstant(at)) ?? death?.at,
     queue,
     ...origin,
@@ -132,6 +136,7 @@ const WARRENS_WORDS: Readonly<Record<DeadLetterReason, string>> = {
 export const DEATH_REASONS: readonly DeathReason[] = [
   ...(Object.keys(WARRENS_WORDS) as DeadLetterReason[]),
   'maxlen',
+  'unroutable',
   'unknown',
 ]
 
@@ -184,6 +189,23 @@ function timestamp(value: unknown): Date | undefined {
   if (typeof seconds !== 'number') return undefined
   const date = new Date(seconds * 1000)
   return Number.isNaN(date.getTime()) ? undefined : date
+}
+
+/** Where a message was published to. One that came out of the delay levels was meant for what stands behind them. */
+function originIn(death: Death | undefined): Pick<DeadLetter, 'exchange' | 'routingKey'> {
+  const { exchange, routingKey } = death ?? {}
+  if (routingKey === undefined || !isDelayName(exchange)) return { exchange, routingKey }
+  return beyondDelays(routingKey) ?? { exchange: undefined, routingKey: undefined }
+}
+
+/** A delayed message that no queue took: the last thing that RabbitMQ noted is that it left a delay level. */
+function unroutableFrom({ fields }: ConsumeMessage, death: Death | undefined) {
+  const origin = beyondDelays(fields.routingKey) ?? beyondDelays(death?.routingKey ?? '')
+  // Not the level: whatever is sent straight there without digits in its key stays there for good.
+  const queue = origin?.exchange === '' ? origin.routingKey : undefined
+  const what =
+    origin === undefined ? 'it' : queue === undefined ? `task ${origin.routingKey}` : `what is due for queue ${queue}`
+  return { origin, queue, why: `no queue took ${what} when it was due: none is bound to ${DELAY_DUE} for it` }
 }
 
 function brokersReason({ reason, queue = 'its queue', expiration }: Death): Reason {

@@ -22,14 +22,20 @@ export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 /** The quorum queue that keeps a domain's dead letters. The operator predefines it. */
 export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 
+/** What the names of all exchanges and queues of the delay levels begin with. */
+export const DELAY_PREFIX = 'warren.delay.'
+
 /** A delay level's exchange and queue, `warren.delay.00` to `.23`. The operator predefines them. */
-export const delayLevel = (level: number): string => `warren.delay.${String(level).padStart(2, '0')}`
+export const delayLevel = (level: number): string => `${DELAY_PREFIX}${String(level).padStart(2, '0')}`
 
 /** The exchange behind all delay levels, to which every task queue is bound. */
-export const DELAY_DUE = 'warren.delay.due'
+export const DELAY_DUE = `${DELAY_PREFIX}due`
+
+/** The exchange that is there as long as a queue takes what is due of a task: RabbitMQ deletes it with the last of them. */
+export const dueMark = (taskName: string): string => `${taskName}.due`
 
 /** The exchange and the queue for delayed messages that no queue takes when they are due. */
-export const DELAY_UNROUTABLE = 'warren.delay.unroutable'
+export const DELAY_UNROUTABLE = `${DELAY_PREFIX}unroutable`
 
 /** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
 export const queuePolicy = (queue: string): string => queue

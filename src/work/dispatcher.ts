@@ -62,7 +62,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    const { concurrency, prefetch, results, settler, reports } = options
+    const { concurrency, prefetch, results, clock, settler, reports } = options
     this.#intake = new Intake({
       ...{ concurrency, fixed: prefetch, active: this.#active },
       onCancelled: (which) => this.#giveBack(which),
@@ -82,6 +82,7 @@ export class Dispatcher {
     this.#quarantine = new Quarantine(results)
     this.#gates = gatesOf(options)
     this.#waitingRoom = new WaitingRoom({
+      clock,
       postpone: (delivery, due) => settler.postpone(delivery, due),
       onDelayed: (delivery, error) => reports.postponed(delivery, error),
       onDue: (delivery) => this.#due(delivery),

@@ -1,6 +1,7 @@
 /** The gates that every attempt passes, in order; see `gate.ts`. */
 import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
+import type { Clock } from '../time/clock.js'
 import type { Envelope } from '../wire/envelope.js'
 import { headers } from '../wire/names.js'
 import type { Duplicates } from './duplicates.js'
@@ -9,14 +10,15 @@ import type { Gate, GatedAttempt } from './gate.js'
 export interface GateDependencies {
   readonly results: Results | undefined
   readonly duplicates: Duplicates
+  readonly clock: Clock
   /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
 }
 
-export const gatesOf = ({ results, duplicates, deliveryLimit }: GateDependencies): readonly Gate[] => [
+export const gatesOf = ({ results, duplicates, clock, deliveryLimit }: GateDependencies): readonly Gate[] => [
   knownTask,
   notDone(duplicates),
-  notExpired,
+  notExpired(clock),
   withinDeliveryLimit(results, deliveryLimit),
 ]
 
@@ -35,13 +37,13 @@ const notDone = (duplicates: Duplicates): Gate => ({
   },
 })
 
-const notExpired: Gate = {
+const notExpired = (clock: Clock): Gate => ({
   enter(_attempt, { expires }) {
-    if (expires === undefined || expires.getTime() > Date.now()) return undefined
+    if (expires === undefined || expires.getTime() > clock.now()) return undefined
     const error = new MessageError(`Its sender wanted it run before ${expires.toISOString()}`)
     return { kind: 'deadLettered', reason: 'expired', error }
   },
-}
+})
 
 const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number): Gate => ({
   async enter(attempt, envelope) {

@@ -14,11 +14,12 @@ import { isThenable } from '../observe/contained.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Outcome } from '../task/outcome.js'
+import type { Clock } from '../time/clock.js'
 import { type DelayRoutes, HOLD_MS } from '../time/delayRoutes.js'
-import { queueKey } from '../time/due.js'
 import { pause } from '../timers.js'
 import { copyOf, originOf, slimCopyOf } from '../wire/copy.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
+import { queueKey } from '../wire/delayedKey.js'
 import { celeryHeaders, headers } from '../wire/names.js'
 import { encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
 import type { Attempt } from './attempt.js'
@@ -29,6 +30,7 @@ import type { Settled } from './settled.js'
 export interface SettlerOptions {
   readonly producer: Producer
   readonly delays: DelayRoutes
+  readonly clock: Clock
   readonly deadLettering: DeadLettering
   readonly results: Results | undefined
   readonly confirmTimeoutMs: number
@@ -122,7 +124,7 @@ export class Settler {
 
   async #retry(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): Promise<void> {
     const added = { [celeryHeaders.retries]: attempt.number, ...originHeaders(attempt.delivery) }
-    const due = Date.now() + Math.round(jittered(delayMs, 0, delayMs))
+    const due = this.#options.clock.now() + Math.round(jittered(delayMs, 0, delayMs))
     try {
       await this.#persist(attempt, 'broker', () => {
         attempt.delivery.throwIfLost()
@@ -137,9 +139,9 @@ export class Settler {
 
   /** A short delay is the worker's own: the message goes straight back to its queue, and whoever gets it holds it. */
   async #publishDelayed(delivery: Delivery, due: number, added: Readonly<Record<string, unknown>>): Promise<void> {
-    const { delays, producer, confirmTimeoutMs } = this.#options
+    const { delays, clock, producer, confirmTimeoutMs } = this.#options
     const { message, queue } = delivery
-    const leftMs = due - Date.now()
+    const leftMs = due - clock.now()
     const direct = leftMs < HOLD_MS
     const route = direct ? { exchange: '', routingKey: queue.name } : await delays.through(leftMs, queueKey(queue.name))
     const id = delivery.id ?? '?'

@@ -4,7 +4,7 @@ import { closeChannel, openChannel } from '../amqp/channel.js'
 import type { Connection } from '../amqp/connection.js'
 import { declareQueue, type QueueDeclaration } from '../amqp/declare.js'
 import { AccessRefusedError, DelaysMissingError, QueueMismatchError, QueueUnavailableError } from '../errors/index.js'
-import { bindDue } from '../time/delayRoutes.js'
+import { bindDue } from '../time/bindDue.js'
 
 export interface TakenUp {
   readonly channel: Channel

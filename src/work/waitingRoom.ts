@@ -4,12 +4,14 @@
  * wait for hours.
  */
 import { jittered } from '../amqp/backoff.js'
+import type { Clock } from '../time/clock.js'
 import { HOLD_MS } from '../time/delayRoutes.js'
 import { dueAt } from '../time/due.js'
 import { startTimer } from '../timers.js'
 import type { Delivery } from './delivery.js'
 
 export interface WaitingRoomOptions {
+  readonly clock: Clock
   /** Publishes a copy for the rest of the time, and acknowledges. */
   readonly postpone: (delivery: Delivery, due: number) => Promise<void>
   /** It could not be postponed, and is held until it can. */
@@ -41,7 +43,7 @@ export class WaitingRoom {
     const { envelope, message } = delivery
     if (envelope === undefined) return false
     const due = dueAt(envelope.eta, message.properties.headers)
-    const now = Date.now()
+    const now = this.#options.clock.now()
     if (due <= now || (envelope.expires !== undefined && envelope.expires.getTime() <= now)) return false
     this.#held.set(delivery, () => undefined)
     this.#options.onHeld(delivery, true)
@@ -66,7 +68,7 @@ export class WaitingRoom {
   #hold(delivery: Delivery, due: number): void {
     this.#held.set(
       delivery,
-      startTimer(Math.max(0, due - Date.now()), () => {
+      startTimer(Math.max(0, due - this.#options.clock.now()), () => {
         this.#leave(delivery)
         if (delivery.held) this.#options.onDue(delivery)
       }),
@@ -82,7 +84,7 @@ export class WaitingRoom {
     } catch (error) {
       // Given back or lost meanwhile.
       if (!this.#held.has(delivery) || !delivery.held) return this.#leave(delivery)
-      const leftMs = due - Date.now()
+      const leftMs = due - this.#options.clock.now()
       if (leftMs <= HOLD_MS) return this.#hold(delivery, due)
       this.#options.onDelayed(delivery, error)
       const again = (): void => void this.#postpone(delivery, due, failures + 1)

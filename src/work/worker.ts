@@ -23,7 +23,8 @@ import type { Handler } from '../task/handler.js'
 import type { Logger } from '../task/logger.js'
 import { checkTask, type Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
-import { DelayRoutes } from '../time/delayRoutes.js'
+import type { Clock } from '../time/clock.js'
+import type { DelayRoutes } from '../time/delayRoutes.js'
 import { startTimer } from '../timers.js'
 import type { RegisteredHandler } from './attempt.js'
 import { AttemptReports } from './attemptReports.js'
@@ -41,6 +42,8 @@ export interface WorkerDependencies {
   readonly publishing: Connection
   /** Makes the producer for the worker's own messages: what is refused there closes no channel of the user's. */
   readonly makeProducer: () => Producer
+  readonly delays: DelayRoutes
+  readonly clock: Clock
   readonly results: Results | undefined
   readonly confirmTimeoutMs: number
   readonly log: Logger
@@ -214,7 +217,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   /** Makes what a running worker consists of. */
   #begin(): Running {
-    const { publishing, makeProducer, results, confirmTimeoutMs, log } = this.#dependencies
+    const { publishing, makeProducer, delays, clock, results, confirmTimeoutMs, log } = this.#dependencies
     const producer = makeProducer()
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
     const reports = new AttemptReports(
@@ -222,7 +225,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       (event) => this.listenerCount(event) > 0,
     )
     const settler = new Settler({
-      ...{ producer, deadLettering, results, confirmTimeoutMs, delays: new DelayRoutes(publishing) },
+      ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock },
       beforeAck: (delivery) => dispatcher.beforeAck(delivery),
       onDelayed: (attempt, waitingFor, error) => {
         dispatcher.stuck(attempt, error)
@@ -232,7 +235,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const { concurrency, prefetch, deliveryLimit } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{ concurrency, prefetch, deliveryLimit, results, log, settler, reports, report: this.#report },
+      ...{ concurrency, prefetch, deliveryLimit, results, clock, log, settler, reports, report: this.#report },
       handlers: this.#handlers,
       duplicates: new Duplicates(results),
     })

@@ -4,7 +4,7 @@ import { connect as amqpConnect, type ConfirmChannel } from 'amqplib'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, taskQueue, type Warren } from '../../src/index.js'
-import { delayKey } from '../../src/time/delayLevels.js'
+import { delayKey } from '../../src/wire/delayedKey.js'
 import { commandsExchange, DELAY_UNROUTABLE, delayLevel, headers } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, deadLetters, manage, until, virtualHost, waiting } from '../support/cluster.js'
 

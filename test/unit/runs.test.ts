@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { defineTask } from '../../src/index.js'
+import type { Delayed } from '../../src/send/delayed.js'
 import type { Producer } from '../../src/send/producer.js'
 import { Sender } from '../../src/send/sender.js'
 import { headers } from '../../src/wire/names.js'
@@ -26,6 +27,7 @@ function sending() {
   const producer = { publish } as unknown as Producer
   const sender = new Sender({
     producer,
+    delayed: {} as Delayed,
     results: store.asResults(),
     replyTo: undefined,
     confirmTimeoutMs: 1_000,
@@ -57,6 +59,7 @@ describe('The state of a task by its id alone', () => {
     expect(await sender.state('mine')).toBeUndefined()
     const without = new Sender({
       producer: {} as Producer,
+      delayed: {} as Delayed,
       results: undefined,
       replyTo: undefined,
       confirmTimeoutMs: 1,

@@ -3,6 +3,8 @@ import { defaults } from '../../../src/options.js'
 import { Producer } from '../../../src/send/producer.js'
 import { type Logger, silentLogger } from '../../../src/task/logger.js'
 import type { Task } from '../../../src/task/task.js'
+import { localClock } from '../../../src/time/clock.js'
+import { DelayRoutes } from '../../../src/time/delayRoutes.js'
 import { encode } from '../../../src/wire/envelope.js'
 import { commandsExchange, domainOf, taskQueue } from '../../../src/wire/names.js'
 import { Worker } from '../../../src/work/worker.js'
@@ -35,6 +37,8 @@ export function workerOn(
           maxUnconfirmed: defaults.maxUnconfirmed,
           maxUnconfirmedBytes: defaults.maxUnconfirmedBytes,
         }),
+      delays: new DelayRoutes(publishing.asConnection()),
+      clock: localClock,
       results: store?.asResults(),
       confirmTimeoutMs: defaults.confirmTimeoutMs,
       log,

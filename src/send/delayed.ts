@@ -1,0 +1,116 @@
+/**
+ * Sending what is to run later. Where a queue takes what is due of the task, the message waits in the delay levels, for as
+ * long as that is worth it; else it goes straight to the task's exchange, where `mandatory` says whether there is a queue,
+ * and the worker that gets it sees to the wait.
+ */
+import { jittered } from '../amqp/backoff.js'
+import {
+  AccessRefusedError,
+  ClosedError,
+  DelaysMissingError,
+  OptionsError,
+  textOf,
+  UnconfirmedError,
+  UnroutableError,
+} from '../errors/index.js'
+import { is } from '../options.js'
+import type { Clock } from '../time/clock.js'
+import { type DelayRoutes, HOLD_MS } from '../time/delayRoutes.js'
+import { pause } from '../timers.js'
+import { formatInstant } from '../wire/celeryValues.js'
+import type { Route } from '../wire/delayedKey.js'
+import type { Publication } from './outgoing.js'
+import type { Producer } from './producer.js'
+
+/** How a task is delayed; at most one of both. */
+interface Delay {
+  readonly delayMs?: number | undefined
+  readonly at?: Date | undefined
+}
+
+export const DELAY_CHECKS = {
+  delayMs: (value: unknown) =>
+    typeof value === 'number' && value >= 0 && Number.isFinite(value) ? undefined : 'a number of milliseconds ≥ 0',
+  at: (value: unknown) =>
+    is.date(value) === undefined && formatInstant(value as Date) !== undefined
+      ? undefined
+      : 'a valid Date in the years 1 to 9999',
+}
+
+/** When a task is due that is sent `now`; undefined for at once. Throws `OptionsError`. */
+export function dueIn({ delayMs, at }: Delay, now: number): Date | undefined {
+  if (delayMs !== undefined && at !== undefined) {
+    throw new OptionsError('send', ['expected `delayMs` or `at`, got both'])
+  }
+  const due = new Date(at?.getTime() ?? Math.ceil(now + (delayMs ?? 0)))
+  if (formatInstant(due) === undefined) {
+    throw new OptionsError('send', [`expected \`delayMs\` to end in the years 1 to 9999, got: ${delayMs}`])
+  }
+  return due.getTime() > now ? due : undefined
+}
+
+/** How often a level that took nothing is declared again for one message. */
+const MAX_REPAIRS = 3
+const RETRY_INITIAL_MS = 100
+const RETRY_MAX_MS = 2_000
+
+export interface DelayedOptions {
+  readonly producer: Producer
+  readonly routes: DelayRoutes
+  readonly clock: Clock
+}
+
+export class Delayed {
+  readonly clock: Clock
+  readonly #options: DelayedOptions
+  readonly #closing = new AbortController()
+
+  constructor(options: DelayedOptions) {
+    this.clock = options.clock
+    this.#options = options
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    this.#closing.abort()
+  }
+
+  /** `publication` says where the message goes when it is not to wait. Throws what the producer throws, and `DelaysMissingError`. */
+  async publish(publication: Publication, due: Date): Promise<void> {
+    const { producer, routes } = this.#options
+    const startedAt = performance.now()
+    const leftMs = (): number => Math.ceil(publication.confirmTimeoutMs - (performance.now() - startedAt))
+    for (let repairs = 0; ; repairs++) {
+      const route = await this.#route(publication, due, leftMs)
+      try {
+        return await producer.publish({ ...publication, ...route, confirmTimeoutMs: Math.max(1, leftMs()) })
+      } catch (error) {
+        if (!(error instanceof UnroutableError) || route === undefined || repairs === MAX_REPAIRS) throw error
+        // Somebody deleted a level, or a part of one. What was returned is in no queue, so that it may be sent again.
+        routes.forget()
+      }
+    }
+  }
+
+  /** The way through the levels, or undefined for straight on. A lost connection is waited for, as `publish` does. */
+  async #route(
+    { id, routingKey, confirmTimeoutMs }: Publication,
+    due: Date,
+    leftMs: () => number,
+  ): Promise<Route | undefined> {
+    const { routes } = this.#options
+    for (let failures = 0; ; failures++) {
+      if (this.#closing.signal.aborted) throw new ClosedError('The connection')
+      const delayMs = due.getTime() - this.clock.now()
+      if (delayMs < HOLD_MS) return undefined
+      try {
+        return (await routes.isTaken(routingKey)) ? await routes.through(delayMs, routingKey) : undefined
+      } catch (error) {
+        if (error instanceof DelaysMissingError || error instanceof AccessRefusedError) throw error
+        const waitMs = jittered(RETRY_INITIAL_MS, failures, RETRY_MAX_MS)
+        if (leftMs() <= waitMs) throw new UnconfirmedError(id, confirmTimeoutMs, false, textOf(error), error)
+        await pause(waitMs, this.#closing.signal)
+      }
+    }
+  }
+}
