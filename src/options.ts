@@ -36,7 +36,7 @@ export const defaults = {
 } as const
 
 /** Returns undefined, or what was expected. */
-interface Check {
+export interface Check {
   (value: unknown): string | undefined
   /** The value may hold a password: errors say what kind of value came, and nothing of what it holds. */
   readonly secret?: boolean
