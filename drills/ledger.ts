@@ -245,7 +245,8 @@ export class Ledger {
 }
 
 /** Whether the handler was called: not when the message was found done, or beyond its limit. */
-const ran = ({ outcome }: Run): boolean => !['alreadyDone', 'deadLettered', 'postponed'].includes(outcome ?? '')
+const ran = ({ outcome }: Run): boolean =>
+  !['alreadyDone', 'deadLettered', 'postponed', 'replaced'].includes(outcome ?? '')
 
 function ranAfterStored(runs: readonly Run[]): boolean {
   const storedAt = Math.min(

@@ -1,4 +1,5 @@
 export type { ConnectOptions } from './connectOptions.js'
+export type { UniqueOptions } from './control/uniqueOptions.js'
 export type {
   DeadLetters,
   DeadLettersOptions,
@@ -75,5 +76,6 @@ export {
   taskQueue,
 } from './wire/names.js'
 export type { ResultStatus, StoredError, StoredResult } from './wire/resultFormat.js'
+export type { UniqueUntil } from './wire/uniqueMark.js'
 export type { Worker } from './work/worker.js'
 export type { WorkerOptions } from './work/workerOptions.js'

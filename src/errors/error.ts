@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'TASK_FAILED'
   | 'RESULT_TIMEOUT'
   | 'RESULT_UNREADABLE'
+  | 'UNIQUE_CONFLICT'
   | 'TIME_LIMIT'
   | 'CONSUMER_TIMEOUT'
   | 'CANCELLED'

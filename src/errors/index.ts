@@ -32,4 +32,12 @@ export {
   Reject,
   TimeLimitError,
 } from './running.js'
-export { InputError, type Issue, MessageError, OutputError, PayloadTooLargeError, UnknownTaskError } from './tasks.js'
+export {
+  InputError,
+  type Issue,
+  MessageError,
+  OutputError,
+  PayloadTooLargeError,
+  UniqueConflictError,
+  UnknownTaskError,
+} from './tasks.js'

@@ -60,6 +60,28 @@ export class OutputError extends WarrenError {
   }
 }
 
+/** Another task holds the unique key, and `send` was told to reject then. Nothing was published. */
+export class UniqueConflictError extends WarrenError {
+  static {
+    identify(UniqueConflictError, 'UniqueConflictError')
+  }
+
+  readonly task: string
+  readonly key: string
+  /** The id of the task that holds the key. */
+  readonly holder: string
+  constructor(task: string, key: string, holder: string) {
+    super(
+      'UNIQUE_CONFLICT',
+      `Task ${holder} holds the unique key ${JSON.stringify(key)} of ${task}. Wait for its end, cancel it, or send with onConflict: 'existing' to get its handle.`,
+      { retryable: true },
+    )
+    this.task = task
+    this.key = key
+    this.holder = holder
+  }
+}
+
 /** A message on the wire is not a task message that Warren can run. It is dead-lettered, never retried. */
 export class MessageError extends WarrenError {
   static {

@@ -36,11 +36,18 @@ export async function stateOf(results: Results, id: string): Promise<StoredResul
   }
 }
 
+interface HandleOptions {
+  readonly due?: Date | undefined
+  readonly existing?: boolean
+}
+
 export class Handle<Output> {
   readonly task: string
   readonly id: string
   /** The instant before which it is not run; undefined for a task that was not delayed, or not sent here. */
   readonly due: Date | undefined
+  /** Whether `send` found this task under its unique key, and sent nothing. */
+  readonly existing: boolean
   readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
 
@@ -48,11 +55,12 @@ export class Handle<Output> {
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
     results: () => Results,
-    due?: Date,
+    { due, existing = false }: HandleOptions = {},
   ) {
     this.task = task.name
     this.id = id
     this.due = due
+    this.existing = existing
     this.#output = task.output
     this.#results = results
   }

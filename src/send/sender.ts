@@ -1,13 +1,19 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
 import { areTags } from '../control/tags.js'
+import { UniqueKeys } from '../control/uniqueKeys.js'
+import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
 import {
+  AccessRefusedError,
   ClosedError,
+  DelaysMissingError,
   InputError,
+  MessageError,
   NoResultStoreError,
   OptionsError,
   PayloadTooLargeError,
   UnconfirmedError,
+  UnroutableError,
 } from '../errors/index.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
@@ -17,7 +23,9 @@ import { checkTask, type Task } from '../task/task.js'
 import { startTimer } from '../timers.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
+import { newOnce } from '../wire/once.js'
 import type { StoredResult } from '../wire/resultFormat.js'
+import { encodeUniqueMark } from '../wire/uniqueMark.js'
 import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
 import { Handle, stateOf } from './handle.js'
 import { readPrepared } from './prepared.js'
@@ -36,6 +44,8 @@ export interface SendOptions {
   readonly delayMs?: number | undefined
   /** Not to be run before this instant, in the years 1 to 9999; the past is at once. Instead of `delayMs`. */
   readonly at?: Date | undefined
+  /** Of the tasks of one name, only one holds a key at a time: needs a result store. */
+  readonly unique?: UniqueOptions | undefined
 }
 
 export interface PublishPreparedOptions {
@@ -51,6 +61,7 @@ const SEND_CHECKS = {
   expires: is.date,
   tags: areTags,
   ...DELAY_CHECKS,
+  unique: is.record,
 }
 
 /** Throws an `OptionsError` for what is no task id. */
@@ -85,8 +96,28 @@ export interface SenderOptions {
   readonly maxMessageBytes: number
 }
 
+/** One send, once it is settled what it is. */
+interface Sending {
+  readonly id: string
+  readonly run: number
+  readonly options: SendOptions
+  readonly due: Date | undefined
+  readonly limitMs: number
+}
+
+/** Whether what could not be sent is certainly in no queue. */
+const isInNoQueue = (error: unknown): boolean =>
+  error instanceof UnroutableError ||
+  error instanceof AccessRefusedError ||
+  error instanceof DelaysMissingError ||
+  error instanceof MessageError ||
+  error instanceof InputError ||
+  error instanceof PayloadTooLargeError ||
+  (error instanceof UnconfirmedError && !error.written)
+
 export class Sender {
   readonly #options: SenderOptions
+  #uniqueKeys: UniqueKeys | undefined
   #closed = false
 
   constructor(options: SenderOptions) {
@@ -103,9 +134,10 @@ export class Sender {
     // Most sends have no options, and looking for them would be felt.
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
     checkTask('send', task)
-    const { producer, delayed, maxMessageBytes } = this.#options
+    const { delayed } = this.#options
     const due =
       options.delayMs === undefined && options.at === undefined ? undefined : dueIn(options, delayed.clock.now())
+    const unique = options.unique === undefined ? undefined : settleUnique('send: unique', options.unique)
     const id = options.id ?? randomUUID()
     const limitMs = options.confirmTimeoutMs ?? this.#options.confirmTimeoutMs
     const checking = checkAsSent(task.input, input)
@@ -114,8 +146,43 @@ export class Sender {
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
     if (this.#closed) throw new ClosedError('The connection')
     // An id that the caller chose may have been sent before, so that this may be another run of the task.
-    const sent = Date.now()
-    const run = options.id === undefined ? 0 : sent
+    const run = options.id === undefined ? 0 : Date.now()
+    const sending = { id, run, options, due, limitMs }
+    if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
+    await this.#publish(task, input, sending, undefined)
+    return this.handle(task, id, due)
+  }
+
+  /** Sends under a unique key, or finds the task that holds it. */
+  async #sendUnique<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    input: Input,
+    sending: Sending,
+    unique: Unique,
+  ): Promise<Handle<Output>> {
+    const { id, run, due, limitMs } = sending
+    const delayMs = due === undefined ? 0 : Math.max(0, due.getTime() - this.#options.delayed.clock.now())
+    this.#uniqueKeys ??= new UniqueKeys(this.#resultsOrThrow())
+    const claim = await this.#uniqueKeys.claim({ task: task.name, id, run, unique, delayMs, limitMs })
+    if (typeof claim === 'string') return new Handle<Output>(task, claim, this.#resultsOrThrow, { existing: true })
+    try {
+      if (this.#closed) throw new ClosedError('The connection')
+      const added = { ...newOnce(), [headers.unique]: encodeUniqueMark(claim.mark) }
+      await this.#publish(task, input, { ...sending, id: claim.id, run: claim.run }, added)
+    } catch (error) {
+      await claim.failed(!isInNoQueue(error))
+      throw error
+    }
+    await claim.confirmed()
+    return this.handle(task, claim.id, due)
+  }
+
+  async #publish<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    input: Input,
+    { id, run, options, due, limitMs }: Sending,
+    added: Readonly<Record<string, string>> | undefined,
+  ): Promise<void> {
     const message = encode({
       task: task.name,
       id,
@@ -123,13 +190,15 @@ export class Sender {
       // What was given, not what the schema made of it: the worker's schema reads it again.
       input,
       expires: options.expires,
-      sent,
+      sent: Date.now(),
       tags: options.tags,
       // For Python workers, who know it by this name.
       eta: due,
       replyTo: this.#options.replyTo,
       ...traceHeaders(),
     })
+    const { producer, delayed, maxMessageBytes } = this.#options
+    if (added !== undefined) Object.assign(message.properties.headers, added)
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
     if (due !== undefined) message.properties.headers[headers.due] = due.getTime()
@@ -145,7 +214,6 @@ export class Sender {
       confirmTimeoutMs: limitMs,
     }
     await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
-    return this.handle(task, id, due)
   }
 
   /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
@@ -173,7 +241,7 @@ export class Sender {
     id: string,
     due?: Date,
   ): Handle<Output> {
-    return new Handle<Output>(task, id, this.#resultsOrThrow, due)
+    return new Handle<Output>(task, id, this.#resultsOrThrow, { due })
   }
 
   /** What the store holds of a task, by its id alone. */

@@ -12,6 +12,8 @@ export type Outcome =
   | { readonly kind: 'deadLettered'; readonly reason: DeadLetterReason; readonly error: unknown }
   /** Somebody cancelled the task: acknowledged, neither retried nor dead-lettered. */
   | { readonly kind: 'cancelled'; readonly error: CancelledError }
+  /** Another task took its unique key: acknowledged without being run. */
+  | { readonly kind: 'replaced'; readonly by: string }
   /** Not to be run yet: a copy of the message comes back to its queue at `due`, in milliseconds since 1970. */
   | { readonly kind: 'postponed'; readonly due: number }
   /** The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. */

@@ -49,6 +49,12 @@ export const deliveriesKey = (queue: string, taskId: string): string => `warren-
 /** The store's mark on a message that may kill workers, while one runs it. */
 export const suspectKey = (taskId: string): string => `warren-suspect-${taskId}`
 
+/** The store's claim on a task's run in one queue, held while one copy of its message is run. */
+export const onceKey = (queue: string, taskId: string): string => `warren-run-${queue}-${taskId}`
+
+/** Which task holds a unique key, of the tasks of one name. */
+export const uniqueKey = (taskName: string, key: string): string => `warren-unique-${taskName}:${key}`
+
 /** The channel that announces the results of everything a producer sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
 
@@ -87,6 +93,10 @@ export const headers = {
   sent: 'x-warren-sent',
   /** The tags that its sender gave it, by which it can be cancelled. */
   tags: 'x-warren-tags',
+  /** Set on a message of which several copies may be under way: they are not run at the same time. See `once.ts`. */
+  once: 'x-warren-once',
+  /** The unique key that the message was sent under, as JSON: see `uniqueMark.ts`. */
+  unique: 'x-warren-unique',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',
   /** Which run of the task the message starts: see `Envelope.run`. */

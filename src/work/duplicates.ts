@@ -55,6 +55,11 @@ export class Duplicates {
     return this.#mayHaveAnother(delivery) && (await this.#ask(delivery))
   }
 
+  /** Asks anew, whatever is known: another copy of the message may have ended at this moment. */
+  async isDoneNow(delivery: Delivery): Promise<boolean> {
+    return this.#ask(delivery)
+  }
+
   #ask(delivery: Delivery): Promise<boolean> | false {
     const results = this.#results
     const { id } = delivery

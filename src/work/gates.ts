@@ -1,4 +1,5 @@
 /** The gates that every attempt passes, in order; see `gate.ts`. */
+import { UniqueKeys } from '../control/uniqueKeys.js'
 import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import type { Clock } from '../time/clock.js'
@@ -6,6 +7,8 @@ import type { Envelope } from '../wire/envelope.js'
 import { headers } from '../wire/names.js'
 import type { Duplicates } from './duplicates.js'
 import type { Gate, GatedAttempt } from './gate.js'
+import { onceGate } from './onceGate.js'
+import { UniqueGates } from './uniqueGates.js'
 
 export interface GateDependencies {
   readonly results: Results | undefined
@@ -15,12 +18,12 @@ export interface GateDependencies {
   readonly deliveryLimit: number
 }
 
-export const gatesOf = ({ results, duplicates, clock, deliveryLimit }: GateDependencies): readonly Gate[] => [
-  knownTask,
-  notDone(duplicates),
-  notExpired(clock),
-  withinDeliveryLimit(results, deliveryLimit),
-]
+export function gatesOf({ results, duplicates, clock, deliveryLimit }: GateDependencies): readonly Gate[] {
+  const own = [knownTask, notDone(duplicates), notExpired(clock), withinDeliveryLimit(results, deliveryLimit)]
+  if (results === undefined) return own
+  const unique = new UniqueGates(new UniqueKeys(results), results, clock)
+  return [unique.first, ...own, onceGate(results, duplicates, clock), unique.last]
+}
 
 /** The handler follows the queue: whoever may write to one queue must not choose among a worker's handlers. */
 const knownTask: Gate = {

@@ -85,6 +85,11 @@ export class Settler {
         return this.#deadLetter(attempt, outcome.reason, outcome.error)
       case 'cancelled':
         return this.#store(attempt, encodeRevoked({ ...speakerOf(attempt), reason: 'cancelled', doneAt: new Date() }))
+      case 'replaced':
+        return this.#store(
+          attempt,
+          encodeRevoked({ ...speakerOf(attempt), reason: `replaced by ${outcome.by}`, doneAt: new Date() }),
+        )
       case 'postponed':
         return this.#persist(attempt, 'broker', () => {
           attempt.delivery.throwIfLost()

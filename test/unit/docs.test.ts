@@ -64,6 +64,7 @@ describe('docs/reference/options.md', () => {
   it.each([
     ['connect', 'src/connectOptions.ts', 'ConnectOptions'],
     ['send', 'src/send/sender.ts', 'SendOptions'],
+    ['unique', 'src/control/uniqueOptions.ts', 'UniqueOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
     ['prepare', 'src/send/prepared.ts', 'PrepareOptions'],
     ['publishPrepared', 'src/send/sender.ts', 'PublishPreparedOptions'],
@@ -86,6 +87,7 @@ describe('docs/reference/options.md', () => {
   it.each<[string, (options: never) => unknown]>([
     ['connect', (options) => new Warren(options)],
     ['send', (options) => unopened().send(defineTask(task), {}, options)],
+    ['unique', (unique) => unopened().send(defineTask(task), {}, { unique })],
     ['prepare', (options) => prepare(defineTask(task), {}, options)],
     ['publishPrepared', (options) => unopened().publishPrepared({} as never, options)],
     ['worker', (options) => unopened().worker(options)],
