@@ -19,6 +19,8 @@ export interface BenchOptions {
   readonly profile: boolean
   /** Its rounds are added to those that are kept. */
   readonly add: boolean
+  /** How many delays the measure `delays` sends, due over how many minutes; left out, what it does by itself. */
+  readonly delays?: { readonly count: number; readonly minutes: number }
 }
 
 const rivalNames = Object.values(rivals).map(({ name }) => name)
@@ -35,6 +37,8 @@ Options:
   --rival NAME  only this one of ${rivalNames.join(', ')};
                 may be given more than once; leaves a file only with --add
   --beside PATH another clone of Warren, built, takes part as warren-beside; leaves no file
+  --delays N    the measure delays sends so many, and measures nothing else; with --add, beside what is kept
+  --over M      due at random over so many minutes (default 5)
   --profile     takes CPU profiles of clients and workers, and says where their time went; leaves no file
   --quick       one short round: shows that it works; leaves no file
   --json        one JSON object for each measure, on one line
@@ -65,6 +69,7 @@ export function parseArguments(
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
     problems.push(`expected --rounds to be a whole number from 1 to 100, got: ${values.rounds}`)
   }
+  const delays = delaysIn(values, problems)
   if (problems.length > 0) return { problems }
   const quick = values.quick ?? false
   return {
@@ -77,13 +82,34 @@ export function parseArguments(
     beside: values.beside,
     profile: values.profile ?? false,
     add: values.add ?? false,
+    ...(delays === undefined ? {} : { delays }),
   }
+}
+
+const MOST_DELAYS = 10_000_000
+const LONGEST_MINUTES = 24 * 60
+
+function delaysIn(
+  { delays, over }: { readonly delays?: string; readonly over?: string },
+  problems: string[],
+): BenchOptions['delays'] {
+  const [count, minutes] = [Number(delays), Number(over ?? 5)]
+  if (delays !== undefined && !(Number.isInteger(count) && count >= 1 && count <= MOST_DELAYS)) {
+    problems.push(`expected --delays to be a whole number from 1 to ${MOST_DELAYS}, got: ${delays}`)
+  }
+  if (!(minutes > 0 && minutes <= LONGEST_MINUTES)) {
+    problems.push(`expected --over to be minutes, at most ${LONGEST_MINUTES}, got: ${over}`)
+  }
+  if (over !== undefined && delays === undefined) problems.push('expected --over to come with --delays')
+  return delays === undefined ? undefined : { count, minutes }
 }
 
 const FLAGS = {
   only: { type: 'string', multiple: true },
   rival: { type: 'string', multiple: true },
   beside: { type: 'string' },
+  delays: { type: 'string' },
+  over: { type: 'string' },
   profile: { type: 'boolean' },
   add: { type: 'boolean' },
   rounds: { type: 'string' },

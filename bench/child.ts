@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { Answer, Request } from './program.js'
+import type { Answer, Answered, Request } from './program.js'
 import type { Part, Rival, Setup } from './rivals/rival.js'
 import { cpuSecondsOf, rssBytesOf } from './usage.js'
 
@@ -30,7 +30,7 @@ export class Child {
   readonly #name: string
   readonly #spawnedAt = performance.now()
   readonly #exited: Promise<void>
-  #waiting: ((line: Answer) => void) | undefined
+  #waiting: ((line: object) => void) | undefined
   #fail: ((error: Error) => void) | undefined
   #onReady: (() => void) | undefined
   #onBegan: ((count: number) => void) | undefined
@@ -102,13 +102,19 @@ export class Child {
 
   /** Rejects when the request fails or the process ends. One request at a time. */
   async ask(request: Request): Promise<{ readonly seconds: number; readonly latencies: readonly number[] }> {
-    const answer = await new Promise<Answer>((resolve, reject) => {
+    const { seconds, latencies = [] } = await this.askFor<Answered>(request)
+    return { seconds, latencies }
+  }
+
+  /** The same, of a program with requests of its own. */
+  async askFor<Given>(request: object): Promise<Given> {
+    const answer = await new Promise<object>((resolve, reject) => {
       this.#waiting = resolve
       this.#fail = reject
       this.#process.stdin?.write(`${JSON.stringify(request)}\n`)
     })
     if ('error' in answer) throw new Error(`${this.#name}: ${answer.error}`)
-    return { seconds: answer.seconds, latencies: answer.latencies ?? [] }
+    return answer as Given
   }
 
   async stop(): Promise<void> {

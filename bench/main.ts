@@ -79,7 +79,7 @@ async function take(measure: Measure, ground: Ground, options: BenchOptions): Pr
     ...all.filter(({ name }) => rivals === undefined || rivals.includes(name)),
     ...(beside === undefined ? [] : [besideAt(beside)]),
   ]
-  const finding = await measure.run({ ground, rounds, quick, say, cast })
+  const finding = await measure.run({ ground, rounds, quick, say, cast, delays: options.delays })
   const { name, does } = measure
   return { measure: name, does, takenAt, rounds, quick, environment: before, ...finding }
 }

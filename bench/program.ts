@@ -14,7 +14,12 @@ export type Request = { readonly count: number; readonly bytes: number; readonly
   | { readonly do: 'latency'; readonly ratePerSecond: number }
 )
 
-export type Answer = { readonly seconds: number; readonly latencies?: readonly number[] } | { readonly error: string }
+export interface Answered {
+  readonly seconds: number
+  readonly latencies?: readonly number[]
+}
+
+export type Answer = Answered | { readonly error: string }
 
 const NODE_RIVALS: Readonly<Record<string, () => Promise<NodeRival>>> = {
   warren: async () => (await import('./rivals/warren.js')).warren,

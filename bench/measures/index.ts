@@ -1,5 +1,6 @@
 /** All measures, in the order in which they are run. */
 import { backlog } from './backlog.js'
+import { delays } from './delays.js'
 import { payloadGrowth, queueGrowth, workerGrowth } from './growth.js'
 import { latency } from './latency.js'
 import type { Measure } from './measure.js'
@@ -23,4 +24,5 @@ export const measures: readonly Measure[] = [
   queueGrowth,
   placement,
   celeryPools,
+  delays,
 ]

@@ -36,6 +36,8 @@ export interface Scene {
   readonly rounds: number
   readonly quick: boolean
   readonly say: (line: string) => void
+  /** What the measure `delays` is asked for; left out, what it does by itself. */
+  readonly delays?: { readonly count: number; readonly minutes: number } | undefined
   /** Those of the rivals that take part, and what else is to be measured beside them. */
   cast(rivals: readonly Rival[]): readonly Rival[]
 }
