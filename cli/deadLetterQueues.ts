@@ -3,6 +3,7 @@
  * them, and all others to which a dead-letter exchange of Warren leads. RabbitMQ's management API knows.
  */
 import { DELAY_UNROUTABLE, deadLetterExchange, deadLetterQueue } from 'warren'
+import { askEach, listed } from './management.js'
 
 export interface FoundQueue {
   readonly name: string
@@ -10,8 +11,6 @@ export interface FoundQueue {
   readonly deliveryLimit: number | undefined
 }
 
-/** A node that is frozen accepts a connection and answers nothing. */
-const TIMEOUT_MS = 3_000
 const QUEUES_END = deadLetterQueue('')
 const EXCHANGES_END = deadLetterExchange('')
 
@@ -23,29 +22,23 @@ export async function deadLetterQueues(
   vhost: string,
   only?: string,
 ): Promise<FoundQueue[]> {
-  let problem: unknown = new Error('no address of a management API is known')
-  for (const address of management) {
-    try {
-      const [queues, bindings] = await Promise.all([
-        listed(address, `/queues/${encodeURIComponent(vhost)}?columns=name,arguments,effective_policy_definition`),
-        listed(address, `/bindings/${encodeURIComponent(vhost)}?columns=source,destination`),
-      ])
-      const bound = new Set(
-        bindings
-          .filter(({ source }) => typeof source === 'string' && source.endsWith(EXCHANGES_END))
-          .map(({ destination }) => destination),
+  return askEach(management, async (address) => {
+    const [queues, bindings] = await Promise.all([
+      listed(address, `/queues/${encodeURIComponent(vhost)}?columns=name,arguments,effective_policy_definition`),
+      listed(address, `/bindings/${encodeURIComponent(vhost)}?columns=source,destination`),
+    ])
+    const bound = new Set(
+      bindings
+        .filter(({ source }) => typeof source === 'string' && source.endsWith(EXCHANGES_END))
+        .map(({ destination }) => destination),
+    )
+    return queues
+      .flatMap(({ name, arguments: given, effective_policy_definition: policy }) =>
+        typeof name === 'string' ? [{ name, deliveryLimit: limitOf(policy, given) }] : [],
       )
-      return queues
-        .flatMap(({ name, arguments: given, effective_policy_definition: policy }) =>
-          typeof name === 'string' ? [{ name, deliveryLimit: limitOf(policy, given) }] : [],
-        )
-        .filter(({ name }) => (only === undefined ? isOne(name) || bound.has(name) : name === only))
-        .sort((a, b) => a.name.localeCompare(b.name))
-    } catch (error) {
-      problem = error
-    }
-  }
-  throw problem
+      .filter(({ name }) => (only === undefined ? isOne(name) || bound.has(name) : name === only))
+      .sort((a, b) => a.name.localeCompare(b.name))
+  })
 }
 
 /** RabbitMQ goes by the lower one. */
@@ -59,22 +52,4 @@ function limitIn(definition: unknown, key: string): number | undefined {
   const limit: unknown =
     typeof definition === 'object' && definition !== null ? Reflect.get(definition, key) : undefined
   return Number.isSafeInteger(limit) && (limit as number) >= 2 ? (limit as number) : undefined
-}
-
-async function listed(address: string, path: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const url = new URL(address)
-  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
-  url.username = ''
-  url.password = ''
-  const response = await fetch(`${url.href.replace(/\/$/, '')}/api${path}`, {
-    headers: { authorization: `Basic ${Buffer.from(user).toString('base64')}` },
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  })
-  if (!response.ok) {
-    await response.body?.cancel()
-    throw new Error(`${url.host} answered ${response.status}`)
-  }
-  const list: unknown = await response.json()
-  if (!Array.isArray(list)) throw new Error(`${url.host} answered something else than a list`)
-  return list.filter((each) => typeof each === 'object' && each !== null)
 }

@@ -68,7 +68,7 @@ export async function onEach(options: WhereOptions, act: (letters: DeadLetters) 
   }
 }
 
-interface Servers {
+export interface Servers {
   readonly broker: readonly string[]
   readonly management: readonly string[]
   readonly vhost: string
@@ -76,7 +76,7 @@ interface Servers {
   readonly running: boolean
 }
 
-async function serversOf(options: WhereOptions): Promise<Servers> {
+export async function serversOf(options: Pick<WhereOptions, 'broker' | 'management' | 'dir'>): Promise<Servers> {
   const { managementOf } = await import('../console/options.js')
   const { withPassword } = await import('../demo/secrets.js')
   const { runningAddresses } = await import('./running.js')

@@ -12,8 +12,10 @@ import { addDrill } from './drill.js'
 import { report } from './failure.js'
 import type { Output, Verdict } from './output.js'
 import { addProcessVerbs } from './processVerbs.js'
+import { addQueues } from './queues.js'
 import { addScale } from './scale.js'
 import { addStatus } from './status.js'
+import { addTask } from './task.js'
 import { addUp } from './up.js'
 import { version } from './version.js'
 import { addWorker } from './worker.js'
@@ -53,6 +55,8 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addStatus,
     addScale,
     addProcessVerbs,
+    addTask,
+    addQueues,
     addDlq,
     addConsole,
     addDefinitions,

@@ -29,7 +29,19 @@ export { type MetricsRegistry, workerMetrics } from './observe/metrics.js'
 export { type ServeOptions, serveWorker, type WorkerServer } from './observe/workerServer.js'
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { StoreClient } from './results/connection.js'
-export type { Handle, ResultOptions } from './send/handle.js'
+export type { FeedEvent, FeedType } from './results/feed.js'
+export type {
+  DoneEvent,
+  FailedEvent,
+  ProgressEvent,
+  QueuedEvent,
+  RetryEvent,
+  StartedEvent,
+  SucceededEvent,
+  TaskEvent,
+} from './results/taskEvent.js'
+export type { AllEvents, AllEventsOptions } from './send/allEvents.js'
+export type { EventsOptions, Handle, ResultOptions, TaskEvents } from './send/handle.js'
 export { type PreparedMessage, type PrepareOptions, prepare } from './send/prepared.js'
 export type { PublishPreparedOptions, SendOptions } from './send/sender.js'
 export type { SendManyOptions, SendManySummary } from './send/sendMany.js'

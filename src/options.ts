@@ -19,6 +19,8 @@ export const defaults = {
   maxMessageBytes: 4 * 1024 * 1024,
   /** How long the store keeps a result: Celery's own default, one day. */
   resultTtlMs: 24 * 60 * 60 * 1000,
+  /** How many events of `warren.events()` wait for their reader. */
+  maxBuffered: 1_000,
   /** How long `connect()` tries before it rejects. */
   connectTimeoutMs: 10_000,
   /** AMQP heartbeat. The peer counts as dead after two missed ones. */

@@ -15,8 +15,9 @@ import { logWarren, logWorker } from './observe/logging.js'
 import { defaults, settleOptions } from './options.js'
 import { parseResults } from './results/connection.js'
 import { Results } from './results/store.js'
+import type { AllEvents, AllEventsOptions } from './send/allEvents.js'
 import { Delayed } from './send/delayed.js'
-import type { Handle } from './send/handle.js'
+import type { EventsOptions, Handle, TaskEvents } from './send/handle.js'
 import type { PreparedMessage } from './send/prepared.js'
 import { Producer } from './send/producer.js'
 import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from './send/sender.js'
@@ -150,6 +151,19 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   /** What the store holds of a task, by its id alone: what `state()` of its handle returns. */
   state(id: string): Promise<StoredResult | undefined> {
     return this.#sender.state(id)
+  }
+
+  /** The events of a task, by its id alone: what `events()` of its handle returns, with the output as it is stored. */
+  eventsOf(id: string, options?: EventsOptions): TaskEvents {
+    return this.#sender.eventsOf(id, options)
+  }
+
+  /**
+   * What happens to all tasks whose results this store keeps, whoever sent and ran them: started, progress, retry, done.
+   * Live only: from its first item, or `ready()`, on. Throws `OptionsError`, `NoResultStoreError`, `ClosedError`.
+   */
+  events(options?: AllEventsOptions): AllEvents {
+    return this.#sender.events(options)
   }
 
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. Throws `OptionsError`, `ClosedError`. */

@@ -1,8 +1,8 @@
 /** How keys are written and read: many in one command, or, in a cluster, each by itself, since their slots differ. */
-import { deliveriesKey, replyChannel, resultKey, suspectKey } from '../wire/names.js'
+import { deliveriesKey, eventsKey, hasEventsInCluster, replyChannel, resultKey, suspectKey } from '../wire/names.js'
 import { encodePending } from '../wire/resultFormat.js'
 import type { StoreConnection } from './connection.js'
-import { type ResultWrite, storeArguments } from './script.js'
+import { type EventsReply, type ResultWrite, storeArguments } from './script.js'
 
 /** How long the store keeps what a probe writes. */
 const PROBE_TTL_MS = 1_000
@@ -23,6 +23,17 @@ export class Access {
     return (await Promise.all(each)).flat()
   }
 
+  /** The latest run of a task, its result where it is final, and its events from one that was read before. */
+  events(id: string, run: number, number: number, count: number): Promise<EventsReply> {
+    const keys = this.hasEvents(id) ? [resultKey(id), eventsKey(id)] : [resultKey(id)]
+    return this.#commands.warrenEvents(keys.length, ...keys, run, number, count)
+  }
+
+  /** Whether a task's events can be kept: in a cluster they must be in the slot of its result. */
+  hasEvents(id: string): boolean {
+    return !this.#cluster || hasEventsInCluster(id)
+  }
+
   /** The values of keys, null for those that hold none. */
   read(keys: readonly string[]): Promise<readonly (string | null)[]> {
     return this.#cluster ? Promise.all(keys.map((key) => this.#commands.get(key))) : this.#commands.mget([...keys])
@@ -36,6 +47,7 @@ export class Access {
       key: resultKey(id),
       encoded: encodePending({ id, run: 0 }),
       reply: replyChannel(producerId),
+      event: { key: eventsKey(id), run: 0, entry: '{}' },
     }))
     const count = deliveriesKey('warren-probe', producerId)
     await Promise.all([

@@ -8,7 +8,7 @@ import { parseStoreUrl } from '../amqp/address.js'
 import { jittered } from '../amqp/backoff.js'
 import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
-import { BEGIN, STORE, type StoreCommands } from './script.js'
+import { BEGIN, EVENTS, STORE, type StoreCommands } from './script.js'
 
 /** A `Redis` or `Cluster` of iovalkey or ioredis. */
 export interface StoreClient {
@@ -140,6 +140,7 @@ function settings(connectTimeoutMs: number) {
 
 function withScripts(connection: Redis | Cluster): StoreConnection {
   connection.defineCommand('warrenStore', { lua: STORE })
+  connection.defineCommand('warrenEvents', { lua: EVENTS })
   connection.defineCommand('warrenBegin', { lua: BEGIN, numberOfKeys: 1 })
   // A `Cluster` has all of what Warren calls.
   return connection as unknown as StoreConnection

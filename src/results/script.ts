@@ -7,11 +7,17 @@
 /** A result, and who is to hear of it. */
 export interface ResultWrite {
   readonly key: string
-  /** As JSON, on one line. */
+  /** As JSON, on one line; '' where only an event is appended. */
   readonly encoded: string
   /** The reply channel of the producer that sent the task, or ''. */
   readonly reply: string
+  /** What is appended to the task's events when the result is stored: the stream's key, the run, the entry as JSON. */
+  readonly event?: { readonly key: string; readonly run: number; readonly entry: string } | undefined
 }
+
+/** The most that one task's events take: the oldest go. What an entry costs beside its text is not counted. */
+const EVENTS_COUNT = 1_000
+export const EVENTS_BYTES = 256 * 1_024
 
 /**
  * What a text says: its status, attempt and run, or nothing when it is no result. Of a long one that a key holds only
@@ -33,17 +39,62 @@ local function held(key)
 end`
 
 /**
- * KEYS     the keys of results, of which there may be many
- * ARGV[1]  their TTL in milliseconds; then for each key the result as JSON, the reply channel or ''
+ * Appends an entry to a stream. Its id is the run and the number within the run, from 1, so that whoever reads sees how
+ * many are gone, and a new run is told from an old one. Its size and that of all before it is kept with it. What is no
+ * stream is replaced; what an older run still says is left out.
+ */
+const APPEND = `
+local function size(entry) return tonumber(entry[2][4]) or 0 end
+local function append(key, run, event)
+  local last = redis.pcall('XREVRANGE', key, '+', '-', 'COUNT', 1)
+  if last.err then
+    redis.call('DEL', key)
+    last = {}
+  end
+  local number, total = 1, #event
+  if last[1] then
+    local lastRun, lastNumber = string.match(last[1][1], '^(%d+)-(%d+)$')
+    if tonumber(lastRun) > run then return end
+    if tonumber(lastRun) == run then number = tonumber(lastNumber) + 1 end
+    total = total + size(last[1])
+  end
+  local kept = ${EVENTS_COUNT}
+  if total > ${EVENTS_BYTES} then
+    local length, from = redis.call('XLEN', key), '-'
+    kept = length + 1
+    repeat
+      local oldest = redis.call('XRANGE', key, from, '+', 'COUNT', 10)
+      for _, entry in ipairs(oldest) do
+        -- What would be left without all up to the one before it.
+        if total - size(entry) + #(entry[2][2] or '') <= ${EVENTS_BYTES} then
+          oldest = {}
+          break
+        end
+        kept = kept - 1
+        from = '(' .. entry[1]
+      end
+    until #oldest == 0
+    kept = math.min(kept, ${EVENTS_COUNT})
+  end
+  redis.call('XADD', key, 'MAXLEN', kept, string.format('%.0f-%.0f', run, number), 'event', event, 'size', total)
+  redis.call('PEXPIRE', key, ARGV[1])
+end`
+
+/**
+ * KEYS     the keys of results, of which there may be many; then those of the streams to append to
+ * ARGV[1]  their TTL in milliseconds
+ * ARGV[2]  how many results there are; then for each the result as JSON or '' for none, the reply channel or ''; then for
+ *          each stream the number of its result, the run, the entry as JSON
  * Returns for each key 1 when stored, 0 when what the key held stays:
  * - a SUCCESS stays, and anything else gives way to SUCCESS, of whatever run: the work is done, and not to be done again;
  * - for the rest, a later run replaces what an earlier one left, and not the other way round;
  * - within one run, a FAILURE or REVOKED stays, and so does the word of a later attempt;
  * - of one attempt, RETRY is the last word before its end.
  * What is no result, or no string, is replaced: an error would fail the whole batch. Each stored one is announced on
- * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line.
+ * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line. The entry of
+ * one that is not stored is not appended.
  */
-export const STORE = `${READ}
+export const STORE = `${READ}${APPEND}
 local function stays(key, result)
   local status, heldAttempt, heldRun = held(key)
   if not status then return false end
@@ -54,24 +105,28 @@ local function stays(key, result)
   if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
   return status == 'RETRY' and heldAttempt == attempt and word ~= 'RETRY' and word ~= 'FAILURE' and word ~= 'REVOKED'
 end
-local stored, replies = {}, {}
-for i, key in ipairs(KEYS) do
-  local result, reply = ARGV[2 * i], ARGV[2 * i + 1]
+local stored, replies, count = {}, {}, tonumber(ARGV[2])
+for i = 1, count do
+  local key, result, reply = KEYS[i], ARGV[2 * i + 1], ARGV[2 * i + 2]
   stored[i] = 1
-  if not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
+  if result ~= '' and not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
     if stays(key, result) then
       stored[i] = 0
     else
       redis.call('SET', key, result, 'PX', ARGV[1])
     end
   end
-  if stored[i] == 1 then
+  if result ~= '' and stored[i] == 1 then
     redis.call('PUBLISH', key, result)
     if reply ~= '' then
       replies[reply] = replies[reply] or {}
       table.insert(replies[reply], result)
     end
   end
+end
+for j = count + 1, #KEYS do
+  local at = 3 * j - count
+  if stored[tonumber(ARGV[at])] == 1 then append(KEYS[j], tonumber(ARGV[at + 1]), ARGV[at + 2]) end
 end
 for reply, results in pairs(replies) do redis.call('PUBLISH', reply, table.concat(results, '\\n')) end
 return stored`
@@ -87,18 +142,57 @@ if (status ~= 'FAILURE' and status ~= 'REVOKED') or run >= tonumber(ARGV[3]) the
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
 return 1`
 
+/**
+ * KEYS[1]  the key of a result
+ * KEYS[2]  the key of its events, left out where there are none
+ * ARGV     the run and the number of the last event that was read, 0 and 0 for none; how many to read
+ * Returns {run, text or '', events as {id, JSON} with the last that was read}: of the run that is the latest, from
+ * its beginning when another one was read before. The text is the result's, once it is final and all events were read,
+ * or where the run has no events: a large progress is not sent with each event.
+ */
+export const EVENTS = `${READ}
+local status, _, run = held(KEYS[1])
+local last = KEYS[2] and redis.pcall('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1) or {}
+if last.err and not string.find(last.err, 'WRONGTYPE') then return last end
+local current = run or 0
+if last[1] then current = math.max(current, tonumber(string.match(last[1][1], '^%d+'))) end
+local number = tonumber(ARGV[1]) == current and ARGV[2] or '0'
+local latest, count = string.format('%.0f', current), tonumber(ARGV[3])
+local events = {}
+if last[1] then
+  for i, entry in ipairs(redis.call('XRANGE', KEYS[2], latest .. '-' .. number, '+', 'COUNT', count)) do
+    events[i] = {entry[1], entry[2][2] or ''}
+  end
+end
+local final = status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
+local text = ''
+if status and ((final and #events < count) or (#events == 0 and not final)) then
+  text = redis.call('GET', KEYS[1])
+end
+return {latest, text, events}`
+
 export interface StoreCommands {
   warrenStore(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number[]>
+  warrenEvents(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<EventsReply>
   warrenBegin(key: string, ttlMs: number, encoded: string, run: number): Promise<number>
 }
 
+/** What `warrenEvents` returns. */
+export type EventsReply = readonly [run: string, text: string, events: readonly (readonly [id: string, json: string])[]]
+
 /** What `warrenStore` is called with. */
-export const storeArguments = (writes: readonly ResultWrite[], ttlMs: number): [number, ...(string | number)[]] => [
-  writes.length,
-  ...writes.map(({ key }) => key),
-  ttlMs,
-  ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
-]
+export function storeArguments(writes: readonly ResultWrite[], ttlMs: number): [number, ...(string | number)[]] {
+  const events = writes.flatMap(({ event }, index) => (event === undefined ? [] : [{ ...event, of: index + 1 }]))
+  return [
+    writes.length + events.length,
+    ...writes.map(({ key }) => key),
+    ...events.map(({ key }) => key),
+    ttlMs,
+    writes.length,
+    ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
+    ...events.flatMap(({ of, run, entry }) => [of, run, entry]),
+  ]
+}
 
 /** The results that one announcement on a reply channel names. */
 export const announced = (text: string): string[] => text.split('\n')

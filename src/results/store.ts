@@ -1,26 +1,30 @@
 /**
  * The result store: Valkey or Redis, in Celery's format (`resultFormat.ts`). It owns two connections, one for commands
- * and one for announcements.
+ * and one for announcements, and one for each feed.
  *
  * Writing: one round trip stores all results that came in one turn of the event loop (under load, in a few milliseconds)
  * with their TTL, announces each on Celery's channel for its task, and together on the reply channel of the producer that
  * sent them. What may replace what is said in `script.ts`; storing waits while the store is away.
  *
  * Reading: every look-up has a limit. Waiting for results is in `waiters.ts`: one subscription to the producer's reply
- * channel for everything it sent, not one for each task.
+ * channel for everything it sent, not one for each task. Following a task's events is in `follower.ts`, those of all
+ * tasks in `feed.ts`.
  */
 import { EventEmitter } from 'node:events'
 import { withDeadline } from '../amqp/deadline.js'
 import { ClosedError, textOf } from '../errors/index.js'
-import { deliveriesKey, isReplyChannel, replyChannel, resultKey, suspectKey } from '../wire/names.js'
+import { deliveriesKey, eventsKey, isReplyChannel, replyChannel, resultKey, suspectKey } from '../wire/names.js'
 import { decodeResult, encodePending, type StoredResult } from '../wire/resultFormat.js'
 import { Access } from './access.js'
+import { Announcements } from './announcements.js'
 import { Asking } from './asking.js'
 import { Availability } from './availability.js'
 import { Batch, type Hold } from './batch.js'
 import type { StoreConnection, StoreTarget } from './connection.js'
+import { Events } from './events.js'
 import { refusalOf } from './refusal.js'
-import { announced, type ResultWrite } from './script.js'
+import type { ResultWrite } from './script.js'
+import { Silence } from './silence.js'
 import { Waiters, type WaitOptions } from './waiters.js'
 
 export interface ResultsOptions {
@@ -51,8 +55,6 @@ const READ_BATCH = 500
 const LOOKUP_MS = 2_000
 /** How long a sender waits until a new run is announced. */
 const BEGIN_MS = 1_000
-/** A store that has not answered for this long is taken for gone, and its connection is made anew. */
-const SILENCE_MS = 5_000
 
 /** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
 const STORE_BATCH = 200
@@ -61,9 +63,11 @@ const STORE_BATCH_CHARACTERS = 1_000_000
 const STORE_HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 1_000 }
 
 export class Results extends EventEmitter<ResultsEvents> {
+  /** What happens to tasks. */
+  readonly events: Events
   readonly #options: ResultsOptions
   readonly #commands: StoreConnection
-  readonly #announcements: StoreConnection
+  readonly #announcements: Announcements
   readonly #access: Access
   readonly #availability = new Availability(
     () => this.#access.probe(this.#options.producerId),
@@ -72,13 +76,19 @@ export class Results extends EventEmitter<ResultsEvents> {
   readonly #asking: Asking
   readonly #storing = new Batch((writes: readonly ResultWrite[]) => this.#storeAll(writes), {
     count: STORE_BATCH,
-    size: { of: ({ encoded }) => encoded.length, max: STORE_BATCH_CHARACTERS },
+    size: { of: ({ encoded, event }) => encoded.length + (event?.entry.length ?? 0), max: STORE_BATCH_CHARACTERS },
     hold: STORE_HOLD,
   })
   readonly #reading = new Batch((keys: readonly string[]) => this.#access.read(keys), { count: READ_BATCH })
   readonly #waiters: Waiters
-  #subscribed: Promise<unknown> | undefined
-  #watchdog: NodeJS.Timeout | undefined
+  readonly #silence = new Silence(
+    () => (this.#availability.away === undefined ? this.#commands.ping() : undefined),
+    (reason) => {
+      this.#availability.lost(reason)
+      // What was sent and not answered is sent again on the new connection; all of it may be repeated safely.
+      this.#commands.disconnect(true)
+    },
+  )
   #opened = false
   #closed = false
 
@@ -88,17 +98,19 @@ export class Results extends EventEmitter<ResultsEvents> {
     const { target, connectTimeoutMs } = options
     this.#options = options
     this.#commands = target.connection(connectTimeoutMs)
-    this.#announcements = target.connection(connectTimeoutMs)
     this.#access = new Access(this.#commands, target.cluster)
     this.#asking = new Asking(target.address, this.#availability)
     this.#commands.on('error', (error) => this.#availability.lost(textOf(error)))
-    // Without it, waits are slower and nothing else: it has no say in whether the store is available.
-    this.#announcements.on('error', () => undefined)
     this.#commands.on('close', () => this.#disconnected())
     this.#commands.on('ready', () => this.#opened && this.#availability.answers())
+    const replies = replyChannel(options.producerId)
+    this.#announcements = new Announcements(target.connection(connectTimeoutMs), replies, (text) =>
+      this.#waiters.heard(text),
+    )
     this.#waiters = new Waiters(this.#waited())
-    this.#announcements.on('message', (_channel: string, text: string) => {
-      for (const result of announced(text)) this.#waiters.heard(result)
+    this.events = new Events({
+      ...{ target, connectTimeoutMs, access: this.#access, asking: this.#asking },
+      ...{ availability: this.#availability, announcements: this.#announcements },
     })
   }
 
@@ -139,18 +151,25 @@ export class Results extends EventEmitter<ResultsEvents> {
     } finally {
       this.#commands.off('error', note)
     }
-    this.#watchdog = setInterval(() => void this.#watch(), SILENCE_MS)
-    this.#watchdog.unref()
+    this.#silence.start()
   }
 
   /**
-   * Stores and announces. False when what the store holds stays: see `script.ts`. Waits while the store is away; throws
-   * `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
+   * Stores and announces, and appends `entry` to the task's events. False when what the store holds stays: see `script.ts`.
+   * Waits while the store is away; throws `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
-  async store(speaker: ResultSpeaker, encoded: string, urgent = false): Promise<boolean> {
-    const { id, replyTo } = speaker
+  async store(speaker: ResultSpeaker, encoded: string, urgent = false, entry?: string): Promise<boolean> {
+    const { id, run, replyTo } = speaker
     const reply = isReplyChannel(replyTo) ? replyTo : ''
-    return (await this.#storing.add({ key: resultKey(id), encoded, reply }, urgent)) === 1
+    const event = entry !== undefined && this.#access.hasEvents(id) ? { key: eventsKey(id), run, entry } : undefined
+    return (await this.#storing.add({ key: resultKey(id), encoded, reply, event }, urgent)) === 1
+  }
+
+  /** Appends to the task's events alone. Never rejects, and does not wait for a store that is away. */
+  async append({ id, run }: Pick<ResultSpeaker, 'id' | 'run'>, entry: string): Promise<void> {
+    if (!this.available || !this.#access.hasEvents(id)) return
+    const event = { key: eventsKey(id), run, entry }
+    await this.#storing.add({ key: resultKey(id), encoded: '', reply: '', event }, true).catch(() => undefined)
   }
 
   /**
@@ -215,16 +234,18 @@ export class Results extends EventEmitter<ResultsEvents> {
     return this.#waiters.wait(id, options)
   }
 
-  /** Closes both connections and rejects what still waits. Safe twice. */
+  /** Closes all connections and rejects what still waits. Safe twice. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    clearInterval(this.#watchdog)
+    this.#silence.stop()
     this.#asking.close()
     this.#availability.close()
-    this.#waiters.close(new ClosedError('The result store'))
+    const error = new ClosedError('The result store')
+    this.#waiters.close(error)
+    this.events.close(error)
     this.#commands.disconnect()
-    this.#announcements.disconnect()
+    this.#announcements.close()
   }
 
   #waited() {
@@ -233,7 +254,7 @@ export class Results extends EventEmitter<ResultsEvents> {
       get away() {
         return results.#availability.away
       },
-      subscribe: () => this.#subscribe(),
+      subscribe: () => results.#announcements.subscribe(),
       read: (ids: readonly string[]) => Promise.all(ids.map((id) => this.#reading.add(resultKey(id)))),
     }
   }
@@ -249,34 +270,9 @@ export class Results extends EventEmitter<ResultsEvents> {
     }
   }
 
-  #subscribe(): Promise<unknown> {
-    this.#subscribed ??= this.#announcements.subscribe(replyChannel(this.#options.producerId)).catch((error) => {
-      this.#subscribed = undefined
-      throw error
-    })
-    return this.#subscribed
-  }
-
   #disconnected(): void {
     this.#availability.lost()
-    // Whatever ended one connection may not end the other: a demoted primary keeps it open and announces less and less.
-    if (this.#subscribed !== undefined && !this.#closed) this.#announcements.disconnect(true)
-  }
-
-  /** A peer that is frozen or cut off keeps its connection open and answers nothing. */
-  async #watch(): Promise<void> {
-    if (this.#availability.away !== undefined) return
-    try {
-      await withDeadline(
-        this.#commands.ping().catch(() => undefined),
-        SILENCE_MS,
-        'PING',
-      )
-    } catch {
-      this.#availability.lost(`no answer for ${SILENCE_MS} ms`)
-      // What was sent and not answered is sent again on the new connection; all of it may be repeated safely.
-      this.#commands.disconnect(true)
-    }
+    if (!this.#closed) this.#announcements.reconnect()
   }
 
   #tell(problem: string | undefined): void {

@@ -9,6 +9,7 @@ import {
 } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
+import type { TaskEvent } from '../results/taskEvent.js'
 import { check } from '../task/check.js'
 import type { Task } from '../task/task.js'
 import { onAbort, startTimer } from '../timers.js'
@@ -19,6 +20,23 @@ export interface ResultOptions {
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+export interface EventsOptions {
+  /** How long to wait in all until the task's end, in milliseconds; any length, or `Infinity`. Default: for ever. */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Whether to wait for what happens next. `false` ends with what is stored now. Default true. */
+  readonly follow?: boolean | undefined
+}
+
+/** The events of a task. To be iterated once; leaving the loop ends it. */
+export type TaskEvents<Output = unknown> = AsyncIterableIterator<TaskEvent<Output>, undefined> & AsyncDisposable
+
+const EVENTS_CHECKS = { timeoutMs: is.duration(0, { forever: true }), signal: is.signal, follow: is.flag }
+
+/** The events of a task, by its id alone. */
+export const eventsOf = (results: Results, id: string, options: EventsOptions): TaskEvents =>
+  results.events.follow(id, settleOptions('events', options, EVENTS_CHECKS, {}))
 
 const RESULT_CHECKS = { timeoutMs: is.duration(0, { forever: true }), signal: is.signal }
 
@@ -36,9 +54,17 @@ export async function stateOf(results: Results, id: string): Promise<StoredResul
   }
 }
 
-interface HandleOptions {
+/** Which run of a task was sent, and when. */
+export interface Queued {
+  readonly run: number
+  readonly at: number
+}
+
+export interface HandleOptions {
   readonly due?: Date | undefined
   readonly existing?: boolean
+  /** Known to the one who sent it. */
+  readonly queued?: Queued
 }
 
 export class Handle<Output> {
@@ -50,12 +76,13 @@ export class Handle<Output> {
   readonly existing: boolean
   readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
+  readonly #queued: Queued | undefined
 
   constructor(
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
     results: () => Results,
-    { due, existing = false }: HandleOptions = {},
+    { due, existing = false, queued }: HandleOptions = {},
   ) {
     this.task = task.name
     this.id = id
@@ -63,6 +90,7 @@ export class Handle<Output> {
     this.existing = existing
     this.#output = task.output
     this.#results = results
+    this.#queued = queued
   }
 
   /**
@@ -75,7 +103,25 @@ export class Handle<Output> {
     const startedAt = performance.now()
     const limited = <T>(checking: T | Promise<T>): T | Promise<T> =>
       checking instanceof Promise ? this.#limited(checking, settled, startedAt) : checking
-    const stored = outputOf(await this.#results().wait(this.id, settled))
+    return this.#parsed(outputOf(await this.#results().wait(this.id, settled)), limited)
+  }
+
+  /**
+   * What happens to the task, in order: queued, started, progress, retry, done. From the beginning, also for those who ask
+   * late, as far as the store keeps it; of the latest run. Ends after `done`. Each call is a reader of its own, and reads
+   * on only when it is asked for more. Throws `OptionsError` and `NoResultStoreError` at once; the iterator throws
+   * `ResultTimeoutError`, `OutputError` for a result that does not fit the schema, `ResultUnreadableError`,
+   * `StoreRefusesError`, `ClosedError`, or the signal's reason.
+   */
+  events(options: EventsOptions = {}): TaskEvents<Output> {
+    const settled = settleOptions('events', options, EVENTS_CHECKS, {})
+    const output = (stored: unknown): Promise<Output> => this.#parsed(stored, (checking) => checking)
+    const events = this.#results().events.follow(this.id, { ...settled, queued: this.#queued, output })
+    // What `output` returns is what `done` carries.
+    return events as TaskEvents<Output>
+  }
+
+  async #parsed(stored: unknown, limited: <T>(checking: T | Promise<T>) => T | Promise<T>): Promise<Output> {
     // Without a schema the output is unknown.
     if (this.#output === undefined) return stored as Output
     const checked = await limited(check(this.#output, stored))

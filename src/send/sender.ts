@@ -26,8 +26,9 @@ import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import { newOnce } from '../wire/once.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 import { encodeUniqueMark } from '../wire/uniqueMark.js'
+import { type AllEvents, type AllEventsOptions, allEvents } from './allEvents.js'
 import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
-import { Handle, stateOf } from './handle.js'
+import { type EventsOptions, eventsOf, Handle, type HandleOptions, stateOf, type TaskEvents } from './handle.js'
 import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
 
@@ -149,8 +150,8 @@ export class Sender {
     const run = options.id === undefined ? 0 : Date.now()
     const sending = { id, run, options, due, limitMs }
     if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
-    await this.#publish(task, input, sending, undefined)
-    return this.handle(task, id, due)
+    const at = await this.#publish(task, input, sending, undefined)
+    return this.handle(task, id, { due, queued: { run, at } })
   }
 
   /** Sends under a unique key, or finds the task that holds it. */
@@ -165,24 +166,27 @@ export class Sender {
     this.#uniqueKeys ??= new UniqueKeys(this.#resultsOrThrow())
     const claim = await this.#uniqueKeys.claim({ task: task.name, id, run, unique, delayMs, limitMs })
     if (typeof claim === 'string') return new Handle<Output>(task, claim, this.#resultsOrThrow, { existing: true })
+    let at: number
     try {
       if (this.#closed) throw new ClosedError('The connection')
       const added = { ...newOnce(), [headers.unique]: encodeUniqueMark(claim.mark) }
-      await this.#publish(task, input, { ...sending, id: claim.id, run: claim.run }, added)
+      at = await this.#publish(task, input, { ...sending, id: claim.id, run: claim.run }, added)
     } catch (error) {
       await claim.failed(!isInNoQueue(error))
       throw error
     }
     await claim.confirmed()
-    return this.handle(task, claim.id, due)
+    return this.handle(task, claim.id, { due, queued: { run: claim.run, at } })
   }
 
+  /** Resolves with the instant that the message says it was sent at. */
   async #publish<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
     input: Input,
     { id, run, options, due, limitMs }: Sending,
     added: Readonly<Record<string, string>> | undefined,
-  ): Promise<void> {
+  ): Promise<number> {
+    const sent = Date.now()
     const message = encode({
       task: task.name,
       id,
@@ -190,7 +194,7 @@ export class Sender {
       // What was given, not what the schema made of it: the worker's schema reads it again.
       input,
       expires: options.expires,
-      sent: Date.now(),
+      sent,
       tags: options.tags,
       // For Python workers, who know it by this name.
       eta: due,
@@ -214,6 +218,7 @@ export class Sender {
       confirmTimeoutMs: limitMs,
     }
     await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
+    return sent
   }
 
   /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
@@ -239,9 +244,20 @@ export class Sender {
   handle<Output>(
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
-    due?: Date,
+    options?: HandleOptions,
   ): Handle<Output> {
-    return new Handle<Output>(task, id, this.#resultsOrThrow, { due })
+    return new Handle<Output>(task, id, this.#resultsOrThrow, options)
+  }
+
+  /** The events of a task, by its id alone. */
+  eventsOf(id: string, options: EventsOptions = {}): TaskEvents {
+    checkId('eventsOf', id)
+    return eventsOf(this.#resultsOrThrow(), id, options)
+  }
+
+  /** The events of all tasks. */
+  events(options: AllEventsOptions = {}): AllEvents {
+    return allEvents(this.#resultsOrThrow(), options)
   }
 
   /** What the store holds of a task, by its id alone. */

@@ -38,6 +38,11 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
   readonly retry?: { readonly [Key in keyof RetryPolicy]?: RetryPolicy[Key] | undefined } | undefined
   /** How long one attempt may take, in milliseconds, before its signal is aborted and it counts as failed. Default: no limit. */
   readonly timeoutMs?: number | undefined
+  /**
+   * Store the state STARTED when a handler begins, so that those who follow the task hear of it at once rather than with
+   * its next state. Costs a write to the store for each attempt. Default false.
+   */
+  readonly trackStarted?: boolean | undefined
 }
 
 /**
@@ -50,6 +55,7 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly queue: { readonly type: QueueType }
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
+  readonly trackStarted?: boolean
   readonly input: StandardSchemaV1<Input, Parsed>
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
@@ -108,7 +114,15 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
   Output extends StandardSchemaV1 ? StandardSchemaV1.InferInput<Output> : unknown
 > {
   const given = checkOptions('defineTask', options, TASK_CHECKS, ['name', 'input'])
-  const { name, input, output, queue, retry, timeoutMs } = given as unknown as TaskOptions<Input, Output>
+  const {
+    name,
+    input,
+    output,
+    queue,
+    retry,
+    timeoutMs,
+    trackStarted = false,
+  } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
   const { type } = settleOptions(
     `${where}: queue`,
@@ -121,6 +135,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     queue: Object.freeze({ type }),
     retry: Object.freeze(retryPolicy(`${where}: retry`, retry ?? {})),
     timeoutMs,
+    trackStarted,
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
     output: output as never,
@@ -137,6 +152,7 @@ const TASK_CHECKS = {
   queue: is.record,
   retry: is.record,
   timeoutMs: is.duration(1, { forever: true }),
+  trackStarted: is.flag,
 }
 
 function retryPolicy(

@@ -43,6 +43,24 @@ export const queuePolicy = (queue: string): string => queue
 /** Celery's result key, and the name of the channel on which the result is announced. */
 export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}`
 
+/** The channels that announce every task's states. */
+export const RESULT_CHANNELS = resultKey('*')
+
+/**
+ * The stream of what happened to a task, beside its result. In a cluster both are in one slot, which braces decide: the
+ * result's own where they do, else those around its whole key.
+ */
+export function eventsKey(taskId: string): string {
+  const key = resultKey(taskId)
+  return TAGGED.test(key) ? `warren-events-${key}` : `warren-events-{${key}}`
+}
+
+/** Whether a cluster keeps the stream and the result in one slot: not where braces in the id say nothing. */
+export const hasEventsInCluster = (taskId: string): boolean => TAGGED.test(taskId) || !taskId.includes('}')
+
+/** What is between the first `{` and the next `}`, if anything, is all that decides a key's slot. */
+const TAGGED = /^[^{]*\{[^}]+\}/s
+
 /** The store's count of redeliveries of a message from a classic queue, which keeps no count itself. */
 export const deliveriesKey = (queue: string, taskId: string): string => `warren-deliveries-${queue}-${taskId}`
 

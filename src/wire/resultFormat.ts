@@ -2,9 +2,10 @@
  * What the result store holds for a task id: Celery's result format as JSON, both directions. Pure; nothing here talks
  * to a store. Source: celery/backends/base.py (`_get_result_meta`, `exception_to_python`) of Celery 5.2.
  *
- * Warren adds two keys, `attempt` and `run`, which say who wrote the state: the store can refuse the late word of an
+ * Warren adds keys: `name` and `queue`, as Celery itself with `result_extended`; when the task was sent and when the
+ * attempt began; and `attempt` and `run`, which say who wrote the state: the store can refuse the late word of an
  * attempt that was replaced. Celery keeps unknown keys and ignores them. `status` comes first, as Celery writes it, and
- * the two last, so that the store's script finds them without reading what a handler returned (`results/script.ts`).
+ * the last two last, so that the store's script finds them without reading what a handler returned (`results/script.ts`).
  */
 import { MessageError, OutputError, textOf } from '../errors/index.js'
 import { describe, formatInstant, isTable, parseInstant, parseJson } from './celeryValues.js'
@@ -42,8 +43,14 @@ export interface StoredResult {
   readonly attempt?: number
   /** Which run of the task wrote this, see `Envelope.run`. Absent when it was not Warren that wrote it. */
   readonly run?: number
+  /** The task's name. Absent when neither Warren nor a Celery with `result_extended` wrote this. */
+  readonly task?: string
   /** The queue whose message was run, of a SUCCESS. Absent when it was not Warren that wrote it. */
   readonly queue?: string
+  /** When its message was sent, or the run began. Absent when its sender did not say so. */
+  readonly queuedAt?: Date
+  /** When the attempt began. Absent when it was not Warren that ran it. */
+  readonly startedAt?: Date
   /** When the task ended. Absent until then. */
   readonly doneAt?: Date
 }
@@ -55,8 +62,14 @@ export interface Speaker {
   readonly attempt: number
   /** See `Envelope.run`. */
   readonly run: number
+  /** The task's name. */
+  readonly task?: string | undefined
   /** The queue whose message was run: several services may handle one task, and each has a queue of its own. */
-  readonly queue?: string
+  readonly queue?: string | undefined
+  /** When the message was sent, or the run began, in milliseconds since 1970. */
+  readonly queued?: number | undefined
+  /** When the attempt began, in milliseconds since 1970. */
+  readonly started?: number | undefined
 }
 
 /**
@@ -108,8 +121,12 @@ export function encodePending(pending: { readonly id: string; readonly run: numb
 
 /** A handler reported `progress`. Throws {@link OutputError} when JSON cannot carry it. */
 export function encodeProgress(report: Speaker & { task: string; progress: unknown }): string {
-  return write(report, 'PROGRESS', outputJson(report.task, report.progress), null, undefined)
+  return encodeProgressJson(report, outputJson(report.task, report.progress))
 }
+
+/** The same for what is JSON already. */
+export const encodeProgressJson = (speaker: Speaker, json: string): string =>
+  write(speaker, 'PROGRESS', json, null, undefined)
 
 function write(
   speaker: Speaker,
@@ -118,14 +135,19 @@ function write(
   traceback: string | null | undefined,
   doneAt: Date | undefined,
 ): string {
-  const queue = speaker.queue === undefined ? '' : `,"queue":${JSON.stringify(speaker.queue)}`
+  const { task, queue, queued, started } = speaker
+  const name = task === undefined ? '' : `,"name":${JSON.stringify(task)}`
+  const from = queue === undefined ? '' : `,"queue":${JSON.stringify(queue)}`
+  const sent = queued === undefined ? '' : `,"queued":${queued}`
+  const began = started === undefined ? '' : `,"started":${started}`
   // Written piece by piece, so that a large output is turned into JSON once.
   return `{"status":"${status}","result":${resultJson},"traceback":${JSON.stringify(traceback ?? null)},"children":[],"date_done":${JSON.stringify(
     doneAt === undefined ? null : (formatInstant(doneAt) ?? null),
-  )},"task_id":${JSON.stringify(speaker.id)}${queue},"attempt":${speaker.attempt},"run":${speaker.run}}`
+  )},"task_id":${JSON.stringify(speaker.id)}${name}${from}${sent}${began},"attempt":${speaker.attempt},"run":${speaker.run}}`
 }
 
-function outputJson(task: string, output: unknown): string {
+/** What a handler returned or reported, as JSON. Throws {@link OutputError} when JSON cannot carry it. */
+export function outputJson(task: string, output: unknown): string {
   if (output === undefined) return 'null'
   let problem: string
   try {
@@ -159,6 +181,9 @@ const className = (name: string): string =>
 /** What Warren writes ends so: nothing in it is typed by kombu. */
 const OURS = /"attempt":\d+(,"run":\d+)?\}$/
 
+/** Whether a worker of Warren's wrote a result. */
+export const isOurs = (text: string): boolean => OURS.test(text)
+
 /**
  * Reads what the store holds for a task, written by Warren or by Celery. Throws {@link MessageError}, and nothing else,
  * when it is not a result.
@@ -166,22 +191,32 @@ const OURS = /"attempt":\d+(,"run":\d+)?\}$/
 export function decodeResult(text: string): StoredResult {
   const meta = parseJson('The stored result', text, { typed: !OURS.test(text) })
   if (!isTable(meta)) throw new MessageError(`Expected the stored result to be an object, got: ${describe(meta)}`)
-  const { task_id: id, status, result, traceback, date_done: done, attempt, run, queue } = meta
+  const { task_id: id, status, result, traceback, date_done: done, attempt, run, name, queue } = meta
   if (typeof id !== 'string') throw new MessageError(`Expected task_id of a result to be text, got: ${describe(id)}`)
   if (typeof status !== 'string') {
     throw new MessageError(`Expected status of the result of ${describe(id)} to be text, got: ${describe(status)}`)
   }
   // A date that cannot be read takes nothing away from the result itself.
   const doneAt = typeof done === 'string' ? parseInstant(done) : undefined
+  const [queuedAt, startedAt] = [instantOf(meta.queued), instantOf(meta.started)]
   return {
     id,
     status,
     ...(holdsError(status) ? { error: errorOf(result, traceback) } : { result: result ?? null }),
     ...(typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? { attempt } : undefined),
     ...(typeof run === 'number' && Number.isSafeInteger(run) ? { run } : undefined),
+    ...(typeof name === 'string' ? { task: name } : undefined),
     ...(typeof queue === 'string' ? { queue } : undefined),
+    ...(queuedAt === undefined ? undefined : { queuedAt }),
+    ...(startedAt === undefined ? undefined : { startedAt }),
     ...(doneAt === undefined ? undefined : { doneAt }),
   }
+}
+
+/** An instant in milliseconds, of the years that a Date can hold. */
+function instantOf(value: unknown): Date | undefined {
+  const instant = typeof value === 'number' && value > 0 ? new Date(value) : undefined
+  return instant === undefined || Number.isNaN(instant.getTime()) ? undefined : instant
 }
 
 function errorOf(result: unknown, traceback: unknown): StoredError {

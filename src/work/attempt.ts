@@ -18,10 +18,12 @@ import { retryDelayMs } from '../task/retry.js'
 import type { Task } from '../task/task.js'
 import { startTimer } from '../timers.js'
 import type { Envelope } from '../wire/envelope.js'
-import { encodeProgress, encodeSuccess } from '../wire/resultFormat.js'
+import { encodeSuccess, outputJson } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
 import type { Gate, GatedAttempt } from './gate.js'
+import { Progress } from './progress.js'
 import type { Settled } from './settled.js'
+import { speakerOf } from './speaker.js'
 
 /** How many thenables may resolve with another one in a row. */
 const MAX_THENABLES = 100
@@ -46,12 +48,14 @@ export class Attempt implements GatedAttempt {
   readonly delivery: Delivery
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
+  #beganAt: number | undefined
   #endedAt: number | undefined
   #controller: AbortController | undefined
   #signal: AbortSignal | undefined
   /** Why the signal is aborted: its time limit, its delivery was lost, or its task was cancelled. */
   #aborted: { readonly reason: unknown } | undefined
   #onAbort: (() => void) | undefined
+  #reports: Progress | undefined
   /** The gates that let it through and are to hear of its end. */
   readonly #passed: Gate[] = []
 
@@ -87,6 +91,11 @@ export class Attempt implements GatedAttempt {
   /** Whether the handler still runs; afterwards the attempt is being settled. */
   get running(): boolean {
     return this.#endedAt === undefined
+  }
+
+  /** When the handler began, in milliseconds since 1970; undefined before. */
+  get beganAt(): number | undefined {
+    return this.#beganAt
   }
 
   /** How long the attempt ran, or has been running. */
@@ -167,25 +176,15 @@ export class Attempt implements GatedAttempt {
 
   async #handle(envelope: Envelope, input: unknown): Promise<Outcome> {
     const { task, handler } = this.#dependencies.registered
+    this.#beganAt = Date.now()
+    if (task.trackStarted === true) this.#progress?.began()
     const output = await this.#untilAborted(inTrace(envelope, () => handler(input, this.#context())))
     if (task.output !== undefined) {
       const checked = await this.#untilAborted(checkAsSent(task.output, output))
       if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
     }
     // What was returned, not what the schema made of it: whoever asks for the result parses it again.
-    return this.#succeeded(task, envelope, output)
-  }
-
-  #succeeded(task: Task, { id, run }: Envelope, output: unknown): Outcome {
-    const result = encodeSuccess({
-      id,
-      attempt: this.number,
-      run,
-      queue: this.queue,
-      task: task.name,
-      output,
-      doneAt: new Date(),
-    })
+    const result = encodeSuccess({ ...speakerOf(this), queue: this.queue, output, doneAt: new Date() })
     return { kind: 'succeeded', result }
   }
 
@@ -252,20 +251,22 @@ export class Attempt implements GatedAttempt {
         log ??= childLogger(attempt.#dependencies.log, { id, task, attempt: number })
         return log
       },
-      progress: (value: unknown) => attempt.#progress(value),
+      progress: (value: unknown) => attempt.#report(value),
     }
   }
 
-  /** What a handler still says once its attempt has ended counts for nothing. */
-  async #progress(value: unknown): Promise<void> {
+  /** Undefined where nobody is to hear of it. Made when asked for. */
+  get #progress(): Progress | undefined {
     const { results } = this.#dependencies
-    const { envelope } = this.delivery
-    if (envelope === undefined) return
-    const { id, task, number } = this
-    const { run, ignoreResult } = envelope
-    const encoded = encodeProgress({ id, attempt: number, run, task, progress: value })
-    const over = !this.running || this.#aborted !== undefined
-    if (results === undefined || ignoreResult || over || !results.available) return
-    await results.store({ id, attempt: number, run, replyTo: undefined }, encoded)
+    if (results === undefined || this.delivery.envelope?.ignoreResult !== false) return undefined
+    this.#reports ??= new Progress(results, this)
+    return this.#reports
+  }
+
+  /** What a handler still says once its attempt has ended counts for nothing, but must be something that can be said. */
+  async #report(value: unknown): Promise<void> {
+    const progress = this.running && this.#aborted === undefined ? this.#progress : undefined
+    if (progress === undefined) outputJson(this.task, value)
+    else await progress.report(value)
   }
 }

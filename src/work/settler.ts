@@ -20,12 +20,14 @@ import { pause } from '../timers.js'
 import { copyOf, originOf, slimCopyOf } from '../wire/copy.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import { queueKey } from '../wire/delayedKey.js'
+import { retryEntry } from '../wire/eventEntry.js'
 import { celeryHeaders, headers } from '../wire/names.js'
 import { encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
 import type { Attempt } from './attempt.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
 import type { Settled } from './settled.js'
+import { speakerOf } from './speaker.js'
 
 export interface SettlerOptions {
   readonly producer: Producer
@@ -129,7 +131,15 @@ export class Settler {
 
   async #retry(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): Promise<void> {
     const added = { [celeryHeaders.retries]: attempt.number, ...originHeaders(attempt.delivery) }
-    const due = this.#options.clock.now() + Math.round(jittered(delayMs, 0, delayMs))
+    const waitMs = Math.round(jittered(delayMs, 0, delayMs))
+    const due = this.#options.clock.now() + waitMs
+    const described = describeThrown(error)
+    // Before the copy is published: the next attempt may speak before this one's state is stored.
+    if (attempt.delivery.envelope?.ignoreResult === false) {
+      const speaker = speakerOf(attempt)
+      const entry = retryEntry(speaker, Date.now(), { error: described, delayMs: waitMs })
+      void this.#options.results?.append(speaker, entry)
+    }
     try {
       await this.#persist(attempt, 'broker', () => {
         attempt.delivery.throwIfLost()
@@ -139,7 +149,7 @@ export class Settler {
       if (!(problem instanceof MessageError)) throw problem
       return this.#deadLetter(attempt, 'failed', error)
     }
-    await this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: describeThrown(error) }))
+    await this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }))
   }
 
   /** A short delay is the worker's own: the message goes straight back to its queue, and whoever gets it holds it. */
@@ -191,12 +201,6 @@ export class Settler {
     }
   }
 }
-
-const speakerOf = (attempt: Attempt): { id: string; attempt: number; run: number } => ({
-  id: attempt.id,
-  attempt: attempt.number,
-  run: attempt.delivery.envelope?.run ?? 0,
-})
 
 /** Where a copy that waits was first published. */
 function originHeaders({ message }: Delivery): Readonly<Record<string, unknown>> {

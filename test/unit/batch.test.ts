@@ -88,12 +88,19 @@ describe('Under load what is asked for may be held for others', () => {
   })
 })
 
-it('Results are written with their keys first, then the TTL, then two arguments for each', () => {
+it('Results are written with their keys first, then those of events, the TTL, their count, and arguments for each', () => {
   const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel' })
   expect(storeArguments([write('a'), write('b')], 1_000)).toEqual([
-    ...[2, 'a', 'b', 1_000],
+    ...[2, 'a', 'b', 1_000, 2],
     ...['{"a":1}', 'channel'],
     ...['{"b":1}', 'channel'],
+  ])
+  const event = { key: 'events-b', run: 7, entry: '{}' }
+  expect(storeArguments([write('a'), { ...write('b'), event }], 1_000)).toEqual([
+    ...[3, 'a', 'b', 'events-b', 1_000, 2],
+    ...['{"a":1}', 'channel'],
+    ...['{"b":1}', 'channel'],
+    ...[2, 7, '{}'],
   ])
 })
 

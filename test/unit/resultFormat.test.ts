@@ -27,6 +27,8 @@ const doneAt = new Date('2026-11-24T10:52:21.123Z')
 /** JSON has no negative zero. */
 const json = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown)
 const speaker = { id: fc.string({ minLength: 1 }), attempt: fc.integer({ min: 1 }), run: fc.nat(Date.UTC(2100)) }
+const instant = fc.option(fc.integer({ min: 1, max: Date.UTC(2100) }), { nil: undefined })
+const dateOf = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms))
 const date = fc.date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
 const error = fc.record({
   errorClass: fc.constantFrom('Error', 'TypeError', 'MyError_2', 'Größe'),
@@ -37,10 +39,20 @@ const error = fc.record({
 describe('a stored result', () => {
   it('of a success is read back as it was', () => {
     fc.assert(
-      fc.property(fc.record({ ...speaker, output: json, doneAt: date }), ({ output, ...rest }) => {
-        const text = encodeSuccess({ ...rest, output, task: 'a.b' })
-        expect(decodeResult(text)).toEqual({ ...rest, status: 'SUCCESS', result: output })
-      }),
+      fc.property(
+        fc.record({ ...speaker, queued: instant, started: instant, output: json, doneAt: date }),
+        ({ output, queued, started, ...rest }) => {
+          const text = encodeSuccess({ ...rest, queued, started, output, task: 'a.b' })
+          expect(decodeResult(text)).toEqual({
+            ...rest,
+            status: 'SUCCESS',
+            result: output,
+            task: 'a.b',
+            queuedAt: dateOf(queued),
+            startedAt: dateOf(started),
+          })
+        },
+      ),
     )
   })
 
@@ -72,22 +84,25 @@ describe('a stored result', () => {
       id,
       attempt: 1,
       run: 0,
+      task: 'a.b',
       status: 'PROGRESS',
       result: 0.5,
     })
   })
 
-  it('has exactly the keys of Celery, the attempt and the run last', () => {
-    const meta = JSON.parse(
-      encodeSuccess({ id, attempt: 1, run: 0, task: 'a.b', output: undefined, doneAt }),
-    ) as unknown
-    expect(meta).toEqual({
+  it('has exactly the keys of Celery and ours, the attempt and the run last', () => {
+    const times = { queued: 1_700_000_000_000, started: 1_700_000_000_001 }
+    const text = encodeSuccess({ id, attempt: 1, run: 0, task: 'a.b', ...times, output: undefined, doneAt })
+    expect(text).toMatch(/"queued":1700000000000,"started":1700000000001,"attempt":1,"run":0}$/)
+    expect(JSON.parse(text)).toEqual({
       status: 'SUCCESS',
       result: null,
       traceback: null,
       children: [],
       date_done: '2026-11-24T10:52:21.123000+00:00',
       task_id: id,
+      name: 'a.b',
+      ...times,
       attempt: 1,
       run: 0,
     })

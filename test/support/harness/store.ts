@@ -35,6 +35,7 @@ export class FakeStore extends EventEmitter {
       this.stored.set(speaker.id, encoded)
       return true
     })
+  append = (of: { id: string }, entry: string) => this.#ask('append', [of, entry], () => undefined)
   /** By default there is no result of anything. */
   get = (id: string) => this.#ask('get', [id], () => undefined)
   wait = (...args: unknown[]) => this.#ask('wait', args, () => new Promise(() => undefined))
