@@ -91,7 +91,7 @@ export class Followers {
     for (const [follower, pulled] of [...this.#all].slice(0, SWEEP_COUNT)) {
       this.#all.delete(follower)
       this.#all.set(follower, pulled)
-      follower.look()
+      follower.sweep()
     }
   }
 }
@@ -105,6 +105,8 @@ class Follower implements Source<TaskEvent> {
   readonly #events: TaskEvent[] = []
   /** States that a Python worker announced. */
   readonly #heard: string[] = []
+  /** Whether any were announced since the last sweep. */
+  #hears = false
   #stopListening: (() => void) | undefined
   /** Whether there may be something new. */
   #look = true
@@ -142,10 +144,10 @@ class Follower implements Source<TaskEvent> {
     return { ...event, output: await output(event.output) }
   }
 
-  /** There may be something new. */
-  look(): void {
-    this.#look = true
-    this.#wake?.()
+  /** Looks, unless the states of a Python worker come: then what the store holds may be ahead of what was heard. */
+  sweep(): void {
+    if (!this.#hears) this.#mayLook()
+    this.#hears = false
   }
 
   close(): void {
@@ -164,11 +166,19 @@ class Follower implements Source<TaskEvent> {
   }
 
   #announced(text: string): void {
-    if (!isOurs(text) && !isFinal(statusOf(text) ?? 'PENDING')) {
-      if (this.#heard.length < MAX_HEARD) this.#heard.push(text)
-      else this.#story.missed(1)
+    if (isOurs(text) || isFinal(statusOf(text) ?? 'PENDING')) {
+      this.#mayLook()
+      return
     }
-    this.look()
+    this.#hears = true
+    if (this.#heard.length < MAX_HEARD) this.#heard.push(text)
+    else this.#story.missed(1)
+    this.#wake?.()
+  }
+
+  #mayLook(): void {
+    this.#look = true
+    this.#wake?.()
   }
 
   async #read(): Promise<void> {

@@ -38,7 +38,6 @@ export class Story {
   #attempt = 1
   /** Whether anything of this run came from the stream. */
   #streamed = false
-  #text: string | undefined
 
   constructor(id: string) {
     this.#id = id
@@ -150,15 +149,13 @@ export class Story {
 
   /** A state that is not final, of a Python worker, or where the store keeps no stream. It does not say when it came. */
   #state(text: string): TaskEvent[] {
-    if (text === this.#text) return []
     let stored: StoredResult
     try {
       stored = decodeResult(text)
     } catch {
       return []
     }
-    if (stored.id !== this.#id) return []
-    this.#text = text
+    if (stored.id !== this.#id || !this.#told.isNew(text)) return []
     const { status, run = this.#run, attempt = this.#attempt, queuedAt, startedAt } = stored
     this.#begin(run)
     // When a run begins is its number.
