@@ -6,6 +6,7 @@ import { type Binaries, findBinaries } from './binaries.js'
 import { addressesOf, type ClusterAddresses, type ClusterState, type ClusterStatus } from './clusterStatus.js'
 import { consoleProcess } from './console.js'
 import { serveControl } from './control.js'
+import { checkDataVersion } from './dataVersion.js'
 import { epmd } from './epmd.js'
 import { runTool } from './erlang.js'
 import { ClusterError } from './errors.js'
@@ -208,6 +209,7 @@ export class Cluster extends EventEmitter<{
     const prometheusBinary = this.#settings.prometheus ? binaries.prometheus : undefined
     const parts = { prometheus: prometheusBinary !== undefined, console: this.#settings.console }
     await requireFree(neededPorts(plan, workers, parts))
+    checkDataVersion(this.#settings, binaries.rabbitmqVersion)
     dropUnformedData(this.#settings)
     signal.throwIfAborted()
 

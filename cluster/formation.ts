@@ -1,6 +1,7 @@
 /** How three RabbitMQ nodes become one cluster with the operator's topology in it. Everything waits on polled facts. */
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import type { Binaries } from './binaries.js'
+import { versionNote } from './dataVersion.js'
 import { erlangNode, runTool } from './erlang.js'
 import { allServersUp } from './haproxy.js'
 import type { Management } from './management.js'
@@ -27,13 +28,13 @@ export function dropUnformedData({ folder }: Settings): void {
 
 /** Resolves once the nodes are one, have their definitions, and HAProxy uses all of them. */
 export async function form(formation: Formation): Promise<void> {
-  const { settings, management, signal } = formation
+  const { settings, binaries, management, signal } = formation
   const wait = { timeoutMs: FORMED_TIMEOUT_MS, signal }
   await waitFor('three nodes as one cluster', (each) => management.formed(each), wait)
   await management.loadDefinitions(signal)
   await fillQueues(formation)
   await waitFor('three nodes behind HAProxy', (each) => allServersUp(settings, each), wait)
-  writeFileSync(settings.folder.formedMark, `${new Date().toISOString()}\n`)
+  writeFileSync(settings.folder.formedMark, `${new Date().toISOString()} ${versionNote(binaries.rabbitmqVersion)}\n`)
 }
 
 /** A queue that was declared while a node was away has no member there, and RabbitMQ adds none by itself. */

@@ -3,7 +3,7 @@ import type { ConsumeMessage } from 'amqplib'
 import { shortened } from '../errors/error.js'
 import { beyondDelays, isDelayName, type Route } from './delayedKey.js'
 import { headerBytes } from './headerSize.js'
-import { celeryHeaders, headers, MAX_ERROR_TEXT } from './names.js'
+import { celeryHeaders, celeryOrigin, headers, MAX_ERROR_TEXT } from './names.js'
 import type { OutgoingMessage } from './outgoingMessage.js'
 
 /**
@@ -102,8 +102,9 @@ export function originOf({ fields, properties }: ConsumeMessage): Route {
   const exchange: unknown = properties.headers?.[headers.exchange]
   const routingKey: unknown = properties.headers?.[headers.routingKey]
   if (isName(exchange) && isName(routingKey)) return { exchange, routingKey }
-  const delayed = isDelayName(fields.exchange) ? beyondDelays(fields.routingKey) : undefined
-  return delayed ?? { exchange: fields.exchange, routingKey: fields.routingKey }
+  const { exchange: from, routingKey: key } = fields
+  const delayed = isDelayName(from) ? beyondDelays(key) : celeryOrigin(from, key)
+  return delayed ?? { exchange: from, routingKey: key }
 }
 
 /** AMQP's names have at most 255 bytes. A longer one in a header would fail where it is published to. */

@@ -37,6 +37,22 @@ export const dueMark = (taskName: string): string => `${taskName}.due`
 /** The exchange and the queue for delayed messages that no queue takes when they are due. */
 export const DELAY_UNROUTABLE = `${DELAY_PREFIX}unroutable`
 
+/** The exchange behind Celery's own delay levels, which its clients use from 5.5 on when their queues are quorum queues. */
+export const CELERY_DELAY_DUE = 'celery_delayed_delivery'
+
+/** A routing key as it leaves Celery's levels: a binary digit for each of the 28, then the key that the client gave. */
+const CELERY_DELAYED_KEY = /^(?:[01]\.){28}(.+)$/
+
+/** Where a Celery client published a message that comes out of Celery's delay levels; undefined for any other. */
+export function celeryOrigin(
+  exchange: string,
+  routingKey: string,
+): { exchange: string; routingKey: string } | undefined {
+  if (exchange !== CELERY_DELAY_DUE) return undefined
+  const key = CELERY_DELAYED_KEY.exec(routingKey)?.[1]
+  return key === undefined ? undefined : { exchange: commandsExchange(domainOf(key)), routingKey: key }
+}
+
 /** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
 export const queuePolicy = (queue: string): string => queue
 

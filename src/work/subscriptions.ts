@@ -180,6 +180,10 @@ export class Subscriptions implements Settlement {
     const delivered = (): Delivery[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
     const [oldest] = delivered()
     const { reason, keepsTheRest } = await this.#options.whyCancelled(oldest?.heldMs)
+    if (keepsTheRest && !this.#gone) {
+      // Until then it is only suspended: once all of its messages are settled, it would get new ones (seen on 4.3.6).
+      await withDeadline(this.channel.cancel(subscription.tag), ANSWER_TIMEOUT_MS, 'cancelling').catch(() => undefined)
+    }
     if (this.#gone) return
     for (const delivery of delivered()) {
       // RabbitMQ ignores what is returned after it timed out.

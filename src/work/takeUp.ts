@@ -5,6 +5,7 @@ import type { Connection } from '../amqp/connection.js'
 import { declareQueue, type QueueDeclaration } from '../amqp/declare.js'
 import { AccessRefusedError, DelaysMissingError, QueueMismatchError, QueueUnavailableError } from '../errors/index.js'
 import { bindDue } from '../time/bindDue.js'
+import { bindCeleryDelays } from '../time/celeryLevels.js'
 
 export interface TakenUp {
   readonly channel: Channel
@@ -17,7 +18,9 @@ export async function takeUp(connection: Connection, declaration: QueueDeclarati
   const { model } = connection
   if (model === undefined) throw new Error('no connection to the broker')
   await declareQueue(model, declaration)
+  const { queue, binding } = declaration
   const delayProblem = await bindToDue(model, declaration)
+  await bindCeleryDelays(model, queue.name, binding.routingKey)
   const channel = await openChannel(model, `opening a channel for ${declaration.queue.name}`)
   if (connection.model === model) return { channel, delayProblem }
   void closeChannel(channel)
