@@ -16,7 +16,10 @@ export type Outcome =
   | { readonly kind: 'replaced'; readonly by: string }
   /** Not to be run yet: a copy of the message comes back to its queue at `due`, in milliseconds since 1970. */
   | { readonly kind: 'postponed'; readonly due: number }
-  /** The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. */
-  | { readonly kind: 'returned' }
+  /**
+   * The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. `counted`: so that
+   * it counts towards the queue's delivery limit.
+   */
+  | { readonly kind: 'returned'; readonly counted?: true }
 
 export type OutcomeKind = Outcome['kind']

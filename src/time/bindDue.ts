@@ -1,10 +1,9 @@
 /** Binding a task's queue to what is due, and saying so to those who send. */
 import type { ChannelModel } from 'amqplib'
 import { withChannel } from '../amqp/channel.js'
-import { exchangeExists } from '../amqp/passive.js'
 import { DELAY_DUE, dueMark } from '../wire/names.js'
 import { DUE_PLAN } from './delayLevels.js'
-import { declareDelays, missing } from './delayRoutes.js'
+import { declareDelays, levelExists, missing } from './delayRoutes.js'
 import { dueBindings } from './due.js'
 
 /** Where the exchange for what is due is known to exist. */
@@ -28,7 +27,7 @@ export async function bindDue(model: ChannelModel, queue: string, task: string):
 }
 
 async function ensureDue(model: ChannelModel): Promise<void> {
-  if (!(await exchangeExists(model, DELAY_DUE))) await declareDelays(model, DUE_PLAN)
+  if (!(await levelExists(model, DELAY_DUE))) await declareDelays(model, DUE_PLAN)
 }
 
 /**

@@ -3,12 +3,24 @@ import type { ConsumeMessage } from 'amqplib'
 import { isName } from './copy.js'
 import { celeryHeaders } from './names.js'
 
-/** Quorum queues count in this header how often the message was given back or lost with its consumer. */
+/** Quorum queues count in this header what counts towards their delivery limit: see `Broker.countsReturns`. */
 const DELIVERY_COUNT = 'x-delivery-count'
+/** And from RabbitMQ 4.3 on, in this one how often the message was handed out before, whatever came of it. */
+const ACQUIRED_COUNT = 'x-acquired-count'
 
-/** How often a quorum queue handed the message out before; undefined on a classic queue, which does not count. */
-export function deliveryCount({ properties }: ConsumeMessage): number | undefined {
-  const count: unknown = properties.headers?.[DELIVERY_COUNT]
+/**
+ * How much of its queue's delivery limit the message has used up; undefined on a classic queue, which does not count.
+ * Where RabbitMQ counts twice, it leaves out a count of 0.
+ */
+export function deliveryCount(message: ConsumeMessage): number | undefined {
+  return numberIn(message, DELIVERY_COUNT) ?? (acquiredCount(message) === undefined ? undefined : 0)
+}
+
+/** How often the message was handed out before, where RabbitMQ counts that by itself: on quorum queues from 4.3 on. */
+export const acquiredCount = (message: ConsumeMessage): number | undefined => numberIn(message, ACQUIRED_COUNT)
+
+function numberIn({ properties }: ConsumeMessage, header: string): number | undefined {
+  const count: unknown = properties.headers?.[header]
   return typeof count === 'number' ? count : undefined
 }
 

@@ -31,9 +31,10 @@ export class Acknowledgements {
     this.#settle(message)
   }
 
-  giveBack(message: ConsumeMessage): void {
+  giveBack(message: ConsumeMessage, counted?: true): void {
     try {
-      this.#channel.nack(message, false, true)
+      if (counted) this.#channel.reject(message, true)
+      else this.#channel.nack(message, false, true)
     } catch {
       // The channel died meanwhile: the message is in its queue again.
     }

@@ -25,7 +25,8 @@ export interface DeliveryQueue {
 /** What carries out the end of a delivery on its channel. */
 export interface Settlement {
   ack(message: ConsumeMessage): void
-  giveBack(message: ConsumeMessage): void
+  /** Requeues. `counted`: where the broker makes a difference, so that it counts towards the delivery limit. */
+  giveBack(message: ConsumeMessage, counted?: true): void
   /** Whether RabbitMQ will soon wait for an acknowledgement, or does so already. */
   readonly nearlyFull: boolean
 }
@@ -113,9 +114,9 @@ export class Delivery {
   }
 
   /** Requeues the message, for any worker. False when it is not held any more. */
-  giveBack(reason: unknown = new ClosedError('The delivery')): boolean {
+  giveBack(reason: unknown = new ClosedError('The delivery'), counted?: true): boolean {
     if (this.#state !== 'held') return false
-    this.#settlement.giveBack(this.message)
+    this.#settlement.giveBack(this.message, counted)
     this.lose(reason)
     return true
   }

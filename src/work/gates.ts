@@ -4,10 +4,10 @@ import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/in
 import type { Results } from '../results/store.js'
 import type { Clock } from '../time/clock.js'
 import type { Envelope } from '../wire/envelope.js'
-import { headers } from '../wire/names.js'
 import type { Duplicates } from './duplicates.js'
 import type { Gate, GatedAttempt } from './gate.js'
 import { onceGate } from './onceGate.js'
+import { countedAs, TimedOut } from './timedOut.js'
 import { UniqueGates } from './uniqueGates.js'
 
 export interface GateDependencies {
@@ -19,7 +19,13 @@ export interface GateDependencies {
 }
 
 export function gatesOf({ results, duplicates, clock, deliveryLimit }: GateDependencies): readonly Gate[] {
-  const own = [knownTask, notDone(duplicates), notExpired(clock), withinDeliveryLimit(results, deliveryLimit)]
+  const own = [
+    knownTask,
+    notDone(duplicates),
+    notExpired(clock),
+    withinDeliveryLimit(results, deliveryLimit),
+    new TimedOut(results),
+  ]
   if (results === undefined) return own
   const unique = new UniqueGates(new UniqueKeys(results), results, clock)
   return [unique.first, ...own, onceGate(results, duplicates, clock), unique.last]
@@ -62,13 +68,10 @@ const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number
  */
 async function redeliveriesOf(
   { delivery }: GatedAttempt,
-  { id, run }: Envelope,
+  envelope: Envelope,
   results: Results | undefined,
 ): Promise<number> {
-  const { redelivered, queue, message } = delivery
+  const { redelivered, queue } = delivery
   if (!redelivered || results === undefined || !results.available || queue.type === 'quorum') return 0
-  // Sent back from the dead letters, or sent again, a message starts anew.
-  const redriven: unknown = message.properties.headers?.[headers.redriven]
-  const generation = `${typeof redriven === 'number' ? `-redriven-${redriven}` : ''}${run > 0 ? `-run-${run}` : ''}`
-  return results.countRedelivery(queue.name, `${id}${generation}`).catch(() => 0)
+  return results.countRedelivery(queue.name, countedAs(delivery, envelope)).catch(() => 0)
 }

@@ -70,7 +70,7 @@ export class Settler {
       // Only what is lost or cannot be waited for gets here: the delivery is gone, or its worker stops.
       return this.#giveBack(attempt)
     }
-    if (outcome.kind === 'returned') return this.#giveBack(attempt)
+    if (outcome.kind === 'returned') return this.#giveBack(attempt, outcome.counted)
     const waiting = this.#options.beforeAck(attempt.delivery)
     if (waiting !== undefined) await waiting
     return attempt.delivery.ack() ? 'acknowledged' : 'lost'
@@ -115,8 +115,8 @@ export class Settler {
     delivery.ack()
   }
 
-  #giveBack({ delivery }: Attempt): Settled {
-    return delivery.giveBack(new ClosedError('The attempt')) ? 'returned' : 'lost'
+  #giveBack({ delivery }: Attempt, counted?: true): Settled {
+    return delivery.giveBack(new ClosedError('The attempt'), counted) ? 'returned' : 'lost'
   }
 
   #store(attempt: Attempt, encoded: string): Promise<void> | undefined {

@@ -77,8 +77,8 @@ export class Subscriptions implements Settlement {
     this.#acks.ack(message)
   }
 
-  giveBack(message: ConsumeMessage): void {
-    this.#acks.giveBack(message)
+  giveBack(message: ConsumeMessage, counted?: true): void {
+    this.#acks.giveBack(message, counted)
   }
 
   /** Adds one subscription. Throws when the broker refuses it or does not answer. */

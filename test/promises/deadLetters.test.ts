@@ -21,7 +21,7 @@ import {
 } from '../../src/index.js'
 import { encode } from '../../src/wire/envelope.js'
 import { behave, behaveTask, type Seen } from '../support/behave.js'
-import { type ClusterUrls, consuming, manage, until, virtualHost } from '../support/cluster.js'
+import { type ClusterUrls, consuming, isSince, manage, until, virtualHost } from '../support/cluster.js'
 
 const SERVICE = 'graves'
 const RESULT = { timeoutMs: 20_000 }
@@ -384,8 +384,13 @@ it('Where looking could bring the broker to drop messages, it is refused long be
   // What RabbitMQ 4 does with a queue that has no policy, with a smaller number.
   const limited = warren.deadLetters({ queue: DLQ, deliveryLimit: 10 })
   for (let look = 0; look < 5; look++) expect(idsOf(await listed(limited))).toEqual([id])
-  await expect(listed(limited)).rejects.toMatchObject({ code: 'DELIVERY_LIMIT_NEAR', queue: DLQ })
-  await expect(limited.purge({})).rejects.toMatchObject({ code: 'DELIVERY_LIMIT_NEAR' })
+  if (await isSince(4, 3)) {
+    // Looks do not count.
+    for (let look = 5; look < 12; look++) expect(idsOf(await listed(limited))).toEqual([id])
+  } else {
+    await expect(listed(limited)).rejects.toMatchObject({ code: 'DELIVERY_LIMIT_NEAR', queue: DLQ })
+    await expect(limited.purge({})).rejects.toMatchObject({ code: 'DELIVERY_LIMIT_NEAR' })
+  }
   expect((await drain(DLQ)).map((letter) => letter.id)).toEqual([id])
 })
 

@@ -61,6 +61,13 @@ export async function manage<T = unknown>(method: string, path: string, body?: u
   throw problem
 }
 
+/** Whether RabbitMQ is of this version or a later one. */
+export async function isSince(major: number, minor: number): Promise<boolean> {
+  const { rabbitmq_version: version } = await manage<{ rabbitmq_version: string }>('GET', '/overview')
+  const [itsMajor = 0, itsMinor = 0] = version.split('.').map(Number)
+  return itsMajor > major || (itsMajor === major && itsMinor >= minor)
+}
+
 const vhosts: string[] = []
 afterAll(async () => {
   try {

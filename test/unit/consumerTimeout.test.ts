@@ -4,7 +4,15 @@ import { z } from 'zod'
 import { brokerOf } from '../../src/amqp/broker.js'
 import { type Logger, silentLogger } from '../../src/task/logger.js'
 import { defineTask } from '../../src/task/task.js'
-import { FakeBroker, type FakeChannel, FakeClock, queueOf, taskMessage, workerOn } from '../support/harness/index.js'
+import {
+  FakeBroker,
+  type FakeChannel,
+  FakeClock,
+  FakeStore,
+  queueOf,
+  taskMessage,
+  workerOn,
+} from '../support/harness/index.js'
 
 const input = z.object({})
 const task = defineTask({ name: 'payment.card.charge', input })
@@ -88,6 +96,59 @@ describe('A consumer timeout', () => {
     await clock.until('it waits', () => reasons.length > 0)
     expect(aborted.get('old')).toMatchObject({ code: 'CONSUMER_TIMEOUT' })
     expect(reasons[0]).toContain('has passed (1800 s)')
+  })
+})
+
+describe('A run that a consumer timeout ended', () => {
+  const DUE = { 'x-acquired-count': 1 }
+
+  it('is counted by RabbitMQ, since whoever gets the message next returns it once, counted, for each; then it runs', async () => {
+    const store = new FakeStore()
+    store.answer('countRedelivery', () => 1)
+    const { worker } = workerOn(broker, store, { concurrency: 2 })
+    let started = 0
+    worker.handle(task, () => {
+      started++
+      return new Promise(() => undefined)
+    })
+    await worker.start()
+    const [channel] = consuming()
+    deliver('hangs')
+    await clock.settle()
+    channel?.cancelByBroker(channel.consumers(QUEUE)[0] as string)
+    await clock.until('another channel consumes', () => consuming().some((each) => each !== channel))
+    expect(store.asked('countRedelivery')).toEqual([[QUEUE, 'hangs']])
+    broker.script.calls.length = 0
+    const again = deliver('hangs', { redelivered: true, properties: { headers: DUE } })
+    await clock.until('it is returned', () => again.settlement !== undefined)
+    expect(again.settlement).toBe('requeued')
+    expect([broker.asked('reject').length, broker.asked('nack').length, started]).toEqual([1, 0, 1])
+    deliver('hangs', { redelivered: true, properties: { headers: { 'x-acquired-count': 2, 'x-delivery-count': 1 } } })
+    await clock.until('it runs', () => started === 2)
+  })
+
+  it('on another worker counts just the same: the store has noted it', async () => {
+    const store = new FakeStore()
+    store.answer('ask', () => '2')
+    const { worker } = workerOn(broker, store)
+    let started = 0
+    worker.handle(task, () => void started++)
+    await worker.start()
+    const headers = { 'x-acquired-count': 3, 'x-delivery-count': 1 }
+    const delivery = deliver('hangs', { redelivered: true, properties: { headers } })
+    await clock.until('it is returned', () => delivery.settlement !== undefined)
+    expect([delivery.settlement, broker.asked('reject').length, started]).toEqual(['requeued', 1, 0])
+  })
+
+  it('is not taken for what was only given back, and that is no suspect either', async () => {
+    const { worker } = workerOn(broker, new FakeStore(), { concurrency: 2 })
+    worker.handle(task, () => undefined)
+    await worker.start()
+    const delivery = deliver('returned', { redelivered: true, properties: { headers: DUE } })
+    await clock.until('it is done', () => delivery.settlement !== undefined)
+    expect(delivery.settlement).toBe('acked')
+    // A suspect would run alone, with all consumers paused.
+    expect(broker.asked('cancel')).toEqual([])
   })
 })
 
