@@ -43,12 +43,12 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
         read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$`,
       },
     },
-    // Publishes commands, at once or delayed; declares and reads nothing.
+    // Publishes commands, at once or delayed; declares nothing. RabbitMQ 4.3 says whether a mark exists to those who may read it.
     {
       name: 'client',
       password: password('client', env),
       tags: [],
-      permissions: { configure: '^$', write: `${commands}|${delays}`, read: '^$' },
+      permissions: { configure: '^$', write: `${commands}|${delays}`, read: marks },
     },
   ]
 }

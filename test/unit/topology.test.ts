@@ -64,7 +64,7 @@ describe('The definitions file', () => {
       permissions: { user: string; configure: string; write: string; read: string }[]
     }
     const of = (user: string) => permissions.find((each) => each.user === user)
-    expect(of('client')).toMatchObject({ configure: '^$', read: '^$' })
+    expect(of('client')).toMatchObject({ configure: '^$', read: '^(user|payment)\\..+\\.due$' })
     const writes = new RegExp(of('client')?.write ?? '')
     expect(['user.commands', 'payment.commands'].every((name) => writes.test(name))).toBe(true)
     expect(['user.dlx', 'amq.default', 'other.commands'].some((name) => writes.test(name))).toBe(false)
