@@ -14,6 +14,7 @@ import type { Output, Verdict } from './output.js'
 import { addProcessVerbs } from './processVerbs.js'
 import { addQueues } from './queues.js'
 import { addScale } from './scale.js'
+import { addSchedule } from './schedule.js'
 import { addStatus } from './status.js'
 import { addTask } from './task.js'
 import { addUp } from './up.js'
@@ -58,6 +59,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addTask,
     addQueues,
     addDlq,
+    addSchedule,
     addConsole,
     addDefinitions,
     addDoctor,

@@ -20,6 +20,7 @@ export type {
   ConnectionRole,
   ConnectionState,
   ConsumerState,
+  TickEvent,
   WarrenEvents,
   WorkerEvents,
   WorkerState,
@@ -73,7 +74,11 @@ export {
   type Retention,
   type ServicePlan,
 } from './task/topology.js'
+export type { CatchUp, Overlap, ScheduleOptions } from './time/definition.js'
 export { planDelays } from './time/delayLevels.js'
+export type { Schedule, UpsertedSchedule } from './time/schedule.js'
+export type { Schedules } from './time/schedules.js'
+export type { BackfillOptions, NextOptions, PauseOptions, SchedulesOptions } from './time/schedulesOptions.js'
 export { connect, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'

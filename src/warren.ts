@@ -7,7 +7,7 @@ import { type Address, parseAddresses } from './amqp/address.js'
 import { Connection } from './amqp/connection.js'
 import { CONNECT_CHECKS, CONNECT_DEFAULTS, type ConnectOptions } from './connectOptions.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
-import { ClosedError } from './errors/index.js'
+import { ClosedError, NoResultStoreError } from './errors/index.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
 import type { ConnectionRole, WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
@@ -26,6 +26,10 @@ import { type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
 import { type Clock, localClock } from './time/clock.js'
 import { DelayRoutes } from './time/delayRoutes.js'
+import { makeSchedules } from './time/makeSchedules.js'
+import { scheduledServices } from './time/scheduleStore.js'
+import type { Schedules } from './time/schedules.js'
+import type { SchedulesOptions } from './time/schedulesOptions.js'
 import { replyChannel } from './wire/names.js'
 import type { StoredResult } from './wire/resultFormat.js'
 import { Worker } from './work/worker.js'
@@ -212,6 +216,23 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
     })
+  }
+
+  /** The schedules of a service. Does no I/O. Throws `OptionsError`, `NoResultStoreError`. */
+  schedules(options: SchedulesOptions = {}): Schedules {
+    const results = this.#results
+    if (results === undefined) throw new NoResultStoreError()
+    const services = new Set([...this.#workers].map(({ service }) => service))
+    return makeSchedules(options, services, {
+      ...{ ...this.#options, results, connection: this.#publishing, routes: this.#delays },
+      publish: (publication) => this.#producer.publish(publication),
+    })
+  }
+
+  /** The services that have schedules. Throws `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`. */
+  async scheduledServices(): Promise<string[]> {
+    if (this.#results === undefined) throw new NoResultStoreError()
+    return scheduledServices(this.#results)
   }
 
   /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */

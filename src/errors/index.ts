@@ -32,6 +32,7 @@ export {
   Reject,
   TimeLimitError,
 } from './running.js'
+export { UnknownScheduleError } from './schedules.js'
 export {
   InputError,
   type Issue,

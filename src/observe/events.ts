@@ -49,4 +49,22 @@ export interface WorkerEvents {
   deadLettered: [AttemptRef & { exchange: string; reason: DeadLetterReason; error: unknown }]
   /** Settling waits for the result store or the broker, and tries again; the message is held meanwhile. */
   settleDelayed: [AttemptRef & { waitingFor: 'store' | 'broker'; error: unknown }]
+  /**
+   * A schedule of the worker's service ticked, and this worker looked after it. `waiting`: until the task of the tick
+   * before has ended. `skipped`: for `reason`, `paused`, `overlap` or `missed`. `failed`: its task cannot be published.
+   * `id` is the task's, when it was sent. `lateMs` counts from when it was due.
+   */
+  tick: [
+    {
+      service: string
+      schedule: string
+      tick: Date
+      action: 'sent' | 'waiting' | 'skipped' | 'failed'
+      id?: string
+      reason?: string
+      lateMs: number
+    },
+  ]
 }
+
+export type TickEvent = WorkerEvents['tick'][0]

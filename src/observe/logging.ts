@@ -56,5 +56,11 @@ export function logWorker(worker: EventEmitter<WorkerEvents> & { readonly servic
   worker.on('settleDelayed', ({ id, task, waitingFor, error }) =>
     log.warn({ id, task, waitingFor }, `Task ${task} ${id} is held until the ${waitingFor} answers: ${textOf(error)}`),
   )
+  worker.on('tick', ({ service, schedule, tick, action, reason }) => {
+    const at = tick.toISOString()
+    if (action === 'failed') log.warn({ service, schedule, tick: at }, `Schedule ${schedule} cannot send: ${reason}`)
+    if (reason !== 'missed') return
+    log.warn({ service, schedule, tick: at }, `Schedule ${schedule} skips its tick of ${at}: it is too late for it`)
+  })
   worker.on('workerState', ({ state }) => log.info({ service: worker.service, state }, `Worker ${state}`))
 }

@@ -124,6 +124,11 @@ export class Results extends EventEmitter<ResultsEvents> {
     return this.#availability.problem
   }
 
+  /** How long results are kept, in milliseconds. */
+  get ttlMs(): number {
+    return this.#options.ttlMs
+  }
+
   /** Without user and password. */
   get address(): string {
     return this.#options.target.address

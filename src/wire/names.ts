@@ -52,6 +52,8 @@ export function celeryOrigin(
   const key = CELERY_DELAYED_KEY.exec(routingKey)?.[1]
   return key === undefined ? undefined : { exchange: commandsExchange(domainOf(key)), routingKey: key }
 }
+/** The quorum queue in which the workers of a service find the tokens of its schedules when they are due. */
+export const ticksQueue = (service: string): string => `warren.ticks.${service}`
 
 /** The policy that holds the retention of one queue: TTL, delivery limit, dead lettering, overflow. */
 export const queuePolicy = (queue: string): string => queue
@@ -88,6 +90,15 @@ export const onceKey = (queue: string, taskId: string): string => `warren-run-${
 
 /** Which task holds a unique key, of the tasks of one name. */
 export const uniqueKey = (taskName: string, key: string): string => `warren-unique-${taskName}:${key}`
+
+/** What the store knows of a schedule: a hash. */
+export const scheduleKey = (service: string, id: string): string => `warren-schedule-${service}:${id}`
+
+/** The schedules of a service, by when each has its token come by: a sorted set. */
+export const schedulesKey = (service: string): string => `warren-schedules-${service}`
+
+/** The services that have schedules: a set. */
+export const SCHEDULED_SERVICES = 'warren-scheduled-services'
 
 /** The channel that announces the results of everything a producer sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
@@ -131,6 +142,10 @@ export const headers = {
   once: 'x-warren-once',
   /** The unique key that the message was sent under, as JSON: see `uniqueMark.ts`. */
   unique: 'x-warren-unique',
+  /** The schedule that sent the message. */
+  schedule: 'x-warren-schedule',
+  /** The tick of the schedule that the message is for, in milliseconds since 1970. */
+  tick: 'x-warren-tick',
   /** How often the message was sent back from the dead letters. */
   redriven: 'x-warren-redriven',
   /** Which run of the task the message starts: see `Envelope.run`. */

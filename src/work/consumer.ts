@@ -103,9 +103,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#life.state === 'consuming' && this.#lines.current?.subscribed === true
   }
 
-  /** Why it is not consuming, when it is not. */
-  get reason(): string | undefined {
-    return this.#reason
+  get health(): { queue: string; state: ConsumerState; reason?: string } {
+    const reason = this.#reason
+    return { queue: this.queue.name, state: this.#life.state, ...(reason === undefined ? {} : { reason }) }
   }
 
   /** Why messages of this queue cannot be delayed, when they cannot. */
@@ -230,7 +230,8 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   async #consume(): Promise<void> {
-    const { channel, delayProblem } = await takeUp(this.#connection, this.#options.declaration)
+    const { declaration, takeUp: takingUp = takeUp } = this.#options
+    const { channel, delayProblem } = await takingUp(this.#connection, declaration)
     this.#delayProblem = delayProblem
     if (this.#life.state !== 'opening') return void closeChannel(channel)
     const line = this.#lines.adopt(channel)

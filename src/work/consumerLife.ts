@@ -3,6 +3,7 @@ import type { QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
 import type { ConsumerState } from '../observe/events.js'
 import type { Delivery } from './delivery.js'
+import type { TakeUp } from './takeUp.js'
 
 export interface ConsumerOptions {
   readonly declaration: QueueDeclaration
@@ -12,6 +13,8 @@ export interface ConsumerOptions {
   readonly consumerTimeoutMs?: number | undefined
   readonly retryInitialDelayMs: number
   readonly retryMaxDelayMs: number
+  /** How its queue is taken up, where that is not a task's. */
+  readonly takeUp?: TakeUp
 }
 
 export interface ConsumerEvents {

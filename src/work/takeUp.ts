@@ -13,6 +13,8 @@ export interface TakenUp {
   readonly delayProblem: string | undefined
 }
 
+export type TakeUp = (connection: Connection, declaration: QueueDeclaration) => Promise<TakenUp>
+
 /** Throws `QueueMismatchError`, `AccessRefusedError`, `QueueUnavailableError`, or what else went wrong. */
 export async function takeUp(connection: Connection, declaration: QueueDeclaration): Promise<TakenUp> {
   const { model } = connection

@@ -34,6 +34,7 @@ import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
 import { Settler } from './settler.js'
+import { Ticks } from './ticks.js'
 import { settleWorkerOptions, type WorkerOptions } from './workerOptions.js'
 
 /** What a worker needs of the connection it belongs to. */
@@ -57,6 +58,7 @@ interface Running {
   readonly settler: Settler
   readonly deadLettering: DeadLettering
   readonly producer: Producer
+  readonly ticks: Ticks
 }
 
 /** How long the consumers get to stop at the broker: a frozen one answers never. */
@@ -159,6 +161,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     }
     if (!this.#life.in('starting')) throw new ClosedError('The worker')
     this.#life.to('running')
+    this.#running?.ticks.start()
     for (const problem of this.#problems) this.#dependencies.log.warn({ service: this.service }, problem)
   }
 
@@ -179,11 +182,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   health(): WorkerHealth {
     const { consuming, publishing, results } = this.#dependencies
-    const queues = this.#consumers.map(({ queue, state, reason }) => ({
-      queue: queue.name,
-      state,
-      ...(reason === undefined ? {} : { reason }),
-    }))
+    const queues = this.#consumers.map(({ health }) => health)
     const store = results === undefined ? 'none' : results.available ? 'available' : 'unavailable'
     const problems = this.#problems
     return {
@@ -217,7 +216,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   /** Makes what a running worker consists of. */
   #begin(): Running {
-    const { publishing, makeProducer, delays, clock, results, confirmTimeoutMs, log } = this.#dependencies
+    const { consuming, publishing, makeProducer, delays, clock, results, confirmTimeoutMs, log } = this.#dependencies
     const producer = makeProducer()
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
     const reports = new AttemptReports(
@@ -239,7 +238,12 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       handlers: this.#handlers,
       duplicates: new Duplicates(results),
     })
-    this.#running = { dispatcher, settler, deadLettering, producer }
+    const ticks = new Ticks({
+      ...{ service: this.service, consuming, producer, results, confirmTimeoutMs, log, routes: delays },
+      onTick: (tick) => this.tell('tick', tick),
+      onConsumer: (each) => this.#consumers.push(each.on('state', (event) => this.tell('consumerState', event))),
+    })
+    this.#running = { dispatcher, settler, deadLettering, producer, ticks }
     return this.#running
   }
 
@@ -268,9 +272,9 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       this.#endGrace = resolve
     })
     if (this.#graceEndsAt <= performance.now()) this.#endGrace?.()
-    const { dispatcher, settler, producer } = this.#running ?? this.#begin()
+    const { dispatcher, settler, producer, ticks } = this.#running ?? this.#begin()
     dispatcher.stop()
-    const cancelling = Promise.all(this.#consumers.map((consumer) => consumer.drain()))
+    const cancelling = Promise.all([ticks.stop(), ...this.#consumers.map((consumer) => consumer.drain())])
     await withDeadline(cancelling, CANCEL_LIMIT_MS, 'cancelling').catch(() => undefined)
     await Promise.race([dispatcher.untilIdle(), graceOver])
     this.#cancelGrace?.()

@@ -79,6 +79,8 @@ describe('docs/reference/options.md', () => {
     ['list', 'src/deadLetters/deadLetters.ts', 'ListOptions'],
     ['purge', 'src/deadLetters/deadLetters.ts', 'PurgeOptions'],
     ['redrive', 'src/deadLetters/deadLetters.ts', 'RedriveOptions'],
+    ['schedules', 'src/time/schedulesOptions.ts', 'SchedulesOptions'],
+    ['upsert', 'src/time/definition.ts', 'ScheduleOptions'],
   ])('lists the options of %s', (heading, file, name) => {
     sameNames(documented(section(heading)), names(interfaceBody(file, name), /^ {2}readonly (\w+)\??:/gm))
   })

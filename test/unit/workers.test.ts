@@ -24,7 +24,7 @@ afterEach(() => clock.stop())
 /** Each event, so that a new one is missed here by the compiler. */
 const EVENTS: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ workerState: true, consumerState: true, attemptStarted: true, attemptFinished: true },
-  ...{ attemptSettled: true, deadLettered: true, settleDelayed: true },
+  ...{ attemptSettled: true, deadLettered: true, settleDelayed: true, tick: true },
 }
 
 const throws = (): never => {

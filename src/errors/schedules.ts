@@ -1,0 +1,19 @@
+/** What goes wrong with schedules. */
+import { WarrenError } from './error.js'
+import { identify } from './identity.js'
+
+/** There is no schedule of this id, in this service. */
+export class UnknownScheduleError extends WarrenError {
+  static {
+    identify(UnknownScheduleError, 'UnknownScheduleError')
+  }
+
+  readonly schedule: string
+  constructor(service: string, schedule: string) {
+    super(
+      'UNKNOWN_SCHEDULE',
+      `Service ${service} has no schedule ${JSON.stringify(schedule)}: it was never made, or was removed. See schedules.list() or warren schedule list.`,
+    )
+    this.schedule = schedule
+  }
+}

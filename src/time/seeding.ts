@@ -1,0 +1,26 @@
+/** Making a token in place of one that does not come: its message was lost, or its schedule never had one. */
+import type { ScheduleStore } from './scheduleStore.js'
+import type { TokenMail } from './tokenMail.js'
+
+/** A token that is so late is missing, for all that is known. If it comes after all, one of the two is dropped. */
+const LATE_MS = 10_000
+/** How many are made at a time. */
+const COUNT = 100
+
+/** One of several workers that do this at the same time makes each token. Throws when the store or the broker fails. */
+export async function seedOverdue(store: ScheduleStore, mail: TokenMail): Promise<void> {
+  for (const id of await store.overdue(LATE_MS, COUNT)) {
+    const { now, record } = await store.look(id)
+    if (record === undefined) {
+      await store.index(id, null, false)
+    } else if (record.next === null || record.due === null || record.due + LATE_MS > now) {
+      await store.index(id, record.due)
+    } else if (await store.seed(id, record, now)) {
+      const { generation, next, ran, waiting, paused, due, definition } = record
+      await mail.passOn(
+        { schedule: id, generation, order: next, progress: { ran, waiting }, paused, due, definition },
+        now,
+      )
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** The queue of a service in which the tokens of its schedules are found when they are due. */
+import type { ChannelModel } from 'amqplib'
+import { withCare } from '../amqp/aside.js'
+import { withChannel } from '../amqp/channel.js'
+import { declarePlan } from '../amqp/declarePlan.js'
+import { exchangeExists } from '../amqp/passive.js'
+import { AccessRefusedError, DelaysMissingError, QueueUnavailableError, textOf } from '../errors/index.js'
+import { queueKey } from '../wire/delayedKey.js'
+import { DELAY_DUE, ticksQueue } from '../wire/names.js'
+import { DUE_PLAN, dueBinding } from './delayLevels.js'
+
+/**
+ * Declares it and binds it to what is due; all of it may exist already. Throws `AccessRefusedError`,
+ * `DelaysMissingError`, `QueueUnavailableError`.
+ */
+export async function declareTicksQueue(model: ChannelModel, service: string): Promise<void> {
+  const queue = ticksQueue(service)
+  await withCare(model, queue, (line) =>
+    withChannel(line, `declaring ${queue}`, (channel) =>
+      channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } }),
+    ),
+  ).catch((error: unknown) => {
+    throw codeOf(error) === 403
+      ? new AccessRefusedError(`queue ${queue}`, error)
+      : new QueueUnavailableError(queue, error)
+  })
+  try {
+    if (!(await exchangeExists(model, DELAY_DUE))) await declarePlan(model, `declaring ${DELAY_DUE}`, DUE_PLAN)
+    await withChannel(model, `binding ${queue} to ${DELAY_DUE}`, (channel) =>
+      channel.bindQueue(queue, DELAY_DUE, dueBinding(queueKey(queue))),
+    )
+  } catch (error) {
+    throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error
+  }
+}
+
+const codeOf = (error: unknown): number | undefined => (error as { code?: number } | undefined)?.code

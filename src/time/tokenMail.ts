@@ -1,0 +1,80 @@
+/** Publishing what schedules send: tokens on their way to the next visit, and the tasks of ticks. */
+import { randomUUID } from 'node:crypto'
+import { UnroutableError } from '../errors/index.js'
+import { queueKey } from '../wire/delayedKey.js'
+import { encode } from '../wire/envelope.js'
+import { commandsExchange, domainOf, headers, ticksQueue } from '../wire/names.js'
+import { newOnce } from '../wire/once.js'
+import type { OutgoingMessage } from '../wire/outgoingMessage.js'
+import type { DelayRoutes } from './delayRoutes.js'
+import { tickId } from './tickId.js'
+import { encodeToken, type Token } from './token.js'
+
+/** Resolves on the broker's confirm: the producer's `publish`, which lives in a room above. */
+export type Publish = (publication: {
+  readonly id: string
+  readonly exchange: string
+  readonly routingKey: string
+  readonly message: OutgoingMessage
+  readonly confirmTimeoutMs: number
+}) => Promise<void>
+
+type Sender = Pick<Token, 'schedule' | 'definition'>
+
+export interface TokenMailOptions {
+  readonly service: string
+  readonly publish: Publish
+  readonly routes: DelayRoutes
+  readonly confirmTimeoutMs: number
+}
+
+/** The delay levels know whole seconds. */
+const SHORTEST_DELAY_MS = 1_000
+
+export class TokenMail {
+  readonly #options: TokenMailOptions
+
+  constructor(options: TokenMailOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Publishes a token, which comes when it is due, or up to a second earlier. `atOnce`: straight to its queue, for which
+   * not every user has the right. Throws what publishing throws, and `DelaysMissingError`.
+   */
+  async passOn(token: Token, now: number, atOnce = true): Promise<void> {
+    const { service, publish, routes, confirmTimeoutMs } = this.#options
+    const queue = ticksQueue(service)
+    const leftMs = token.due - now
+    const direct = atOnce && leftMs < SHORTEST_DELAY_MS
+    const route = direct ? { exchange: '', routingKey: queue } : await routes.through(leftMs, queueKey(queue))
+    const id = randomUUID()
+    try {
+      await publish({ id, ...route, message: encodeToken(token, id), confirmTimeoutMs })
+    } catch (error) {
+      // Somebody deleted a level.
+      if (!direct && error instanceof UnroutableError) routes.forget()
+      throw error
+    }
+  }
+
+  /** Sends the task of a tick. Whoever repeats this sends the same. Throws what publishing throws. */
+  async send(sender: Sender, tick: number): Promise<void> {
+    await this.sendAs(sender, tickId(this.#options.service, sender.schedule, tick), { tick, run: tick })
+  }
+
+  /** Sends the task under an id, for a tick or for none. Throws what publishing throws. */
+  async sendAs(
+    sender: Sender,
+    id: string,
+    { tick, run }: { readonly tick?: number; readonly run?: number },
+  ): Promise<void> {
+    const { publish, confirmTimeoutMs } = this.#options
+    const { task, input } = sender.definition
+    // There may be two copies of a tick's: with a run, workers look whether it is done, and with the mark run one at a time.
+    const message = encode({ task, id, input, run, sent: Date.now() })
+    message.properties.headers[headers.schedule] = sender.schedule
+    if (tick !== undefined) Object.assign(message.properties.headers, { [headers.tick]: tick, ...newOnce() })
+    await publish({ id, exchange: commandsExchange(domainOf(task)), routingKey: task, message, confirmTimeoutMs })
+  }
+}
