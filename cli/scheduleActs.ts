@@ -24,7 +24,8 @@ export async function listSchedules(options: ScheduleWhere, { out, err }: Output
     return
   }
   if (found.length === 0) {
-    const of = options.service === undefined ? 'There are no schedules' : `${printable(options.service)} has no schedules`
+    const of =
+      options.service === undefined ? 'There are no schedules' : `${printable(options.service)} has no schedules`
     return void err(`warren schedule list: ${of}\n`)
   }
   out(table(['ID', 'SERVICE', 'TASK', 'WHEN', 'NEXT', 'STATE'], found.map(rowOf)))
