@@ -59,6 +59,7 @@ it('The library depends on nothing that only the command, the console or the dem
     '@opentelemetry/api',
     '@standard-schema/spec',
     'amqplib',
+    'croner',
     'denque',
     'fastest-levenshtein',
     'iovalkey',
