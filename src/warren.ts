@@ -24,7 +24,7 @@ import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from '
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
-import { type Clock, localClock } from './time/clock.js'
+import { localClock, StoreClock } from './time/clock.js'
 import { DelayRoutes } from './time/delayRoutes.js'
 import { makeSchedules } from './time/makeSchedules.js'
 import { scheduledServices } from './time/scheduleStore.js'
@@ -51,8 +51,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly #publishing: Connection
   readonly #producer: Producer
   readonly #delays: DelayRoutes
-  readonly #clock: Clock
   readonly #results: Results | undefined
+  /** Where there is a store. */
+  readonly #storeClock: StoreClock | undefined
   readonly #sender: Sender
   readonly #workers = new Set<Worker>()
   /** The connections of those who look at dead letters just now. */
@@ -82,16 +83,20 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
             connectTimeoutMs: this.#options.connectTimeoutMs,
           })
     this.#delays = new DelayRoutes(this.#publishing)
-    this.#clock = localClock
+    this.#storeClock = this.#results && new StoreClock(this.#results.time)
     this.#sender = new Sender({
       producer: this.#producer,
-      delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#clock }),
+      delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#storeClock ?? localClock }),
       results: this.#results,
       replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       maxMessageBytes: this.#options.maxMessageBytes,
     })
-    this.#results?.on('storeState', (event) => this.tell('storeState', event))
+    this.#results?.on('storeState', (event) => {
+      this.tell('storeState', event)
+      // Another server may answer now, with a clock of its own.
+      if (event.state === 'available') void this.#storeClock?.measure()
+    })
     logWarren(this, this.#log)
   }
 
@@ -99,6 +104,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   async open(): Promise<void> {
     try {
       await Promise.all([this.#publishing.open(), this.#results?.open()])
+      await this.#storeClock?.measure()
     } catch (error) {
       await this.close()
       throw error
@@ -179,7 +185,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       publishing: this.#publishing,
       makeProducer: () => this.#makeProducer(),
       delays: this.#delays,
-      clock: this.#clock,
+      clock: this.#storeClock ?? localClock,
       results: this.#results,
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
@@ -256,6 +262,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     await this.#producer.flush(Number.isFinite(confirmTimeoutMs) ? undefined : defaults.confirmTimeoutMs)
     this.#producer.close()
     await this.#publishing.close()
+    this.#storeClock?.close()
     this.#results?.close()
   }
 

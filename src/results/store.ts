@@ -208,6 +208,12 @@ export class Results extends EventEmitter<ResultsEvents> {
     return this.#asking.within(timeoutMs, () => ask(this.#commands))
   }
 
+  /** The store's time, in milliseconds since 1970. */
+  readonly time = async (): Promise<number> => {
+    const [seconds = Number.NaN, microseconds = Number.NaN] = await this.ask((commands) => commands.time())
+    return Number(seconds) * 1_000 + Number(microseconds) / 1_000
+  }
+
   /** Counts one more redelivery of a message from a classic queue, and returns the count. */
   async countRedelivery(queue: string, id: string): Promise<number> {
     const key = deliveriesKey(queue, id)

@@ -47,8 +47,7 @@ export class WaitingRoom {
     if (due <= now || (envelope.expires !== undefined && envelope.expires.getTime() <= now)) return false
     this.#held.set(delivery, () => undefined)
     this.#options.onHeld(delivery, true)
-    if (due - now <= HOLD_MS) this.#hold(delivery, due)
-    else void this.#postpone(delivery, due)
+    this.#wait(delivery, due)
     return true
   }
 
@@ -65,14 +64,23 @@ export class WaitingRoom {
     }
   }
 
+  #wait(delivery: Delivery, due: number): void {
+    if (due - this.#options.clock.now() <= HOLD_MS) this.#hold(delivery, due)
+    else void this.#postpone(delivery, due)
+  }
+
   #hold(delivery: Delivery, due: number): void {
-    this.#held.set(
-      delivery,
-      startTimer(Math.max(0, due - this.#options.clock.now()), () => {
-        this.#leave(delivery)
-        if (delivery.held) this.#options.onDue(delivery)
-      }),
-    )
+    const { clock, onDue } = this.#options
+    const act = (): void => {
+      // A timer may fire a moment early, and the clock may have been set back.
+      if (delivery.held && due > clock.now()) {
+        this.#wait(delivery, due)
+        return
+      }
+      this.#leave(delivery)
+      if (delivery.held) onDue(delivery)
+    }
+    this.#held.set(delivery, startTimer(Math.max(0, Math.ceil(due - clock.now())), act))
   }
 
   async #postpone(delivery: Delivery, due: number, failures = 0): Promise<void> {

@@ -1,7 +1,16 @@
 /** The promise: a task that is sent for later waits in the broker, runs once, and never before it is due. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
-import { connect, defineTask, taskQueue, type Warren, type Worker } from '../../src/index.js'
+import {
+  connect,
+  DEAD_LETTER_DELIVERY_LIMIT,
+  DELAY_UNROUTABLE,
+  type DeadLetter,
+  defineTask,
+  taskQueue,
+  type Warren,
+  type Worker,
+} from '../../src/index.js'
 import { delayLevel, dueMark, headers } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, manage, until, virtualHost, waiting } from '../support/cluster.js'
 
@@ -10,6 +19,7 @@ const RESULT = { timeoutMs: 30_000 }
 const input = z.object({ what: z.string() })
 const retry = { maxAttempts: 6, initialDelayMs: 100, backoff: 'fixed' as const }
 const plain = defineTask({ name: 'payment.sent.plain', input, output: z.number(), retry })
+const doomed = defineTask({ name: 'payment.sent.doomed', input, output: z.number() })
 const nobody = defineTask({ name: 'payment.sent.nobody', input })
 
 let urls: ClusterUrls & { readonly vhost: string }
@@ -19,7 +29,7 @@ const ran: { id: string; what: string; number: number; at: number }[] = []
 const runsOf = (what: string): readonly (typeof ran)[number][] => ran.filter((each) => each.what === what)
 
 beforeAll(async () => {
-  urls = await virtualHost(SERVICE, [plain, nobody])
+  urls = await virtualHost(SERVICE, [plain, doomed, nobody])
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   worker = warren.worker({ service: SERVICE, concurrency: 2 }).handle(plain, ({ what }, { id, number }) => {
     ran.push({ id, what, number, at: Date.now() })
@@ -118,6 +128,44 @@ it('a level that somebody deleted is declared again, and the message goes into i
   await manage('DELETE', `/exchanges/${urls.vhost}/${delayLevel(1)}`)
   const other = await warren.send(plain, { what: 'after the exchange' }, { delayMs: 2_100 })
   expect(await Promise.all([one, other].map((handle) => handle.result(RESULT)))).toEqual([1, 1])
+})
+
+it('a queue deleted with 100 pending: others run on time; the 100 are listed with the reason, and run when redriven', async () => {
+  const handlers = (): Worker => {
+    const made = warren.worker({ service: SERVICE, concurrency: 10 })
+    return made.handle(doomed, ({ what }, { id, number }) => {
+      ran.push({ id, what, number, at: Date.now() })
+      return number
+    })
+  }
+  const first = handlers()
+  await consuming(first)
+  await first.stop()
+  const later = { options: () => ({ delayMs: 2_500 }) }
+  const inputs = (what: string) => Array.from({ length: 100 }, (_, n) => ({ what: `${what} ${n}` }))
+  const handles: { id: string }[] = []
+  await warren.sendMany(doomed, inputs('doomed'), { ...later, onSent: (handle) => handles.push(handle) })
+  await manage('DELETE', `/queues/${urls.vhost}/${taskQueue(doomed.name, SERVICE)}`)
+  const others: Promise<number>[] = []
+  await warren.sendMany(plain, inputs('other'), { ...later, onSent: (handle) => others.push(handle.result(RESULT)) })
+  expect(await Promise.all(others)).toEqual(others.map(() => 1))
+
+  await until('all are there', async () => (await waiting(urls.broker, DELAY_UNROUTABLE)) === 100)
+  const letters = warren.deadLetters({ queue: DELAY_UNROUTABLE, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT })
+  const listed: DeadLetter[] = []
+  for await (const letter of letters.list({ reason: 'unroutable' })) listed.push(letter)
+  expect(listed.map(({ id }) => id).sort()).toEqual(handles.map(({ id }) => id).sort())
+  expect(listed[0]).toMatchObject({ task: doomed.name, exchange: 'payment.commands', routingKey: doomed.name })
+  expect(listed[0]?.why).toContain('no queue took task payment.sent.doomed')
+  // Nothing is bound yet: they stay.
+  expect(await letters.redrive({})).toMatchObject({ done: 0, kept: 100 })
+  const second = handlers()
+  await consuming(second)
+  expect(await letters.redrive({ task: doomed.name })).toMatchObject({ done: 100, kept: 0 })
+  const results = handles.map(({ id }) => warren.handle(doomed, id).result(RESULT))
+  expect(await Promise.all(results)).toEqual(handles.map(() => 1))
+  expect(ran.filter(({ what }) => what.startsWith('doomed'))).toHaveLength(100)
+  await second.stop()
 })
 
 it('says in headers when it is due, for Warren and for Celery', async () => {

@@ -31,6 +31,8 @@ const whole = {
     { name: 'graveyard', effective_policy_definition: [] },
     { name: 'image.dlq' },
     { name: 'shop.order.place.web', effective_policy_definition: { 'delivery-limit': 20 } },
+    { name: 'warren.delay.unroutable', arguments: { 'x-delivery-limit': 1_000_000 } },
+    { name: 'warren.delay.05' },
     null,
   ],
   '/rabbitmq/api/bindings/my%2Fshop': [
@@ -46,6 +48,7 @@ it('are all that are named as Warren names them or bound to a dead-letter exchan
     { name: 'graveyard', deliveryLimit: undefined },
     { name: 'image.dlq', deliveryLimit: undefined },
     { name: 'shop.dlq', deliveryLimit: 1_000_000 },
+    { name: 'warren.delay.unroutable', deliveryLimit: 1_000_000 },
   ])
   expect(seen.every((each) => each.endsWith(' user:p@ss'))).toBe(true)
 })
@@ -62,7 +65,7 @@ it('are asked of the next address when one does not answer, and the last problem
   const refusing = await management({}, 401)
   const odd = await management({})
   const fine = await management(whole)
-  expect(await deadLetterQueues([refusing.url, odd.url, fine.url], 'my/shop')).toHaveLength(3)
+  expect(await deadLetterQueues([refusing.url, odd.url, fine.url], 'my/shop')).toHaveLength(4)
   await expect(deadLetterQueues([odd.url, refusing.url], 'my/shop')).rejects.toThrow(/^127\.0\.0\.1:\d+ answered 401$/)
   await expect(deadLetterQueues([], '/')).rejects.toThrow('no address of a management API')
 })

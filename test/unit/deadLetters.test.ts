@@ -5,7 +5,9 @@ import { type DeadLetterFilter, matches } from '../../src/deadLetters/filter.js'
 import { destinationOf, freshCopy } from '../../src/deadLetters/redrive.js'
 import { sweep } from '../../src/deadLetters/sweep.js'
 import { connect, headers, OptionsError, UnconfirmedError, UnroutableError, type WarrenError } from '../../src/index.js'
+import { originOf } from '../../src/wire/copy.js'
 import { DEATH_REASONS, readContent, readDeadLetter } from '../../src/wire/deadLetter.js'
+import { queueKey } from '../../src/wire/delayedKey.js'
 
 const NOW = Date.parse('2026-03-01T12:00:00Z')
 const QUEUE = 'payment.invoice.create.demo-service'
@@ -110,6 +112,47 @@ describe('why a dead letter died, in words', () => {
     expect(readDeadLetter(message({ ...task, 'x-death': twice }))).toMatchObject({
       ...{ by: 'broker', reason: 'expired', queue: QUEUE, exchange: 'payment.commands' },
       diedAt: new Date(NOW - 600_000),
+    })
+  })
+
+  const digits = '0.'.repeat(23)
+  const outOfLevels = (key: string, more: Record<string, unknown> = {}) => {
+    const given = message({
+      ...{ ...task, ...more },
+      'x-death': xDeath('expired', {
+        ...{ queue: 'warren.delay.00', exchange: 'warren.delay.00', 'routing-keys': [`${digits}1.${key}`] },
+      }),
+    })
+    return { ...given, fields: { ...given.fields, exchange: 'warren.delay.due', routingKey: `${digits}1.${key}` } }
+  }
+
+  it('knows a delayed message that no queue took, and where it was to go', () => {
+    expect(readDeadLetter(outOfLevels('payment.invoice.create'))).toMatchObject({
+      ...{ by: 'broker', reason: 'unroutable', queue: undefined },
+      why: 'no queue took task payment.invoice.create when it was due: none is bound to warren.delay.due for it',
+      ...{ exchange: 'payment.commands', routingKey: 'payment.invoice.create' },
+    })
+    // A retry is for one queue, and says where it came from.
+    const retry = { [headers.exchange]: 'payment.commands', [headers.routingKey]: 'payment.invoice.create' }
+    expect(readDeadLetter(outOfLevels(queueKey(QUEUE), retry))).toMatchObject({
+      ...{ reason: 'unroutable', queue: QUEUE, exchange: 'payment.commands', routingKey: 'payment.invoice.create' },
+    })
+    expect(readDeadLetter(outOfLevels(queueKey(QUEUE)))).toMatchObject({ exchange: '', routingKey: QUEUE })
+    // The name of a long queue is a hash in the key: there is nowhere to send it back to, but where its headers say.
+    const hashed = readDeadLetter(outOfLevels(queueKey(`${'q'.repeat(240)}.service`)))
+    expect(hashed).toMatchObject({ reason: 'unroutable', exchange: undefined, routingKey: undefined })
+    for (const to of ['origin', 'queue'] as const) expect(() => destinationOf(hashed, to)).toThrow(/origin|come from/i)
+  })
+
+  it('a dead letter that was delayed before goes back to where it was meant for, past the levels', () => {
+    const died = byBroker('delivery_limit', {
+      ...{ exchange: 'warren.delay.due', 'routing-keys': [`${digits}1.payment.invoice.create`] },
+    })
+    expect(readDeadLetter(died)).toMatchObject({
+      ...{ reason: 'delivery-limit', exchange: 'payment.commands', routingKey: 'payment.invoice.create' },
+    })
+    expect(originOf(outOfLevels('payment.invoice.create'))).toEqual({
+      ...{ exchange: 'payment.commands', routingKey: 'payment.invoice.create' },
     })
   })
 

@@ -47,6 +47,7 @@ export class FakeStore extends EventEmitter {
     })
   /** By default no key is there. */
   ask = (act: unknown) => this.#ask('ask', [act], () => null)
+  time = () => this.#ask('time', [], () => Date.now())
   begin = (id: string, run: number) => this.#ask('begin', [id, run], () => undefined)
   marked = (ids: readonly string[]) => this.#ask('marked', [ids], () => ids.filter((id) => this.#marked.has(id)))
   mark = (id: string) => this.#ask('mark', [id], () => void this.#marked.add(id))
