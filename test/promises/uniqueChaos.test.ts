@@ -74,10 +74,10 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all((senders ?? []).map((warren) => warren.close())))
 
-const STEPS = 150
+const STEPS = 100
 const KEYS = 6
 
-it.each([1, 2, 3])('seed %d', async (seed) => {
+it.each([1, 2])('seed %d', async (seed) => {
   const next = random(seed)
   const below = (count: number): number => Math.floor(next() * count)
   const oneOf = <T>(values: readonly T[]): T => values[below(values.length)] as T
