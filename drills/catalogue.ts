@@ -11,6 +11,7 @@ import { nodeDrill } from './faults/node.js'
 import { partition } from './faults/partition.js'
 import { poison } from './faults/poison.js'
 import { rollingRestart } from './faults/rollingRestart.js'
+import { schedule } from './faults/schedule.js'
 import { killStore, restartStore } from './faults/store.js'
 import { freezeWorker, killWorker, scaleDown, stopWorker } from './faults/worker.js'
 
@@ -38,4 +39,5 @@ export const drills: readonly Drill[] = [
   floodKillDeadLetters,
   halfOpen,
   cutConnection,
+  schedule,
 ]

@@ -1,6 +1,6 @@
 /** The promise: a schedule's token goes round in the broker; each tick is sent once, and the definition may change at any time. */
 import { Redis } from 'iovalkey'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, type TickEvent, UnknownScheduleError, type Warren } from '../../src/index.js'
 import { delayLevel, scheduleKey, schedulesKey, ticksQueue } from '../../src/wire/names.js'
@@ -11,7 +11,8 @@ const SERVICE = 'rota'
 /** How often a worker is killed at each step; more by hand: see docs/guide/schedules.md. */
 const KILLS = Number(process.env.WARREN_TICK_KILLS ?? 1)
 const input = z.object({ what: z.string() })
-const report = defineTask({ name: 'payment.rota.report', input })
+/** One for each test: the queues of all services that handle a task get its messages. */
+const taskOf = (name: string) => defineTask({ name: `payment.rota.${name}`, input })
 
 let urls: ClusterUrls & { readonly vhost: string }
 let warren: Warren
@@ -21,7 +22,7 @@ const run = Math.random().toString(36).slice(2)
 const service = (name: string): string => `${SERVICE}-${name}-${run}`
 
 beforeAll(async () => {
-  urls = await virtualHost(SERVICE, [report])
+  urls = await virtualHost(SERVICE, [taskOf('report')])
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   store = new Redis(urls.results)
 })
@@ -31,17 +32,18 @@ afterAll(async () => {
 })
 
 /** A worker that notes what it ran, and what ticked. */
-async function worker(name: string, { handler = (): unknown => undefined, task = report, of = warren } = {}) {
+async function worker(name: string, handler = (): unknown => undefined) {
+  const report = taskOf(name)
   const ran: { id: string; what: string }[] = []
   const ticks: TickEvent[] = []
-  const made = of.worker({ service: service(name), concurrency: 10, gracePeriodMs: 2_000 })
-  made.handle(task, async ({ what }, { id }) => {
+  const made = warren.worker({ service: service(name), concurrency: 10, gracePeriodMs: 2_000 })
+  made.handle(report, async ({ what }, { id }) => {
     ran.push({ id, what })
     await handler()
   })
   made.on('tick', (tick) => ticks.push(tick))
   await consuming(made)
-  return { made, ran, ticks, schedules: of.schedules({ service: service(name) }) }
+  return { made, ran, ticks, report, schedules: warren.schedules({ service: service(name) }) }
 }
 
 /** How many tokens there are: in the delay levels, and in the queue of those that are due. */
@@ -58,89 +60,8 @@ const secondsApart = (ticks: readonly TickEvent[]): number[] => {
   return sent.slice(1).map((tick, index) => (tick - (sent[index] as number)) / 1_000)
 }
 
-it('ticks every second, each once, at its time; until it is removed', async () => {
-  const { made, ran, ticks, schedules } = await worker('plain')
-  const definition = { task: report, input: { what: 'plain' }, everyMs: 1_000 }
-  const begun = await schedules.upsert('seconds', definition)
-  expect(begun).toMatchObject({ changed: true, service: service('plain'), task: report.name, next: expect.any(Date) })
-  expect(await schedules.upsert('seconds', definition)).toMatchObject({ changed: false })
-  await until('five ticks', () => ran.length >= 5)
-  const known = await schedules.get('seconds')
-  expect(known?.last?.id).toBe(schedules.taskId('seconds', known?.last?.tick as Date))
-  expect((await schedules.list()).map(({ id }) => id)).toEqual(['seconds'])
-  expect(await warren.scheduledServices()).toContain(service('plain'))
-  expect(await schedules.remove('seconds')).toBe(true)
-  expect(await schedules.remove('seconds')).toBe(false)
-  expect(await schedules.get('seconds')).toBeUndefined()
-  expect(secondsApart(ticks).every((apart) => apart === 1)).toBe(true)
-  await until('the token gone', async () => (await tokens('plain')) === 0)
-  expect(new Set(ran.map(({ id }) => id)).size).toBe(ran.length)
-  await made.stop()
-})
-
-it('a changed definition counts at once, and its older token is dropped', async () => {
-  const { made, ran, schedules } = await worker('changed')
-  await schedules.upsert('s', { task: report, input: { what: 'old' }, cron: '* * * * * *' })
-  await until('an old tick', () => ran.some(({ what }) => what === 'old'))
-  await schedules.upsert('s', { task: report, input: { what: 'new' }, cron: '* * * * * *', timeZone: 'Europe/Berlin' })
-  const before = ran.length
-  await until('three new ticks', () => ran.filter(({ what }) => what === 'new').length >= 3)
-  // One may have been on its way.
-  expect(ran.slice(before + 1).every(({ what }) => what === 'new')).toBe(true)
-  expect(new Set(ran.map(({ id }) => id)).size).toBe(ran.length)
-  await schedules.remove('s')
-  await made.stop()
-})
-
-it('paused, it sends nothing until it is resumed, also after a change; triggered, it sends all the same', async () => {
-  const { made, ran, ticks, schedules } = await worker('paused')
-  await schedules.upsert('s', { task: report, input: { what: 'one' }, everyMs: 1_000 })
-  await schedules.pause('s', { reason: 'a migration' })
-  await schedules.upsert('s', { task: report, input: { what: 'two' }, everyMs: 1_000 })
-  expect(await schedules.get('s')).toMatchObject({ paused: { reason: 'a migration', since: expect.any(Date) } })
-  await until('two skipped ticks', () => ticks.filter(({ reason }) => reason === 'paused').length >= 2)
-  const sent = ran.length
-  const id = await schedules.trigger('s')
-  await until('the triggered task', () => ran.some((each) => each.id === id))
-  expect(ran.length).toBe(sent + 1)
-  await schedules.resume('s')
-  await until('a tick', () => ran.length > sent + 1)
-  expect(await schedules.get('s')).toMatchObject({ paused: undefined })
-  await schedules.remove('s')
-  await made.stop()
-})
-
-it.each([
-  ['skip', false],
-  ['queueOne', true],
-] as const)('overlap %s: while a task runs no other one starts', async (overlap, waits) => {
-  let running = 0
-  let most = 0
-  let free = (): void => undefined
-  const blocked = new Promise<void>((resolve) => {
-    free = resolve
-  })
-  const handler = async (): Promise<void> => {
-    most = Math.max(most, ++running)
-    await blocked
-    running--
-  }
-  const { made, ran, ticks, schedules } = await worker(overlap, { handler })
-  await schedules.upsert('s', { task: report, input: { what: overlap }, everyMs: 1_000, overlap })
-  await until('skipped ticks', () => ticks.filter(({ reason }) => reason === 'overlap').length >= 2)
-  expect(ran.length).toBe(1)
-  expect(ticks.some(({ action }) => action === 'waiting')).toBe(waits)
-  const waited = (await schedules.get('s'))?.waiting
-  expect(waited !== undefined).toBe(waits)
-  free()
-  await until('more runs', () => ran.length >= 3)
-  if (waited !== undefined) expect(ran[1]?.id).toBe(schedules.taskId('s', waited))
-  expect(most).toBe(1)
-  await schedules.remove('s')
-  await made.stop()
-})
-
 it('ten workers that start together with 50 upserts each: one token for each schedule', async () => {
+  const report = taskOf('crowd')
   const clients = await Promise.all(
     Array.from({ length: 10 }, () => connect({ broker: urls.broker, results: urls.results, logger: false })),
   )
@@ -160,116 +81,237 @@ it('ten workers that start together with 50 upserts each: one token for each sch
   for (const { id } of await schedules.list()) await schedules.remove(id)
 })
 
-it('the store is emptied: the token makes the schedule known again, no tick is lost, and its pause is kept', async () => {
-  const { made, ran, ticks, schedules } = await worker('emptied')
-  await schedules.upsert('s', { task: report, input: { what: 'kept' }, everyMs: 1_000 })
-  await until('two ticks', () => ran.length >= 2)
-  await store.del(scheduleKey(service('emptied'), 's'), schedulesKey(service('emptied')))
-  await until('three more', () => ran.length >= 5)
-  expect(await schedules.list()).toMatchObject([{ id: 's', everyMs: 1_000, input: { what: 'kept' } }])
-  expect(secondsApart(ticks).every((apart) => apart === 1)).toBe(true)
-  expect(ran.length - new Set(ran.map(({ id }) => id)).size).toBeLessThanOrEqual(1)
-  await made.stop()
-  await store.del(scheduleKey(service('emptied'), 's'), schedulesKey(service('emptied')))
-  // No worker knows of any schedule now, but for the queue of tokens.
-  const again = await worker('emptied')
-  await until('a tick of the next worker', () => again.ran.length > 0)
-  await again.schedules.remove('s')
-  await again.made.stop()
-})
+describe.concurrent('A schedule', () => {
+  it('ticks every second, each once, at its time; until it is removed', async () => {
+    const { made, ran, ticks, report, schedules } = await worker('plain')
+    const definition = { task: report, input: { what: 'plain' }, everyMs: 1_000 }
+    const begun = await schedules.upsert('seconds', definition)
+    expect(begun).toMatchObject({ changed: true, service: service('plain'), task: report.name, next: expect.any(Date) })
+    expect(await schedules.upsert('seconds', definition)).toMatchObject({ changed: false })
+    await until('five ticks', () => ran.length >= 5)
+    const known = await schedules.get('seconds')
+    expect(known?.last?.id).toBe(schedules.taskId('seconds', known?.last?.tick as Date))
+    expect((await schedules.list()).map(({ id }) => id)).toEqual(['seconds'])
+    expect(await warren.scheduledServices()).toContain(service('plain'))
+    expect(await schedules.remove('seconds')).toBe(true)
+    expect(await schedules.remove('seconds')).toBe(false)
+    expect(await schedules.get('seconds')).toBeUndefined()
+    expect(secondsApart(ticks).every((apart) => apart === 1)).toBe(true)
+    expect(new Set(ran.map(({ id }) => id)).size).toBe(ran.length)
+    await made.stop()
+  })
 
-it('a token that is lost is made again', async () => {
-  const { made, ran, schedules } = await worker('lost')
-  await schedules.upsert('other', { task: report, input: { what: 'other' }, everyMs: 1_000 })
-  await until('a tick', () => ran.length > 0)
-  const { next } = await schedules.upsert('s', { task: report, input: { what: 'lost' }, everyMs: 3_600_000 })
-  // As if its token had been due an hour ago and had not come.
-  const key = scheduleKey(service('lost'), 's')
-  const due = (next as Date).getTime() - 3_600_000
-  await store.hset(key, 'next', `${due}:0`, 'due', due)
-  await store.zadd(schedulesKey(service('lost')), due, 's')
-  await until('its tick', () => ran.some(({ what }) => what === 'lost'))
-  expect(ran.filter(({ what }) => what === 'lost').length).toBe(1)
-  await schedules.remove('other')
-  await schedules.remove('s')
-  await made.stop()
-})
-
-it('backfill sends the ticks of the past, and those that succeeded only once', async () => {
-  const { made, ran, schedules } = await worker('past')
-  await schedules.upsert('s', { task: report, input: { what: 'past' }, everyMs: 60_000 })
-  const [from, to] = [new Date('2026-01-01T00:00:00Z'), new Date('2026-01-01T00:04:00Z')]
-  const ids = await schedules.backfill('s', { from, to })
-  expect(ids).toEqual(
-    [0, 1, 2, 3, 4].map((minute) => schedules.taskId('s', new Date(from.getTime() + minute * 60_000))),
-  )
-  await until('all five', () => ids.every((id) => ran.some((each) => each.id === id)))
-  for (const id of ids) await warren.handle(report, id).result({ timeoutMs: 20_000 })
-  await schedules.backfill('s', { from, to: new Date('2026-01-01T00:05:00Z') })
-  await until('the sixth', () => new Set(ran.map(({ id }) => id)).size >= 6)
-  expect(ran.length).toBe(6)
-  const tomorrow = new Date(Date.now() + 86_400_000)
-  await expect(schedules.backfill('s', { from, to: tomorrow })).rejects.toThrow(/not to be in the future/)
-  await expect(schedules.backfill('s', { from, to: new Date('2026-02-01') })).rejects.toThrow(/at most 10000 ticks/)
-  await schedules.remove('s')
-  await made.stop()
-})
-
-it('the next ticks can be asked for', async () => {
-  const schedules = warren.schedules({ service: service('asked') })
-  await schedules.upsert('s', { task: report, input: { what: '' }, cron: '30 2 * * *', timeZone: 'Europe/Berlin' })
-  const ticks = await schedules.next('s', { after: new Date('2026-10-24T12:00:00Z'), count: 2 })
-  expect(ticks.map((tick) => tick.toISOString())).toEqual(['2026-10-25T00:30:00.000Z', '2026-10-26T01:30:00.000Z'])
-  expect((await schedules.next('s')).length).toBe(5)
-  await schedules.remove('s')
-})
-
-it('wrong use says what was expected, and changes nothing', async () => {
-  const schedules = warren.schedules({ service: service('wrong') })
-  const right = { task: report, input: { what: '' } }
-  const upsert = (id: string, change: object) =>
-    schedules.upsert(id, { ...right, cron: '0 0 * * *', ...change } as never)
-  await upsert('kept', {})
-  const before = await schedules.get('kept')
-  for (const [change, expected] of [
-    [{ cron: '0 0 31 2 *' }, /`cron` to come true some day, got: "0 0 31 2 \*"/],
-    [{ cron: 'at noon' }, /`cron` to be five fields/],
-    [{ cron: '60 * * * *' }, /`cron` to be a cron expression \(Invalid value for minute: 60\)/],
-    [{ timeZone: 'Europe/Bielefeld' }, /`timeZone` to be a time zone of the IANA database/],
-    [{ everyMs: 1_000 }, /either `cron` or `everyMs`, got: both/],
-    [{ cron: undefined }, /either `cron` or `everyMs`, got: neither/],
-    [{ cron: undefined, everyMs: 10 }, /`everyMs` to be an integer from 1000/],
-    [
-      { cron: undefined, everyMs: 1_000, jitterMs: 1_000 },
-      /`jitterMs` to be less than the time between two ticks, 1000/,
-    ],
-    [{ overlap: 'queue' }, /`overlap` to be 'allow' or 'skip' or 'queueOne'/],
-    [{ catchUp: true }, /`catchUp` to be 'none' or 'latest' or 'all'/],
-    [{ task: { name: 'payment.rota.report' } }, /expected a task, which defineTask\(\) returns/],
-    [{ timezone: 'UTC' }, /unknown option `timezone`, did you mean `timeZone`/],
-  ] as const) {
-    await expect(upsert('kept', change), JSON.stringify(change)).rejects.toMatchObject({
-      ...{ code: 'INVALID_OPTIONS', message: expect.stringMatching(expected) },
+  it('a changed definition counts at once, and its older token is dropped', async () => {
+    const { made, ran, report, schedules } = await worker('changed')
+    await schedules.upsert('s', { task: report, input: { what: 'old' }, cron: '* * * * * *' })
+    await until('an old tick', () => ran.some(({ what }) => what === 'old'))
+    await schedules.upsert('s', {
+      task: report,
+      input: { what: 'new' },
+      cron: '* * * * * *',
+      timeZone: 'Europe/Berlin',
     })
-  }
-  await expect(upsert('kept', { input: { what: 7 } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
-  await expect(upsert('é'.repeat(101), {})).rejects.toThrow(/a text of 1 to 200 bytes, got: 202 bytes/)
-  await expect(upsert('', {})).rejects.toThrow(/a text of 1 to 200 bytes/)
-  expect(await schedules.get('kept')).toEqual(before)
-  for (const call of [
-    () => schedules.pause('none'),
-    () => schedules.resume('none'),
-    () => schedules.trigger('none'),
-    () => schedules.next('none'),
-    () => schedules.backfill('none', { from: new Date(0), to: new Date(1) }),
-  ]) {
-    await expect(call()).rejects.toThrow(UnknownScheduleError)
-  }
-  expect(() => warren.schedules({ service: 'a service' })).toThrow(/`service` to be up to 50 letters/)
-  await schedules.remove('kept')
+    const before = ran.length
+    await until('three new ticks', () => ran.filter(({ what }) => what === 'new').length >= 3)
+    // One may have been on its way.
+    expect(ran.slice(before + 1).every(({ what }) => what === 'new')).toBe(true)
+    expect(new Set(ran.map(({ id }) => id)).size).toBe(ran.length)
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it('paused, it sends nothing until it is resumed, also after a change; triggered, it sends all the same', async () => {
+    const { made, ran, ticks, report, schedules } = await worker('paused')
+    await schedules.upsert('s', { task: report, input: { what: 'one' }, everyMs: 1_000 })
+    await schedules.pause('s', { reason: 'a migration' })
+    await schedules.upsert('s', { task: report, input: { what: 'two' }, everyMs: 1_000 })
+    expect(await schedules.get('s')).toMatchObject({ paused: { reason: 'a migration', since: expect.any(Date) } })
+    await until('two skipped ticks', () => ticks.filter(({ reason }) => reason === 'paused').length >= 2)
+    const sent = ran.length
+    const id = await schedules.trigger('s')
+    await until('the triggered task', () => ran.some((each) => each.id === id))
+    expect(ran.length).toBe(sent + 1)
+    await schedules.resume('s')
+    await until('a tick', () => ran.length > sent + 1)
+    expect(await schedules.get('s')).toMatchObject({ paused: undefined })
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it.each([
+    ['skip', false],
+    ['queueOne', true],
+  ] as const)('overlap %s: while a task runs no other one starts', async (overlap, waits) => {
+    let running = 0
+    let most = 0
+    let free = (): void => undefined
+    const blocked = new Promise<void>((resolve) => {
+      free = resolve
+    })
+    const handler = async (): Promise<void> => {
+      most = Math.max(most, ++running)
+      await blocked
+      running--
+    }
+    const { made, ran, ticks, report, schedules } = await worker(overlap, handler)
+    await schedules.upsert('s', { task: report, input: { what: overlap }, everyMs: 1_000, overlap })
+    await until('skipped ticks', () => ticks.filter(({ reason }) => reason === 'overlap').length >= 2)
+    expect(ran.length).toBe(1)
+    expect(ticks.some(({ action }) => action === 'waiting')).toBe(waits)
+    const waited = (await schedules.get('s'))?.waiting
+    expect(waited !== undefined).toBe(waits)
+    free()
+    await until('more runs', () => ran.length >= 3)
+    if (waited !== undefined) expect(ran[1]?.id).toBe(schedules.taskId('s', waited))
+    expect(most).toBe(1)
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it('the store is emptied: the token makes the schedule known again, no tick is lost, and its pause is kept', async () => {
+    const { made, ran, ticks, report, schedules } = await worker('emptied')
+    await schedules.upsert('s', { task: report, input: { what: 'kept' }, everyMs: 1_000 })
+    await until('two ticks', () => ran.length >= 2)
+    await store.del(scheduleKey(service('emptied'), 's'), schedulesKey(service('emptied')))
+    await until('three more', () => ran.length >= 5)
+    expect(await schedules.list()).toMatchObject([{ id: 's', everyMs: 1_000, input: { what: 'kept' } }])
+    expect(secondsApart(ticks).every((apart) => apart === 1)).toBe(true)
+    expect(ran.length - new Set(ran.map(({ id }) => id)).size).toBeLessThanOrEqual(1)
+    await made.stop()
+    await store.del(scheduleKey(service('emptied'), 's'), schedulesKey(service('emptied')))
+    // No worker knows of any schedule now, but for the queue of tokens.
+    const again = await worker('emptied')
+    await until('a tick of the next worker', () => again.ran.length > 0)
+    await again.schedules.remove('s')
+    await again.made.stop()
+  })
+
+  it('a token that is lost is made again', async () => {
+    const { made, ran, report, schedules } = await worker('lost')
+    await schedules.upsert('other', { task: report, input: { what: 'other' }, everyMs: 1_000 })
+    await until('a tick', () => ran.length > 0)
+    const { next } = await schedules.upsert('s', { task: report, input: { what: 'lost' }, everyMs: 3_600_000 })
+    // As if its token had been due an hour ago and had not come.
+    const key = scheduleKey(service('lost'), 's')
+    const due = (next as Date).getTime() - 3_600_000
+    await store.hset(key, 'next', `${due}:0`, 'due', due)
+    await store.zadd(schedulesKey(service('lost')), due, 's')
+    await until('its tick', () => ran.some(({ what }) => what === 'lost'))
+    expect(ran.filter(({ what }) => what === 'lost').length).toBe(1)
+    await schedules.remove('other')
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it('backfill sends the ticks of the past, and those that succeeded only once', async () => {
+    const { made, ran, report, schedules } = await worker('past')
+    await schedules.upsert('s', { task: report, input: { what: 'past' }, everyMs: 60_000 })
+    const [from, to] = [new Date('2026-01-01T00:00:00Z'), new Date('2026-01-01T00:04:00Z')]
+    const ids = await schedules.backfill('s', { from, to })
+    expect(ids).toEqual(
+      [0, 1, 2, 3, 4].map((minute) => schedules.taskId('s', new Date(from.getTime() + minute * 60_000))),
+    )
+    await until('all five', () => ids.every((id) => ran.some((each) => each.id === id)))
+    for (const id of ids) await warren.handle(report, id).result({ timeoutMs: 20_000 })
+    await schedules.backfill('s', { from, to: new Date('2026-01-01T00:05:00Z') })
+    await until('the sixth', () => new Set(ran.map(({ id }) => id)).size >= 6)
+    expect(ran.length).toBe(6)
+    const tomorrow = new Date(Date.now() + 86_400_000)
+    await expect(schedules.backfill('s', { from, to: tomorrow })).rejects.toThrow(/not to be in the future/)
+    await expect(schedules.backfill('s', { from, to: new Date('2026-02-01') })).rejects.toThrow(/at most 10000 ticks/)
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it('the next ticks can be asked for', async () => {
+    const report = taskOf('asked')
+    const schedules = warren.schedules({ service: service('asked') })
+    await schedules.upsert('s', { task: report, input: { what: '' }, cron: '30 2 * * *', timeZone: 'Europe/Berlin' })
+    const ticks = await schedules.next('s', { after: new Date('2026-10-24T12:00:00Z'), count: 2 })
+    expect(ticks.map((tick) => tick.toISOString())).toEqual(['2026-10-25T00:30:00.000Z', '2026-10-26T01:30:00.000Z'])
+    expect((await schedules.next('s')).length).toBe(5)
+    await schedules.remove('s')
+  })
+
+  it('wrong use says what was expected, and changes nothing', async () => {
+    const schedules = warren.schedules({ service: service('wrong') })
+    const right = { task: taskOf('wrong'), input: { what: '' } }
+    const upsert = (id: string, change: object) =>
+      schedules.upsert(id, { ...right, cron: '0 0 * * *', ...change } as never)
+    await upsert('kept', {})
+    const before = await schedules.get('kept')
+    for (const [change, expected] of [
+      [{ cron: '0 0 31 2 *' }, /`cron` to come true some day, got: "0 0 31 2 \*"/],
+      [{ cron: 'at noon' }, /`cron` to be five fields/],
+      [{ cron: '60 * * * *' }, /`cron` to be a cron expression \(Invalid value for minute: 60\)/],
+      [{ timeZone: 'Europe/Bielefeld' }, /`timeZone` to be a time zone of the IANA database/],
+      [{ everyMs: 1_000 }, /either `cron` or `everyMs`, got: both/],
+      [{ cron: undefined }, /either `cron` or `everyMs`, got: neither/],
+      [{ cron: undefined, everyMs: 10 }, /`everyMs` to be an integer from 1000/],
+      [
+        { cron: undefined, everyMs: 1_000, jitterMs: 1_000 },
+        /`jitterMs` to be less than the time between two ticks, 1000/,
+      ],
+      [{ overlap: 'queue' }, /`overlap` to be 'allow' or 'skip' or 'queueOne'/],
+      [{ catchUp: true }, /`catchUp` to be 'none' or 'latest' or 'all'/],
+      [{ task: { name: 'payment.rota.report' } }, /expected a task, which defineTask\(\) returns/],
+      [{ timezone: 'UTC' }, /unknown option `timezone`, did you mean `timeZone`/],
+    ] as const) {
+      await expect(upsert('kept', change), JSON.stringify(change)).rejects.toMatchObject({
+        ...{ code: 'INVALID_OPTIONS', message: expect.stringMatching(expected) },
+      })
+    }
+    await expect(upsert('kept', { input: { what: 7 } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    await expect(upsert('é'.repeat(101), {})).rejects.toThrow(/a text of 1 to 200 bytes, got: 202 bytes/)
+    await expect(upsert('', {})).rejects.toThrow(/a text of 1 to 200 bytes/)
+    expect(await schedules.get('kept')).toEqual(before)
+    for (const call of [
+      () => schedules.pause('none'),
+      () => schedules.resume('none'),
+      () => schedules.trigger('none'),
+      () => schedules.next('none'),
+      () => schedules.backfill('none', { from: new Date(0), to: new Date(1) }),
+    ]) {
+      await expect(call()).rejects.toThrow(UnknownScheduleError)
+    }
+    expect(() => warren.schedules({ service: 'a service' })).toThrow(/`service` to be up to 50 letters/)
+    await schedules.remove('kept')
+  })
+
+  it.each(STEPS)(
+    `a worker that is killed at step %i of a tick, ${KILLS} time(s): every tick is run once`,
+    async (step) => {
+      const { made, ran, report } = await worker(`runner${step}`)
+      const name = service(`victims${step}`)
+      const schedules = warren.schedules({ service: name })
+      const begun = await schedules.upsert('s', {
+        ...{ task: report, input: { what: 'survived' }, everyMs: 1_000, catchUp: 'all' },
+      })
+      for (let kill = 0; kill < KILLS; kill++) {
+        expect(await startTickVictim(urls, name, step).ended).toEqual([null, 'SIGKILL'])
+      }
+      const killedAt = Date.now()
+      const survivor = warren.worker({ service: name }).handle(taskOf(`idle${step}`), () => undefined)
+      await survivor.start()
+      const sentTo = async () => (await schedules.get('s'))?.last?.tick.getTime() ?? 0
+      await until('a tick after all of them', async () => (await sentTo()) > killedAt, 60_000)
+      await schedules.pause('s')
+      const last = await sentTo()
+      const expected: string[] = []
+      for (let tick = (begun.next as Date).getTime(); tick <= last; tick += 1_000) {
+        expected.push(schedules.taskId('s', new Date(tick)))
+      }
+      await until('every tick run', () => expected.every((id) => ran.some((each) => each.id === id)), 60_000)
+      expect(ran.filter(({ id }) => expected.includes(id)).length).toBe(expected.length)
+      await schedules.remove('s')
+      await Promise.all([survivor.stop(), made.stop()])
+    },
+    1_200_000,
+  )
 })
 
 it('an upsert whose token cannot be published leaves the schedule as it was', async () => {
+  const report = taskOf('undone')
   const schedules = warren.schedules({ service: service('undone') })
   const definition = { task: report, input: { what: 'first' }, cron: '0 0 1 1 *' }
   await schedules.upsert('s', definition)
@@ -291,30 +333,3 @@ it('an upsert whose token cannot be published leaves the schedule as it was', as
   await schedules.remove('t')
   await limited.close()
 })
-
-it(`a worker that is killed at any step of a tick, ${KILLS} time(s) each: every tick is run once`, async () => {
-  const { made, ran } = await worker('runner')
-  const schedules = warren.schedules({ service: service('victims') })
-  const begun = await schedules.upsert('s', {
-    ...{ task: report, input: { what: 'survived' }, everyMs: 1_000, catchUp: 'all' },
-  })
-  for (const step of Array.from({ length: KILLS }, () => STEPS).flat()) {
-    const victim = startTickVictim(urls, service('victims'), step)
-    expect(await victim.ended).toEqual([null, 'SIGKILL'])
-  }
-  const killedAt = Date.now()
-  const survivor = startTickVictim(urls, service('victims'), 'none')
-  const sentTo = async () => (await schedules.get('s'))?.last?.tick.getTime() ?? 0
-  await until('a tick after all of them', async () => (await sentTo()) > killedAt + 2_000, 60_000)
-  await schedules.remove('s')
-  const last = (await sentTo()) || killedAt
-  const expected: string[] = []
-  for (let tick = (begun.next as Date).getTime(); tick <= last; tick += 1_000) {
-    expected.push(schedules.taskId('s', new Date(tick)))
-  }
-  await until('every tick run', () => expected.every((id) => ran.some((each) => each.id === id)), 60_000)
-  expect(ran.filter(({ id }) => expected.includes(id)).length).toBe(expected.length)
-  survivor.kill()
-  await survivor.ended
-  await made.stop()
-}, 600_000)
