@@ -4,6 +4,7 @@
  *
  * What is only implied is told, too: that it was queued, and that an attempt began, which every entry and result says.
  */
+import { createHash } from 'node:crypto'
 import { MessageError, ResultUnreadableError } from '../errors/index.js'
 import { decodeEntry, type EventEntry } from '../wire/eventEntry.js'
 import { decodeResult, isFinal, isOurs, type StoredResult, statusOf } from '../wire/resultFormat.js'
@@ -155,7 +156,7 @@ export class Story {
     } catch {
       return []
     }
-    if (stored.id !== this.#id || !this.#told.isNew(text)) return []
+    if (stored.id !== this.#id || !this.#told.isNew(digestOf(text))) return []
     const { status, run = this.#run, attempt = this.#attempt, queuedAt, startedAt } = stored
     this.#begin(run)
     // When a run begins is its number.
@@ -189,6 +190,9 @@ export class Story {
     return { id: this.#id, run: this.#run, attempt, at, ...(dropped > 0 ? { dropped } : undefined) }
   }
 }
+
+/** States may be long, and many are remembered. */
+const digestOf = (text: string): string => createHash('sha1').update(text).digest('base64')
 
 /** What was seen of late. */
 class Recent {

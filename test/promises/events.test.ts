@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { run } from '../../cli/program.js'
 import { connect, defineTask, type TaskEvent, type TaskEvents, type Warren } from '../../src/index.js'
-import { type ClusterUrls, consuming, virtualHost } from '../support/cluster.js'
+import { type ClusterUrls, consuming, testCluster, until, virtualHost, waiting } from '../support/cluster.js'
 
 const SERVICE = 'events'
 const input = z.object({ does: z.string() })
@@ -14,6 +15,8 @@ const tracked = defineTask({ name: 'payment.events.tracked', input, retry, track
 
 let urls: ClusterUrls & { readonly vhost: string }
 let warren: Warren
+/** Whether handlers of `does: 'once'` fail. */
+let failing = true
 /** What a handler of `does: 'wait …'` waits for, by what it does. */
 const gates = new Map<string, { opened: Promise<void>; open: () => void }>()
 
@@ -40,6 +43,7 @@ beforeAll(async () => {
     if (what === 'many') for (let done = 1; done <= Number(name); done++) void progress({ done })
     if (what === 'large') await progress('x'.repeat(1_000_000))
     if (what === 'retry' && number === 1) throw new TypeError('told to fail')
+    if (what === 'once' && failing) throw new TypeError('told to fail')
     if (what === 'fail') throw new TypeError('told to fail')
     return { at: '2026-01-02T03:04:05.678Z' }
   }
@@ -99,5 +103,155 @@ describe('The events of one task', () => {
     open()
     expect(await events.next()).toMatchObject({ done: false, value: { type: 'done', status: 'SUCCESS' } })
     expect(await events.next()).toEqual({ done: true, value: undefined })
+  })
+
+  it('are bounded, whatever the handler reports, and the last one is whole in the state', async () => {
+    const large = await warren.send(plain, { does: 'large' })
+    const events = await all(large.events(LIMIT))
+    expect(events.filter(({ type }) => type === 'progress')).toMatchObject([
+      { value: { number: 1 } },
+      { value: undefined, tooLong: 1_000_002 },
+    ])
+    const many = await warren.send(plain, { does: 'many 1500' })
+    await many.result(LIMIT)
+    const late = await all(many.events(LIMIT))
+    const reports = late.filter(({ type }) => type === 'progress')
+    const gone = late.reduce((sum, event) => sum + (event.dropped ?? 0), 0)
+    expect(reports.length + gone).toBe(1_501)
+    expect(reports.length).toBeLessThanOrEqual(1_000)
+    expect(late.at(-1)?.type).toBe('done')
+  })
+
+  it('of a redriven task are those of its new run', async () => {
+    failing = true
+    const handle = await warren.send(plain, { does: 'once' })
+    const first = await all(handle.events(LIMIT))
+    expect(first.at(-1)).toMatchObject({ type: 'done', status: 'FAILURE', run: 0 })
+    failing = false
+    const letters = warren.deadLetters({ domain: 'payment' })
+    await letters.redrive({ id: handle.id })
+    const again = await all(handle.events(LIMIT))
+    expect(types(again)).toEqual(['queued 1', 'started 1', 'progress 1', 'done 1'])
+    expect(again.at(-1)).toMatchObject({ status: 'SUCCESS' })
+    const runs = new Set(again.map((event) => event.run))
+    expect([runs.size, runs.has(0)]).toEqual([1, false])
+    expect(again[0]?.at.getTime()).toBeGreaterThanOrEqual(first.at(-1)?.at.getTime() ?? 0)
+  })
+
+  it('of a task that nobody runs end with the time limit, after queued, and with the signal', async () => {
+    await using stopped = await connect({ broker: urls.broker, results: urls.results, logger: false })
+    const late = await stopped.send(plain, { does: 'return' }, { delayMs: 3_600_000 })
+    const events = late.events({ timeoutMs: 300 })
+    expect(await events.next()).toMatchObject({ value: { type: 'queued' } })
+    await expect(events.next()).rejects.toMatchObject({ code: 'RESULT_TIMEOUT' })
+    await expect(all(warren.handle(plain, 'never-sent').events({ timeoutMs: 50 }))).rejects.toThrow(/never-sent/)
+    await expect(all(late.events({ signal: AbortSignal.timeout(50) }))).rejects.toThrow(/timeout/)
+    expect(await all(warren.eventsOf('never-sent', { follow: false }))).toEqual([])
+    const pending = all(late.events())
+    await stopped.close()
+    await expect(pending).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('are refused with what was expected', async () => {
+    const handle = warren.handle(plain, 'some-id')
+    expect(() => handle.events({ timeoutMs: -1 })).toThrow(/expected `timeoutMs`/)
+    expect(() => handle.events({ until: 1 } as never)).toThrow(/unknown option `until`/)
+    expect(() => warren.eventsOf('')).toThrow(/expected the id/)
+    expect(() => warren.events({ types: ['queued'] as never })).toThrow(/'started', 'progress'/)
+    expect(() => warren.events({ task: {} as never })).toThrow(/expected `task` to be a task/)
+    await using storeless = await connect({ broker: urls.broker, logger: false })
+    expect(() => storeless.handle(plain, 'some-id').events()).toThrow(/need a store/)
+    expect(() => storeless.events()).toThrow(/need a store/)
+  })
+})
+
+it('The events of all tasks come in another process, with their tasks', async () => {
+  await using other = await connect({ broker: urls.broker, results: urls.results, logger: false })
+  const events = other.events({ task: plain, types: ['done', 'retry'] })
+  await events.ready()
+  const [failed, done] = [await warren.send(plain, { does: 'fail' }), await warren.send(plain, { does: 'return' })]
+  await warren.send(tracked, { does: 'return' })
+  const seen: string[] = []
+  for await (const event of events) {
+    expect(event.task).toBe(plain.name)
+    if (event.type !== 'done') continue
+    seen.push(`${event.id} ${event.status} ${event.queue ?? ''}`)
+    if (seen.length === 2) break
+  }
+  expect(seen.sort()).toEqual([`${failed.id} FAILURE `, `${done.id} SUCCESS ${plain.name}.${SERVICE}`].sort())
+})
+
+describe('The command', () => {
+  async function command(...words: string[]) {
+    const said = { out: '', err: '' }
+    const code = await run(words, {
+      out: (text) => (said.out += text),
+      err: (text) => (said.err += text),
+    })
+    return { code, ...said }
+  }
+  const lines = (out: string): Record<string, unknown>[] =>
+    out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  const servers = (): string[] => ['--broker', urls.broker, '--results', urls.results]
+
+  it('`warren task` shows the state and the events, and follows', async () => {
+    const handle = await warren.send(plain, { does: 'retry' })
+    const followed = await command('task', handle.id, '--follow', '--json', ...servers())
+    expect(followed).toMatchObject({ code: 0, err: '' })
+    const events = ['queued', 'started', 'progress', 'retry', 'started', 'progress', 'done']
+    // It knows of the task once a worker has spoken.
+    expect(lines(followed.out).map(({ event }) => event)).toEqual(events)
+    const shown = await command('task', handle.id, '--json', ...servers())
+    expect(lines(shown.out).map(({ event }) => event)).toEqual(['state', ...events])
+    expect(lines(shown.out)[0]).toMatchObject({ status: 'SUCCESS', attempt: 2, task: plain.name, id: handle.id })
+    const text = (await command('task', handle.id, ...servers())).out
+    expect(text).toMatch(/^state {5}SUCCESS$/m)
+    expect(text).toMatch(/ {2}retry {4}attempt 1 {2}TypeError: told to fail; the next attempt is due \d+ ms later$/m)
+    const failed = await warren.send(plain, { does: 'fail' })
+    expect((await command('task', failed.id, '--follow', ...servers())).code).toBe(1)
+    const unknown = await command('task', 'a\u001b[2Jb', ...servers())
+    expect(unknown.code).toBe(1)
+    expect(unknown.err).toBe(
+      'warren task: the store knows nothing of task a\\x1b[2Jb: it has not begun, asked for no result, or its result has expired\n',
+    )
+  })
+
+  it('`warren queues` shows what is ready, running, delayed and dead, and what is not known', async () => {
+    const management = testCluster()
+      .management.map((each) => each.replace('://', '://admin:admin@'))
+      .join(',')
+    const { does, open } = gate(randomUUID())
+    const running = await warren.send(tracked, { does })
+    const counts = async (...more: string[]) => {
+      const { code, out, err } = await command(
+        ...['queues', '--json', '--broker', urls.broker, '--management', management, ...more],
+      )
+      expect([code, err]).toEqual([0, ''])
+      return lines(out)
+    }
+    const ofQueue = (found: readonly Record<string, unknown>[], task: { name: string }) =>
+      found.find(({ queue }) => queue === `${task.name}.${SERVICE}`)
+    let found: Record<string, unknown>[] = []
+    const dead = await waiting(urls.broker, 'payment.dlq')
+    expect(dead).toBeGreaterThan(0)
+    // The management API's counts are seconds old.
+    await until('RabbitMQ counts it', async () => {
+      found = await counts()
+      const died = found.find(({ queue }) => queue === 'payment.dlq')?.dead
+      return ofQueue(found, tracked)?.running === 1 && died === dead && found.at(-1)?.delayed === 1
+    })
+    // One is delayed, by a test above: of which queue, RabbitMQ does not tell.
+    expect(ofQueue(found, tracked)).toMatchObject({ ready: 0, running: 1, delayed: null, dead: 0 })
+    expect(ofQueue(found, plain)).toMatchObject({ ready: 0, running: 0, delayed: null, dead })
+    expect(ofQueue(await counts('--no-dead'), plain)).toMatchObject({ dead: null })
+    expect(found.at(-1)).toEqual({ event: 'delayed', delayed: 1, unroutable: 0 })
+    open()
+    await running.result(LIMIT)
+    const away = await command('queues', '--broker', urls.broker, '--management', 'http://127.0.0.1:1')
+    expect(away.code).toBe(1)
+    expect(away.err).toMatch(/^warren queues: RabbitMQ's management API did not answer/)
   })
 })
