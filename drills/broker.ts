@@ -56,6 +56,15 @@ export class Management {
   queue(queue: QueueRef): Promise<QueueInfo> {
     return this.request('GET', `/queues/%2F/${encodeURIComponent(nameOfQueue(queue))}`)
   }
+
+  /** The nodes that lead the quorum queues whose names begin so, by queue. */
+  async leaders(prefix: string): Promise<ReadonlyMap<string, string>> {
+    const all = await this.request<readonly { name: string; leader?: string }[]>(
+      'GET',
+      '/queues/%2F?columns=name,leader',
+    )
+    return new Map(all.filter(({ name }) => name.startsWith(prefix)).map(({ name, leader = '' }) => [name, leader]))
+  }
 }
 
 /** As much of RabbitMQ's answer as drills need. Nodes are named as `rabbitmq-1@localhost`. */

@@ -2,6 +2,7 @@
 import type { Drill } from './drill.js'
 import { classicHostDrills } from './faults/classicHost.js'
 import { cutConnection, halfOpen } from './faults/connection.js'
+import { delayed } from './faults/delayed.js'
 import { flood, floodKillDeadLetters } from './faults/flood.js'
 import { restartHaproxy } from './faults/haproxy.js'
 import { killLeader } from './faults/leader.js'
@@ -30,6 +31,7 @@ export const drills: readonly Drill[] = [
   ...classicHostDrills,
   loseMajority,
   rollingRestart,
+  delayed,
   partition,
   restartHaproxy,
   killStore,

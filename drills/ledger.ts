@@ -166,6 +166,12 @@ export class Ledger {
     return this.#entries.get(id)?.runs.filter(ran).length ?? 0
   }
 
+  /** When a handler first began for an id, by its worker's clock. */
+  firstRunOf(id: string): number | undefined {
+    const runs = this.#entries.get(id)?.runs.filter(ran) ?? []
+    return runs.length === 0 ? undefined : Math.min(...runs.map(({ startedAt }) => startedAt))
+  }
+
   /** Remembers an id that the drill's own checks are about. */
   note(id: string, queue: QueueKey): void {
     this.#noted.push([id, queue])

@@ -21,8 +21,9 @@ export type InvoiceInput = TaskInput<typeof createInvoice>
 
 /** Sends one message and resolves with its id when the broker surely has it, as far as this sender can tell. */
 export interface Sender {
-  account(input: AccountInput): Promise<string>
-  invoice(input: InvoiceInput): Promise<string>
+  account(input: AccountInput, at?: Date): Promise<string>
+  /** `at`: not to be run before. */
+  invoice(input: InvoiceInput, at?: Date): Promise<string>
   close(): Promise<void>
 }
 
@@ -61,6 +62,11 @@ export class Load {
     return this.#send(queue, change)
   }
 
+  /** The same, of one that is not to be run before an instant. */
+  later(queue: QueueKey, at: Date): Promise<string> {
+    return this.#send(queue, {}, at)
+  }
+
   #tick(): void {
     const due = Math.floor(((performance.now() - this.#startedAt) * this.plan.ratePerQueue) / 1000)
     while (this.#sent < due) {
@@ -70,15 +76,15 @@ export class Load {
     }
   }
 
-  async #send(queue: QueueKey, change: { readonly fault?: 'exit' }): Promise<string> {
+  async #send(queue: QueueKey, change: { readonly fault?: 'exit' }, at?: Date): Promise<string> {
     const index = this.#index++
     const seconds = this.plan.taskMs / 1000
     this.#ledger.sent()
     this.#timeline.count('sent', queue, Date.now())
     try {
       const id = await (queue === 'user'
-        ? this.#sender.account({ ...accountInput(index, seconds), ...change })
-        : this.#sender.invoice({ ...invoiceInput(index, seconds), ...change }))
+        ? this.#sender.account({ ...accountInput(index, seconds), ...change }, at)
+        : this.#sender.invoice({ ...invoiceInput(index, seconds), ...change }, at))
       this.#ledger.confirmed(id, queue)
       this.#timeline.count('confirmed', queue, Date.now())
       return id

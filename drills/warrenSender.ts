@@ -14,8 +14,8 @@ export async function openWarrenSender(options: SenderOptions, timeline: Timelin
   const warren = await connect({ name: 'drill', logger: false, ...options })
   tell(warren, timeline)
   return {
-    account: async (input) => (await warren.send(createAccount, input)).id,
-    invoice: async (input) => (await warren.send(createInvoice, input)).id,
+    account: async (input, at) => (await warren.send(createAccount, input, { at })).id,
+    invoice: async (input, at) => (await warren.send(createInvoice, input, { at })).id,
     close: () => warren.close(),
   }
 }

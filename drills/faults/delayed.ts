@@ -1,0 +1,99 @@
+/**
+ * Each node in turn is killed while thousands of delayed messages wait in the delay levels, and with each node the levels
+ * that it leads. Only payments are delayed: a classic queue is gone with its node, and what is due then has no queue.
+ */
+import type { Drill, Evidence, Scene } from '../drill.js'
+import { nodeNames } from '../nodes.js'
+import { seconds } from '../verdict.js'
+import { AWAY_MS } from './node.js'
+
+const DELAYED = 10_000
+/** Within this time all are sent. */
+const SENDING_MS = 15_000
+/** Due at random between these, from the beginning of the sending: the first while nodes are killed, the last after that. */
+const FIRST_DUE_MS = 20_000
+const LAST_DUE_MS = 120_000
+const TICK_MS = 100
+/**
+ * How long after they are due all have run. A level whose next queue has lost its leader in between tries again after 180 s.
+ */
+const OVERDUE_MS = 240_000
+const LEVELS = 24
+
+interface Pending {
+  readonly due: number
+  readonly id: string
+}
+
+export const delayed: Drill = {
+  name: 'delayed',
+  does: `Kills each node in turn, and with it the delay levels that it leads, while ${DELAYED.toLocaleString('en-US')} delayed payments are pending.`,
+  holds: 'Every delayed payment runs, and none before it is due; each level that is in use has lost its leader once.',
+  load: { ratePerQueue: 50 },
+  recoverWithinMs: 60_000,
+  async fault(scene) {
+    const { drillCluster, mark, until, ledger, numbers, signal } = scene
+    const from = Date.now()
+    const pending = await send(scene, from)
+    mark('phase', `${pending.length} delayed payments are confirmed`)
+    const killed = new Set<number>()
+    for (const [index, node] of nodeNames.entries()) {
+      const led = await levelsLedBy(scene, node)
+      for (const level of led) killed.add(level)
+      mark('fault', `Killed ${node}, which leads ${led.length} delay levels (SIGKILL)`)
+      await drillCluster.cluster.killProcess(node)
+      await scene.hold(AWAY_MS)
+      await drillCluster.cluster.startProcess(node)
+      mark(index === nodeNames.length - 1 ? 'repair' : 'seen', `${node} is back`)
+      await drillCluster.whole(signal)
+    }
+    numbers.set('leaders', killed.size).set('delayed', pending.length)
+    const left = (): number => pending.filter(({ id }) => ledger.firstRunOf(id) === undefined).length
+    await until(
+      'every delayed payment to have run',
+      () => (left() === 0 ? undefined : `${left()} have not`),
+      Math.max(0, from + LAST_DUE_MS - Date.now()) + OVERDUE_MS,
+    )
+    const late = pending.map(({ id, due }) => (ledger.firstRunOf(id) ?? Number.NaN) - due).sort((a, b) => a - b)
+    numbers.set('early', late.filter((ms) => ms < 0).length)
+    numbers.set('median', late[Math.floor(late.length / 2)] ?? Number.NaN)
+    numbers.set('latest', late.at(-1) ?? Number.NaN)
+  },
+  check({ numbers }) {
+    const early = numbers.get('early') ?? 0
+    const leaders = numbers.get('leaders') ?? 0
+    return [
+      ...(early > 0 ? [`${early} delayed payments ran before they were due`] : []),
+      ...(leaders < LEVELS ? [`only ${leaders} of ${LEVELS} delay levels lost their leader`] : []),
+    ]
+  },
+  tell: ({ numbers }: Evidence) => [
+    `Of ${numbers.get('delayed')} delayed payments ${numbers.get('early')} ran early; half of them at most ${seconds(numbers.get('median') ?? Number.NaN)} late, the latest ${seconds(numbers.get('latest') ?? Number.NaN)}. All ${numbers.get('leaders')} levels lost their leader.`,
+  ],
+}
+
+/** Sends them at a steady rate, each due at random. Those that could not be sent are the ledger's. */
+async function send({ load, hold }: Scene, from: number): Promise<readonly Pending[]> {
+  const sending: Promise<Pending | undefined>[] = []
+  while (sending.length < DELAYED) {
+    const wanted = Math.min(DELAYED, Math.ceil((DELAYED * (Date.now() - from + TICK_MS)) / SENDING_MS))
+    while (sending.length < wanted) {
+      const due = from + FIRST_DUE_MS + Math.floor(Math.random() * (LAST_DUE_MS - FIRST_DUE_MS))
+      sending.push(
+        load.later('payment', new Date(due)).then(
+          (id) => ({ due, id }),
+          () => undefined,
+        ),
+      )
+    }
+    await hold(TICK_MS)
+  }
+  return (await Promise.all(sending)).filter((each) => each !== undefined)
+}
+
+async function levelsLedBy({ drillCluster }: Scene, node: string): Promise<number[]> {
+  const leaders = await drillCluster.management.leaders('warren.delay.')
+  return Array.from({ length: LEVELS }, (_, level) => level).filter((level) =>
+    leaders.get(`warren.delay.${String(level).padStart(2, '0')}`)?.startsWith(`${node}@`),
+  )
+}
