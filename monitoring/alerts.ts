@@ -10,6 +10,9 @@ import {
   VISIBLE_PART,
 } from './expressions.js'
 
+/** What is due in a delay level and has not moved on. */
+const OVERDUE = `(${ofQueues('messages', DELAY_LEVELS)} - ${ofQueues('messages_ready', DELAY_LEVELS)})`
+
 export interface Alert {
   readonly name: string
   /** What is watched. It has a value also while all is well; a test holds that. */
@@ -107,8 +110,9 @@ export const alerts: readonly Alert[] = [
   {
     name: 'DelayLevelStuck',
     // What is not due yet is ready. What is due and was not taken over by the next level is not, and is counted: a queue
-    // hands on 32 at a time, and tries one that nobody takes again every 3 minutes.
-    measure: `${ofQueues('messages', DELAY_LEVELS)} * on (queue) (${ofQueues('messages_ready', DELAY_LEVELS)} == bool 0)`,
+    // hands on 32 at a time, and tries one that nobody takes again every 3 minutes. So a level stands still when 32 or more
+    // are due for a while, and where fewer are due and no others wait, these do.
+    measure: `${OVERDUE} * on (queue) clamp_max((${ofQueues('messages_ready', DELAY_LEVELS)} == bool 0) + (${OVERDUE} >= bool 32), 1)`,
     condition: '> 0',
     for: '60s',
     severity: 'critical',
@@ -124,7 +128,7 @@ export const alerts: readonly Alert[] = [
     severity: 'warning',
     summary: '{{ $value }} delayed messages were due and no queue took them',
     action:
-      'Their task has no queue bound to warren.delay.due: start its service once, then move them to its exchange.',
+      'Their task has no queue bound to warren.delay.due: start its service once, then warren dlq redrive --queue warren.delay.unroutable.',
   },
   {
     name: 'StoreDown',
