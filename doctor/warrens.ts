@@ -41,15 +41,15 @@ const isRetryQueue = (name: string): boolean => /\.retry\.\d+$/.test(name)
 const isWarrensOwn = (name: string): boolean => name.startsWith('warren.')
 export const isDeadLetterQueue = (name: string): boolean => name.endsWith(DEAD_LETTERS)
 
-/** The task and service of a queue, by the key that binds it to its domain's commands. */
+/** The task and service of a queue, by the key that binds it to its domain's commands, or to what is due. */
 function bound(queue: QueueFacts, bindings: readonly BindingFacts[]): { task: string; service: string } | undefined {
   const exchange = commandsExchange(domainOf(queue.name))
-  const task = bindings
-    .filter(({ source, to, destination, key }) => {
-      return source === exchange && to === 'queue' && destination === queue.name && queue.name.startsWith(`${key}.`)
+  const keys = bindings
+    .filter(({ source, to, destination }) => {
+      return (source === exchange || source === DUE) && to === 'queue' && destination === queue.name
     })
-    .map(({ key }) => key)
-    .sort((a, b) => b.length - a.length)[0]
+    .map(({ key }) => key.replace(/^(\*\.)+/, ''))
+  const task = keys.filter((key) => queue.name.startsWith(`${key}.`)).sort((a, b) => b.length - a.length)[0]
   return task === undefined ? undefined : { task, service: queue.name.slice(task.length + 1) }
 }
 

@@ -149,7 +149,9 @@ function tooWide(
   setting: Setting,
 ): Found[] {
   const everything = (['configure', 'write', 'read'] as const).filter((right) => may(granted, right, MADE_UP) === true)
-  const others = warrens(topology, tasks).tasks.filter(({ service }) => own.every((each) => each.service !== service))
+  const others = warrens(topology, tasks).tasks.filter(
+    ({ service }) => service !== undefined && own.every((each) => each.service !== service),
+  )
   const foreign = others.filter(
     ({ name }) => may(granted, 'configure', name) === true || may(granted, 'read', name) === true,
   )

@@ -34,7 +34,8 @@ import { CannotSee, seen } from './unseen.js'
 
 const NODE_COLUMNS = 'name,running,mem_alarm,disk_free_alarm,partitions,applications'
 /** RabbitMQ's figures of a queue are so old, or it has none yet. */
-const STATISTICS_MS = 5_500
+const STATISTICS_MS = 6_000
+const POLL_MS = 1_000
 
 export interface ManagementParts {
   readonly cluster: Seen<ClusterFacts>
@@ -167,19 +168,28 @@ async function topologyOf(
       .then(({ body }) => rows(body).map(bindingOf)),
   ])
   const facts: TopologyFacts = { queues, exchanges, bindings, stuck: {}, version }
-  const held = (all: readonly QueueFacts[]) =>
-    all.filter(({ name, messages = 0, ready = 0 }) => isLevel(name) && messages > 0 && ready === 0)
-  const unread = warrens(facts).all.some(
-    ({ effective, type, members }) => effective === undefined || (type === 'quorum' && members.length === 0),
-  )
-  const before = held(queues)
-  if (!unread && before.length === 0) return facts
-  // What is on its way to the next level is held for a moment only, and a new queue has no figures yet.
-  await delay(STATISTICS_MS)
-  const again = await readQueues()
-  const still = held(again).filter(({ name }) => before.some((each) => each.name === name))
-  return { ...facts, queues: again, stuck: Object.fromEntries(still.map(({ name, messages = 0 }) => [name, messages])) }
+  const held = heldBack(queues)
+  if (!isNew(facts) && held.length === 0) return facts
+  // A new queue has no figures yet, and what is on its way to the next level is held for a moment only.
+  const deadline = performance.now() + STATISTICS_MS
+  let again: TopologyFacts = facts
+  do {
+    await delay(POLL_MS)
+    again = { ...facts, queues: await readQueues() }
+  } while (performance.now() < deadline && (isNew(again) || held.length > 0))
+  const still = heldBack(again.queues).filter(({ name }) => held.some((each) => each.name === name))
+  return { ...again, stuck: Object.fromEntries(still.map(({ name, messages = 0 }) => [name, messages])) }
 }
+
+/** Levels with messages of which none is ready: they are due, and the next level has not confirmed them. */
+const heldBack = (queues: readonly QueueFacts[]): QueueFacts[] =>
+  queues.filter(({ name, messages = 0, ready = 0 }) => isLevel(name) && messages > 0 && ready === 0)
+
+/** Whether RabbitMQ has no figures yet of one of Warren's queues. */
+const isNew = (facts: TopologyFacts): boolean =>
+  warrens(facts).all.some(({ effective, type, members }) => {
+    return effective === undefined || (type === 'quorum' && members.length === 0)
+  })
 
 async function clocksOf(fronts: readonly Front[], cluster: Seen<ClusterFacts>): Promise<readonly ClockFacts[]> {
   const clocks = fronts.flatMap(({ node, timed }) => nodeClock(node, timed) ?? [])
