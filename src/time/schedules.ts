@@ -28,7 +28,7 @@ import {
   type PauseOptions,
 } from './schedulesOptions.js'
 import { tickId } from './tickId.js'
-import { declareTicksQueue } from './ticksQueue.js'
+import { ensureTicksQueue } from './ticksQueue.js'
 import type { Token } from './token.js'
 import { type Publish, TokenMail } from './tokenMail.js'
 import { visitAt } from './visit.js'
@@ -52,8 +52,6 @@ export class Schedules {
   readonly #dependencies: SchedulesDependencies
   readonly #store: ScheduleStore
   readonly #mail: TokenMail
-  /** Whether tokens may be published, as far as is known, and on which connection that was asked. */
-  #asked: { readonly model: ChannelModel; readonly ready: Promise<boolean> } | undefined
 
   /** Does no I/O. Made by `warren.schedules()`. */
   constructor(service: string, dependencies: SchedulesDependencies) {
@@ -217,21 +215,8 @@ export class Schedules {
   /** Whether a token may be published: its queue is there. False where it is not, and this user may not declare it. */
   async #ready(id: string): Promise<boolean> {
     const model = await this.#connected(id)
-    if (this.#asked?.model !== model) this.#asked = { model, ready: this.#declare(model) }
-    const { ready } = this.#asked
     try {
-      const yes = await ready
-      if (!yes) this.#asked = undefined
-      return yes
-    } catch (error) {
-      this.#asked = undefined
-      throw error
-    }
-  }
-
-  async #declare(model: ChannelModel): Promise<boolean> {
-    try {
-      await declareTicksQueue(model, this.service)
+      await ensureTicksQueue(model, this.service)
       return true
     } catch (error) {
       if (!(error instanceof AccessRefusedError)) throw error

@@ -9,6 +9,22 @@ import { queueKey } from '../wire/delayedKey.js'
 import { DELAY_DUE, ticksQueue } from '../wire/names.js'
 import { DUE_PLAN, dueBinding } from './delayLevels.js'
 
+/** Whose queues are known to exist. */
+const ensured = new WeakMap<ChannelModel, Map<string, Promise<void>>>()
+
+/** Declares it once on each connection. Throws what `declareTicksQueue` throws. */
+export function ensureTicksQueue(model: ChannelModel, service: string): Promise<void> {
+  const services = ensured.get(model) ?? new Map<string, Promise<void>>()
+  ensured.set(model, services)
+  let declaring = services.get(service)
+  if (declaring === undefined) {
+    declaring = declareTicksQueue(model, service)
+    services.set(service, declaring)
+    declaring.catch(() => services.delete(service))
+  }
+  return declaring
+}
+
 /**
  * Declares it and binds it to what is due; all of it may exist already. Throws `AccessRefusedError`,
  * `DelaysMissingError`, `QueueUnavailableError`.
