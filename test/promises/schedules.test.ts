@@ -2,7 +2,9 @@
 import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { run as runCli } from '../../cli/program.js'
 import { connect, defineTask, type TickEvent, UnknownScheduleError, type Warren } from '../../src/index.js'
+import { pause } from '../../src/timers.js'
 import { delayLevel, scheduleKey, schedulesKey, ticksQueue } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, manage, until, virtualHost, waiting } from '../support/cluster.js'
 import { STEPS, startTickVictim } from '../support/tickVictims.js'
@@ -10,6 +12,11 @@ import { STEPS, startTickVictim } from '../support/tickVictims.js'
 const SERVICE = 'rota'
 /** How often a worker is killed at each step; more by hand: see docs/guide/schedules.md. */
 const KILLS = Number(process.env.WARREN_TICK_KILLS ?? 1)
+/** How often workers are restarted; ten minutes of it by hand. */
+const RESTARTS =
+  process.env.WARREN_TICK_RESTARTS === 'long'
+    ? ({ everyMs: 60_000, aliveMs: 20_000, ticks: 10, catchUp: 'latest' } as const)
+    : ({ everyMs: 1_000, aliveMs: 400, ticks: 4, catchUp: 'all' } as const)
 const input = z.object({ what: z.string() })
 /** One for each test: the queues of all services that handle a task get its messages. */
 const taskOf = (name: string) => defineTask({ name: `payment.rota.${name}`, input })
@@ -233,6 +240,49 @@ describe.concurrent('A schedule', () => {
     await schedules.remove('s')
   })
 
+  it('the command line lists, shows, pauses, resumes, triggers and removes', async () => {
+    const schedules = warren.schedules({ service: service('cli') })
+    const id = `cli-${run}`
+    const definition = { task: taskOf('report'), input: { what: 'cli' }, cron: '30 2 * * *', timeZone: 'Europe/Berlin' }
+    await schedules.upsert(id, definition)
+    const said = async (...words: string[]) => {
+      let [out, err] = ['', '']
+      const where = ['--broker', urls.broker, '--results', urls.results]
+      const code = await runCli(['schedule', ...words, ...where], {
+        out: (text) => {
+          out += text
+        },
+        err: (text) => {
+          err += text
+        },
+      })
+      return { code, out, err }
+    }
+    const list = await said('list', '--service', service('cli'))
+    expect(list).toMatchObject({ code: 0, out: expect.stringMatching(/30 2 \* \* \* Europe\/Berlin .* active/) })
+    expect(JSON.parse((await said('list', '--service', service('cli'), '--json')).out)).toMatchObject({
+      id,
+      paused: undefined,
+    })
+    expect((await said('pause', id, '--reason', 'a migration')).code).toBe(0)
+    expect((await said('show', id)).out).toMatch(/paused {4}since .*: a migration/)
+    expect((await said('resume', id)).out).toMatch(/sends again; its next tick is \d{4}-\d\d-\d\d 02:30:00 \+0[12]:00/)
+    expect((await said('next', id, '--count', '3')).out.trim().split('\n').length).toBe(3)
+    expect(JSON.parse((await said('show', id, '--json')).out)).toMatchObject({
+      event: 'schedule',
+      id,
+      input: { what: 'cli' },
+    })
+    // Another service has one of this id, too.
+    const others = warren.schedules({ service: service('cli2') })
+    await others.upsert(id, definition)
+    expect(await said('remove', id)).toMatchObject({ code: 2, err: expect.stringMatching(/expected --service/) })
+    expect((await said('remove', id, '--service', service('cli'))).code).toBe(0)
+    expect((await said('remove', id)).code).toBe(0)
+    expect(await said('show', id)).toMatchObject({ code: 1, err: expect.stringMatching(/no schedule has the id/) })
+    expect((await said('next', id, '--count', '0')).code).toBe(2)
+  })
+
   it('wrong use says what was expected, and changes nothing', async () => {
     const schedules = warren.schedules({ service: service('wrong') })
     const right = { task: taskOf('wrong'), input: { what: '' } }
@@ -277,6 +327,49 @@ describe.concurrent('A schedule', () => {
     expect(() => warren.schedules({ service: 'a service' })).toThrow(/`service` to be up to 50 letters/)
     await schedules.remove('kept')
   })
+
+  it.each(['latest', 'all'] as const)('no worker is there over three ticks, catchUp %s', async (catchUp) => {
+    const name = `away-${catchUp}`
+    const report = taskOf(name)
+    const schedules = warren.schedules({ service: service(name) })
+    const begun = await schedules.upsert('s', { task: report, input: { what: name }, everyMs: 1_000, catchUp })
+    const first = (begun.next as Date).getTime()
+    await until('three ticks are over', () => Date.now() > first + 2_500)
+    const { made, ticks } = await worker(name)
+    await until('two ticks sent', () => ticks.filter(({ action }) => action === 'sent').length >= 2)
+    const sent = ticks.filter(({ action }) => action === 'sent').map(({ tick }) => tick.getTime())
+    if (catchUp === 'all') expect(sent.slice(0, 2)).toEqual([first, first + 1_000])
+    else expect(sent[0]).toBeGreaterThanOrEqual(first + 2_000)
+    await schedules.remove('s')
+    await made.stop()
+  })
+
+  it(`workers that are restarted every ${RESTARTS.aliveMs} ms: no tick is lost, and none doubled`, async () => {
+    const { everyMs, aliveMs, ticks: count, catchUp } = RESTARTS
+    const name = service('restarted')
+    const { made, ran, report } = await worker('restarted-runner')
+    const schedules = warren.schedules({ service: name })
+    const definition = { task: report, input: { what: 'kept' }, everyMs, catchUp }
+    const first = ((await schedules.upsert('s', definition)).next as Date).getTime()
+    const sentTo = async () => (await schedules.get('s'))?.last?.tick.getTime() ?? 0
+    while ((await sentTo()) < first + (count - 1) * everyMs) {
+      const restarted = await connect({ broker: urls.broker, results: urls.results, logger: false })
+      const looks = restarted.worker({ service: name }).handle(taskOf('restarted-idle'), () => undefined)
+      await looks.start()
+      expect((await restarted.schedules().upsert('s', definition)).changed).toBe(false)
+      await pause(aliveMs)
+      await restarted.close()
+    }
+    await schedules.pause('s')
+    const ids: string[] = []
+    for (let tick = first, last = await sentTo(); tick <= last; tick += everyMs) {
+      ids.push(schedules.taskId('s', new Date(tick)))
+    }
+    await until('every tick run', () => ids.every((id) => ran.some((each) => each.id === id)))
+    expect(ran.map(({ id }) => id).sort()).toEqual(ids.sort())
+    await schedules.remove('s')
+    await made.stop()
+  }, 900_000)
 
   it.each(STEPS)(
     `a worker that is killed at step %i of a tick, ${KILLS} time(s): every tick is run once`,
