@@ -1,4 +1,5 @@
 /** What the store knows of schedules: see `scheduleScripts.ts` for the hash of each. */
+import type { StoreConnection } from '../results/connection.js'
 import type { KeyScript } from '../results/keyScript.js'
 import type { Results } from '../results/store.js'
 import { SCHEDULED_SERVICES, scheduleKey, schedulesKey } from '../wire/names.js'
@@ -39,6 +40,8 @@ export interface Looked {
 
 /** How long a removed schedule is remembered: longer than any message waits on its way back to the store. */
 const REMEMBER_MS = 400 * 24 * 3_600_000
+/** How long the store may take: hundreds of upserts may come at the same time. */
+const ANSWER_MS = 5_000
 /** Two tokens are not made in place of one within this time. */
 const SEED_MS = 30_000
 
@@ -143,7 +146,7 @@ export class ScheduleStore {
   /** Notes when a schedule's token comes by; null for never. Only a hint: the hash is what counts. */
   async index(id: string, due: number | null, exists = true): Promise<void> {
     const key = schedulesKey(this.service)
-    await this.#results.ask(async (commands) => {
+    await this.#ask(async (commands) => {
       if (!exists) return commands.zrem(key, id)
       await commands.zadd(key, due ?? '+inf', id)
       return commands.sadd(SCHEDULED_SERVICES, this.service)
@@ -152,26 +155,30 @@ export class ScheduleStore {
 
   /** Whether the service has any schedule. */
   async any(): Promise<boolean> {
-    return (await this.#results.ask((commands) => commands.exists(schedulesKey(this.service)))) === 1
+    return (await this.#ask((commands) => commands.exists(schedulesKey(this.service)))) === 1
   }
 
   /** The ids of all schedules. */
   ids(): Promise<string[]> {
-    return this.#results.ask((commands) => commands.zrange(schedulesKey(this.service), 0, -1))
+    return this.#ask((commands) => commands.zrange(schedulesKey(this.service), 0, -1))
   }
 
   /** The ids of up to `count` schedules whose token has not come for so long, by the store's clock. */
   async overdue(lateMs: number, count: number): Promise<string[]> {
-    return this.#results.ask(async (commands) => {
+    return this.#ask(async (commands) => {
       const [seconds, micros] = await commands.time()
       const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
       return commands.zrangebyscore(schedulesKey(this.service), '-inf', now - lateMs, 'LIMIT', 0, count)
     })
   }
 
+  #ask<T>(ask: (commands: StoreConnection) => Promise<T>): Promise<T> {
+    return this.#results.ask(ask, ANSWER_MS)
+  }
+
   #eval<T>(id: string, script: KeyScript, ...given: (string | number)[]): Promise<T> {
     const key = scheduleKey(this.service, id)
-    return this.#results.ask((commands) => script(commands, key, ...given) as Promise<T>)
+    return this.#ask((commands) => script(commands, key, ...given) as Promise<T>)
   }
 }
 

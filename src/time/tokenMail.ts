@@ -47,15 +47,18 @@ export class TokenMail {
     const queue = ticksQueue(service)
     const leftMs = token.due - now
     const direct = atOnce && leftMs < SHORTEST_DELAY_MS
-    const route = direct ? { exchange: '', routingKey: queue } : await routes.through(leftMs, queueKey(queue))
     const id = randomUUID()
-    try {
-      await publish({ id, ...route, message: encodeToken(token, id), confirmTimeoutMs })
-    } catch (error) {
-      // Somebody deleted a level.
-      if (!direct && error instanceof UnroutableError) routes.forget()
-      throw error
+    const message = encodeToken(token, id)
+    const send = async (): Promise<void> => {
+      const route = direct ? { exchange: '', routingKey: queue } : await routes.through(leftMs, queueKey(queue))
+      await publish({ id, ...route, message, confirmTimeoutMs })
     }
+    await send().catch((error: unknown) => {
+      if (direct || !(error instanceof UnroutableError)) throw error
+      // Somebody deleted a part of a level, or declares it at this moment.
+      routes.forget()
+      return send()
+    })
   }
 
   /** Sends the task of a tick. Whoever repeats this sends the same. Throws what publishing throws. */
