@@ -1,4 +1,12 @@
 export type { ConnectOptions } from './connectOptions.js'
+export type {
+  Cancellation,
+  CancelOptions,
+  CancelScope,
+  PausedQueue,
+  PauseQueueOptions,
+  ScopeCancellation,
+} from './control/control.js'
 export type { UniqueOptions } from './control/uniqueOptions.js'
 export type {
   DeadLetters,

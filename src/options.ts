@@ -21,6 +21,8 @@ export const defaults = {
   resultTtlMs: 24 * 60 * 60 * 1000,
   /** How many events of `warren.events()` wait for their reader. */
   maxBuffered: 1_000,
+  /** How long workers remember what was cancelled. */
+  cancelKeepMs: 30 * 24 * 60 * 60 * 1000,
   /** How long `connect()` tries before it rejects. */
   connectTimeoutMs: 10_000,
   /** AMQP heartbeat. The peer counts as dead after two missed ones. */

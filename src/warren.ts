@@ -3,13 +3,23 @@
  * publishing connection and the store's; each worker has a consuming connection of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { type Address, parseAddresses } from './amqp/address.js'
-import { Connection } from './amqp/connection.js'
+import { parseAddresses } from './amqp/address.js'
+import type { Connection } from './amqp/connection.js'
+import { Connections } from './amqp/connections.js'
 import { CONNECT_CHECKS, CONNECT_DEFAULTS, type ConnectOptions } from './connectOptions.js'
+import {
+  type Cancellation,
+  type CancelOptions,
+  type CancelScope,
+  Control,
+  type PausedQueue,
+  type PauseQueueOptions,
+  type ScopeCancellation,
+} from './control/control.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError, NoResultStoreError } from './errors/index.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
-import type { ConnectionRole, WarrenEvents } from './observe/events.js'
+import type { WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
 import { defaults, settleOptions } from './options.js'
@@ -44,7 +54,7 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
 
 export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
-  readonly #addresses: readonly Address[]
+  readonly #connections: Connections
   readonly #log: Logger
   readonly #report: ReportProblem
   readonly #producerId = randomUUID()
@@ -54,23 +64,23 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly #results: Results | undefined
   /** Where there is a store. */
   readonly #storeClock: StoreClock | undefined
+  readonly #control: Control
   readonly #sender: Sender
   readonly #workers = new Set<Worker>()
-  /** The connections of those who look at dead letters just now. */
-  readonly #looking = new Set<Connection>()
   #closing: Promise<void> | undefined
 
   /** Does no I/O. Use `connect()`. */
   constructor(options: ConnectOptions) {
     super()
     const settled = settleOptions('connect', options, CONNECT_CHECKS, CONNECT_DEFAULTS, ['broker'])
-    const { broker, results, logger } = settled
+    const { broker, results, logger, resultTtlMs, connectTimeoutMs } = settled
     this.#options = settled
-    this.#addresses = parseAddresses('connect: broker', broker)
+    const addresses = parseAddresses('connect: broker', broker)
     this.#log = logger === false ? silentLogger : containedLogger(logger ?? jsonLogger())
     this.#report = problemLog(this.#log)
     this.reportProblemsTo(this.#report)
-    this.#publishing = this.#connection('publish')
+    this.#connections = new Connections(addresses, settled, (event, value) => this.tell(event, value as never))
+    this.#publishing = this.#connections.make('publish')
     this.#producer = this.#makeProducer()
     this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
     this.#results =
@@ -78,16 +88,18 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
         ? undefined
         : new Results({
             target: parseResults('connect: results', results),
-            producerId: this.#producerId,
-            ttlMs: this.#options.resultTtlMs,
-            connectTimeoutMs: this.#options.connectTimeoutMs,
+            ...{ producerId: this.#producerId, ttlMs: resultTtlMs, connectTimeoutMs },
           })
     this.#delays = new DelayRoutes(this.#publishing)
     this.#storeClock = this.#results && new StoreClock(this.#results.time)
+    // All addresses are of one cluster, and so of one virtual host.
+    const of = { vhost: addresses[0]?.vhost ?? '/', resultTtlMs, log: this.#log }
+    this.#control = new Control({ ...of, results: this.#results, clock: this.#storeClock ?? localClock })
     this.#sender = new Sender({
       producer: this.#producer,
       delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#storeClock ?? localClock }),
       results: this.#results,
+      control: this.#control,
       replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       maxMessageBytes: this.#options.maxMessageBytes,
@@ -176,21 +188,47 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return this.#sender.events(options)
   }
 
+  /**
+   * Cancels one task by its id, or all of a task or a tag that were sent until now. Throws `OptionsError`, `NoResultStoreError`,
+   * `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated.
+   */
+  cancel(id: string, options?: CancelOptions): Promise<Cancellation>
+  cancel(scope: CancelScope, options?: CancelOptions): Promise<ScopeCancellation>
+  cancel(which: string | CancelScope, options?: CancelOptions): Promise<Cancellation | ScopeCancellation> {
+    return this.#control.cancel(which, options)
+  }
+
+  /** Pauses a queue, for all its workers, until it is resumed. Throws as `cancel` does. */
+  pause(queue: string, options?: PauseQueueOptions): Promise<void> {
+    return this.#control.pause(queue, options)
+  }
+
+  /** Ends a pause. Returns whether there was one. */
+  resume(queue: string): Promise<boolean> {
+    return this.#control.resume(queue)
+  }
+
+  /** The queues that are paused. */
+  paused(): Promise<PausedQueue[]> {
+    return this.#control.paused()
+  }
+
   /** A worker on a consuming connection of its own. Does no I/O until `start()`. Throws `OptionsError`, `ClosedError`. */
   worker(options: WorkerOptions): Worker {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
-    const consuming = this.#connection('consume')
-    const worker = new Worker(options, {
+    const consuming = this.#connections.make('consume')
+    const worker: Worker = new Worker(options, {
       consuming,
       publishing: this.#publishing,
       makeProducer: () => this.#makeProducer(),
       delays: this.#delays,
       clock: this.#storeClock ?? localClock,
       results: this.#results,
+      control: this.#control.watch(),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
-      onStopped: async (stopped) => {
-        this.#workers.delete(stopped)
+      onStopped: async () => {
+        this.#workers.delete(worker)
         await consuming.close()
       },
     })
@@ -204,18 +242,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return new DeadLetters(options, {
       connect: async () => {
         if (this.#closing !== undefined) throw new ClosedError('The connection')
-        const looking = this.#connection('consume')
-        this.#looking.add(looking)
-        looking.on('state', ({ state }) => {
-          if (state === 'closed') this.#looking.delete(looking)
-        })
-        try {
-          await looking.open()
-        } catch (error) {
-          await looking.close()
-          throw error
-        }
-        return looking
+        return this.#connections.open('consume')
       },
       producer: this.#producer,
       results: this.#results,
@@ -253,16 +280,14 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([
-      ...[...this.#workers].map((worker) => worker.stop()),
-      ...[...this.#looking].map((looking) => looking.close()),
-    ])
+    await Promise.all([...[...this.#workers].map((worker) => worker.stop()), this.#connections.closeOpened()])
     // Messages that may wait for ever for their confirm do not keep the process from ending.
     const { confirmTimeoutMs } = this.#options
     await this.#producer.flush(Number.isFinite(confirmTimeoutMs) ? undefined : defaults.confirmTimeoutMs)
     this.#producer.close()
     await this.#publishing.close()
     this.#storeClock?.close()
+    this.#control.close()
     this.#results?.close()
   }
 
@@ -271,22 +296,5 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     const producer = new Producer(this.#publishing, this.#options)
     producer.on('republished', (event) => this.tell('republished', event))
     return producer
-  }
-
-  #connection(role: ConnectionRole): Connection {
-    const { name, heartbeatSeconds, connectTimeoutMs } = this.#options
-    const connection = new Connection({
-      addresses: this.#addresses,
-      role,
-      name: `${name} (${role})`,
-      heartbeatSeconds,
-      connectTimeoutMs,
-      reconnectInitialDelayMs: defaults.reconnectInitialDelayMs,
-      reconnectMaxDelayMs: defaults.reconnectMaxDelayMs,
-    })
-    connection.on('state', (event) => this.tell('connectionState', event))
-    connection.on('blocked', (event) => this.tell('blocked', event))
-    connection.on('unblocked', (event) => this.tell('unblocked', event))
-    return connection
   }
 }

@@ -30,7 +30,8 @@ local function read(head, tail)
   local status = string.match(head, '^{"status": ?"([^"]*)"')
   if not status then return end
   local attempt, run = string.match(tail, '"attempt":(%d+),"run":(%d+)}$')
-  return status, tonumber(attempt or string.match(tail, '"attempt":(%d+)}$') or 0), tonumber(run or 0)
+  local cancelled = status == 'REVOKED' and string.find(tail, '"cancelled":true,"attempt":', 1, true) ~= nil
+  return status, tonumber(attempt or string.match(tail, '"attempt":(%d+)}$') or 0), tonumber(run or 0), cancelled
 end
 local function held(key)
   local head = redis.pcall('GETRANGE', key, 0, 999)
@@ -85,7 +86,8 @@ end`
  * ARGV[1]  their TTL in milliseconds
  * ARGV[2]  how many results there are; then for each the result as JSON or '' for none, the reply channel or ''; then for
  *          each stream the number of its result, the run, the entry as JSON
- * Returns for each key 1 when stored, 0 when what the key held stays:
+ * Returns for each key 1 when stored, 0 when what the key held stays, 2 when that is the REVOKED of a cancelled task:
+ * - a REVOKED of a cancelled task stays, whatever its run or an earlier one says: its caller was told so;
  * - a SUCCESS stays, and anything else gives way to SUCCESS, of whatever run: the work is done, and not to be done again;
  * - for the rest, a later run replaces what an earlier one left, and not the other way round;
  * - within one run, a FAILURE or REVOKED stays, and so does the word of a later attempt;
@@ -96,10 +98,11 @@ end`
  */
 export const STORE = `${READ}${APPEND}
 local function stays(key, result)
-  local status, heldAttempt, heldRun = held(key)
+  local status, heldAttempt, heldRun, cancelled = held(key)
   if not status then return false end
   if status == 'SUCCESS' then return true end
   local word, attempt, run = read(result, string.sub(result, -80))
+  if cancelled and heldRun >= run then return 2 end
   if word == 'SUCCESS' then return false end
   if heldRun ~= run then return heldRun > run end
   if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
@@ -110,8 +113,9 @@ for i = 1, count do
   local key, result, reply = KEYS[i], ARGV[2 * i + 1], ARGV[2 * i + 2]
   stored[i] = 1
   if result ~= '' and not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
-    if stays(key, result) then
-      stored[i] = 0
+    local why = stays(key, result)
+    if why then
+      stored[i] = why == 2 and 2 or 0
     else
       redis.call('SET', key, result, 'PX', ARGV[1])
     end
@@ -133,14 +137,39 @@ return stored`
 
 /**
  * KEYS[1]  the key of a result
- * ARGV     its TTL in milliseconds, the state PENDING of the new run as JSON, the run
- * Replaces the FAILURE or REVOKED of an earlier run. Returns 1 when it did.
+ * ARGV     its TTL in milliseconds, the state PENDING of the new run as JSON, the run, 1 when a caller sends it anew
+ * Replaces the FAILURE or REVOKED of an earlier run, and that of a cancelled task that is sent anew, whatever the clocks of
+ * its senders say. Returns 1 when it did.
  */
 export const BEGIN = `${READ}
-local status, _, run = held(KEYS[1])
-if (status ~= 'FAILURE' and status ~= 'REVOKED') or run >= tonumber(ARGV[3]) then return 0 end
+local status, _, run, cancelled = held(KEYS[1])
+if status ~= 'FAILURE' and status ~= 'REVOKED' then return 0 end
+if run >= tonumber(ARGV[3]) and not (cancelled and ARGV[4] == '1') then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
 return 1`
+
+/**
+ * KEYS[1]  the key of a result
+ * ARGV     its TTL in milliseconds, the state REVOKED of a cancelled task as JSON, whose run is the instant of cancelling
+ * Returns the status of a task that has ended, or the REVOKED that the key holds now: stored and announced, or of an earlier
+ * cancelling. It counts for every run that has begun, so its run is not below that of what it replaces.
+ */
+export const REVOKE = `${READ}
+local status, _, run, cancelled = held(KEYS[1])
+if cancelled then return redis.call('GET', KEYS[1]) end
+if status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED' then return status end
+local given = tonumber(string.match(ARGV[2], '"run":(%d+)}$'))
+local result = string.gsub(ARGV[2], '%d+}$', string.format('%.0f}', math.max(given, run or 0)))
+redis.call('SET', KEYS[1], result, 'PX', ARGV[1])
+redis.call('PUBLISH', KEYS[1], result)
+return result`
+
+/** What became of a result: stored; or what the store held stays, which may be that the task was cancelled. */
+export type Stored = 'stored' | 'stays' | 'cancelled'
+
+const ANSWERS: readonly Stored[] = ['stays', 'stored', 'cancelled']
+
+export const storedAs = (answer: number): Stored => ANSWERS[answer] ?? 'stays'
 
 /**
  * KEYS[1]  the key of a result
@@ -174,7 +203,7 @@ return {latest, text, events}`
 export interface StoreCommands {
   warrenStore(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number[]>
   warrenEvents(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<EventsReply>
-  warrenBegin(key: string, ttlMs: number, encoded: string, run: number): Promise<number>
+  warrenBegin(key: string, ttlMs: number, encoded: string, run: number, anew: 0 | 1): Promise<number>
 }
 
 /** What `warrenEvents` returns. */

@@ -23,7 +23,7 @@ import { Batch, type Hold } from './batch.js'
 import type { StoreConnection, StoreTarget } from './connection.js'
 import { Events } from './events.js'
 import { refusalOf } from './refusal.js'
-import type { ResultWrite } from './script.js'
+import { type ResultWrite, type Stored, storedAs } from './script.js'
 import { Silence } from './silence.js'
 import { Waiters, type WaitOptions } from './waiters.js'
 
@@ -67,7 +67,8 @@ export class Results extends EventEmitter<ResultsEvents> {
   readonly events: Events
   readonly #options: ResultsOptions
   readonly #commands: StoreConnection
-  readonly #announcements: Announcements
+  /** What the store announces. */
+  readonly announcements: Announcements
   readonly #access: Access
   readonly #availability = new Availability(
     () => this.#access.probe(this.#options.producerId),
@@ -104,13 +105,13 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#commands.on('close', () => this.#disconnected())
     this.#commands.on('ready', () => this.#opened && this.#availability.answers())
     const replies = replyChannel(options.producerId)
-    this.#announcements = new Announcements(target.connection(connectTimeoutMs), replies, (text) =>
+    this.announcements = new Announcements(target.connection(connectTimeoutMs), replies, (text) =>
       this.#waiters.heard(text),
     )
     this.#waiters = new Waiters(this.#waited())
     this.events = new Events({
       ...{ target, connectTimeoutMs, access: this.#access, asking: this.#asking },
-      ...{ availability: this.#availability, announcements: this.#announcements },
+      ...{ availability: this.#availability, announcements: this.announcements },
     })
   }
 
@@ -160,14 +161,19 @@ export class Results extends EventEmitter<ResultsEvents> {
   }
 
   /**
-   * Stores and announces, and appends `entry` to the task's events. False when what the store holds stays: see `script.ts`.
+   * Stores and announces, and appends `entry` to the task's events, unless what the store holds stays: see `script.ts`.
    * Waits while the store is away; throws `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
-  async store(speaker: ResultSpeaker, encoded: string, urgent = false, entry?: string): Promise<boolean> {
+  async store(speaker: ResultSpeaker, encoded: string, urgent = false, entry?: string): Promise<Stored> {
     const { id, run, replyTo } = speaker
     const reply = isReplyChannel(replyTo) ? replyTo : ''
     const event = entry !== undefined && this.#access.hasEvents(id) ? { key: eventsKey(id), run, entry } : undefined
-    return (await this.#storing.add({ key: resultKey(id), encoded, reply, event }, urgent)) === 1
+    return storedAs(await this.#storing.add({ key: resultKey(id), encoded, reply, event }, urgent))
+  }
+
+  /** A result that this process stored by other means than `store`: whoever waits for it here need not look. */
+  heard(encoded: string): void {
+    this.#waiters.heard(encoded)
   }
 
   /** Appends to the task's events alone. Never rejects, and does not wait for a store that is away. */
@@ -179,12 +185,14 @@ export class Results extends EventEmitter<ResultsEvents> {
 
   /**
    * Announces a new run of a task: a stored FAILURE or REVOKED of an earlier run gives way to PENDING, so that whoever
-   * waits waits for the new run. Never rejects; gives up after a second.
+   * waits waits for the new run. `anew`: a caller sends it again, so that an earlier cancelling no longer counts, whatever
+   * the clocks say. Never rejects; gives up after a second.
    */
-  async begin(id: string, run: number): Promise<void> {
+  async begin(id: string, run: number, { anew = false } = {}): Promise<void> {
+    const pending = encodePending({ id, run })
     const { ttlMs } = this.#options
     await this.#asking
-      .within(BEGIN_MS, () => this.#commands.warrenBegin(resultKey(id), ttlMs, encodePending({ id, run }), run))
+      .within(BEGIN_MS, () => this.#commands.warrenBegin(resultKey(id), ttlMs, pending, run, anew ? 1 : 0))
       .catch(() => undefined)
   }
 
@@ -218,9 +226,7 @@ export class Results extends EventEmitter<ResultsEvents> {
   async countRedelivery(queue: string, id: string): Promise<number> {
     const key = deliveriesKey(queue, id)
     const { ttlMs } = this.#options
-    const [count] = await this.#asking.within(LOOKUP_MS, () =>
-      Promise.all([this.#commands.incr(key), this.#commands.pexpire(key, ttlMs)]),
-    )
+    const [count] = await this.ask((commands) => Promise.all([commands.incr(key), commands.pexpire(key, ttlMs)]))
     return count
   }
 
@@ -232,11 +238,11 @@ export class Results extends EventEmitter<ResultsEvents> {
   }
 
   async mark(id: string): Promise<void> {
-    await this.#asking.within(LOOKUP_MS, () => this.#commands.set(suspectKey(id), '1', 'PX', this.#options.ttlMs))
+    await this.ask((commands) => commands.set(suspectKey(id), '1', 'PX', this.#options.ttlMs))
   }
 
   async unmark(id: string): Promise<void> {
-    await this.#asking.within(LOOKUP_MS, () => this.#commands.del(suspectKey(id)))
+    await this.ask((commands) => commands.del(suspectKey(id)))
   }
 
   /** Waits for a final result. Throws `ResultTimeoutError`, `ResultUnreadableError`, the signal's reason, or `ClosedError`. */
@@ -256,7 +262,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#waiters.close(error)
     this.events.close(error)
     this.#commands.disconnect()
-    this.#announcements.close()
+    this.announcements.close()
   }
 
   #waited() {
@@ -265,7 +271,7 @@ export class Results extends EventEmitter<ResultsEvents> {
       get away() {
         return results.#availability.away
       },
-      subscribe: () => results.#announcements.subscribe(),
+      subscribe: () => results.announcements.subscribe(),
       read: (ids: readonly string[]) => Promise.all(ids.map((id) => this.#reading.add(resultKey(id)))),
     }
   }
@@ -283,7 +289,7 @@ export class Results extends EventEmitter<ResultsEvents> {
 
   #disconnected(): void {
     this.#availability.lost()
-    if (!this.#closed) this.#announcements.reconnect()
+    if (!this.#closed) this.announcements.reconnect()
   }
 
   #tell(problem: string | undefined): void {

@@ -1,7 +1,9 @@
 /** What `send` gives: the way to a task's result. */
 
+import type { Cancellation, CancelOptions, Control } from '../control/control.js'
 import {
   MessageError,
+  NoResultStoreError,
   OutputError,
   ResultTimeoutError,
   ResultUnreadableError,
@@ -65,6 +67,7 @@ export interface HandleOptions {
   readonly existing?: boolean
   /** Known to the one who sent it. */
   readonly queued?: Queued
+  readonly control?: Control | undefined
 }
 
 export class Handle<Output> {
@@ -77,12 +80,13 @@ export class Handle<Output> {
   readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
   readonly #queued: Queued | undefined
+  readonly #control: Control | undefined
 
   constructor(
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
     results: () => Results,
-    { due, existing = false, queued }: HandleOptions = {},
+    { due, existing = false, queued, control }: HandleOptions = {},
   ) {
     this.task = task.name
     this.id = id
@@ -91,6 +95,7 @@ export class Handle<Output> {
     this.#output = task.output
     this.#results = results
     this.#queued = queued
+    this.#control = control
   }
 
   /**
@@ -159,6 +164,16 @@ export class Handle<Output> {
    */
   async state(): Promise<StoredResult | undefined> {
     return stateOf(this.#results(), this.id)
+  }
+
+  /**
+   * Cancels the task, wherever it is: not started, it is not run; running, its signal is aborted; it is neither retried nor
+   * dead-lettered. Says whether it had ended before. Throws `NoResultStoreError`, `StoreUnreachableError`,
+   * `StoreRefusesError`; then it may be repeated.
+   */
+  async cancel(options: CancelOptions = {}): Promise<Cancellation> {
+    if (this.#control === undefined) throw new NoResultStoreError()
+    return this.#control.cancelId(this.id, options)
   }
 }
 

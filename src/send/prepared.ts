@@ -60,7 +60,7 @@ export async function prepare<Input, Parsed, Output, Returned>(
   if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
   const { id = randomUUID(), expires } = given
   const run = Date.now()
-  const { content, properties } = encode({ task: task.name, id, run, input, expires, ...traceHeaders() })
+  const { content, properties } = encode({ task: task.name, id, run, input, expires, sent: run, ...traceHeaders() })
   if (content.length > maxMessageBytes) throw new PayloadTooLargeError(task.name, content.length, maxMessageBytes)
   return Object.freeze({
     version: 1 as const,

@@ -1,5 +1,6 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
+import type { Control } from '../control/control.js'
 import { areTags } from '../control/tags.js'
 import { UniqueKeys } from '../control/uniqueKeys.js'
 import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
@@ -91,6 +92,8 @@ export interface SenderOptions {
   readonly producer: Producer
   readonly delayed: Delayed
   readonly results: Results | undefined
+  /** Cancelling, where there is a store. */
+  readonly control?: Control | undefined
   /** Where the results of what is sent here are announced; undefined without a store. */
   readonly replyTo: string | undefined
   readonly confirmTimeoutMs: number
@@ -165,7 +168,7 @@ export class Sender {
     const delayMs = due === undefined ? 0 : Math.max(0, due.getTime() - this.#options.delayed.clock.now())
     this.#uniqueKeys ??= new UniqueKeys(this.#resultsOrThrow())
     const claim = await this.#uniqueKeys.claim({ task: task.name, id, run, unique, delayMs, limitMs })
-    if (typeof claim === 'string') return new Handle<Output>(task, claim, this.#resultsOrThrow, { existing: true })
+    if (typeof claim === 'string') return this.handle(task, claim, { existing: true })
     let at: number
     try {
       if (this.#closed) throw new ClosedError('The connection')
@@ -186,7 +189,7 @@ export class Sender {
     { id, run, options, due, limitMs }: Sending,
     added: Readonly<Record<string, string>> | undefined,
   ): Promise<number> {
-    const sent = Date.now()
+    const sent = this.#options.delayed.clock.now()
     const message = encode({
       task: task.name,
       id,
@@ -201,7 +204,7 @@ export class Sender {
       replyTo: this.#options.replyTo,
       ...traceHeaders(),
     })
-    const { producer, delayed, maxMessageBytes } = this.#options
+    const { producer, delayed, maxMessageBytes, results, control } = this.#options
     if (added !== undefined) Object.assign(message.properties.headers, added)
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
@@ -209,7 +212,7 @@ export class Sender {
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
-    if (run > 0) await this.#options.results?.begin(id, run)
+    if (run > 0) await Promise.all([results?.begin(id, run, { anew: true }), control?.sentAnew(id)])
     const publication = {
       id,
       exchange: commandsExchange(domainOf(task.name)),
@@ -246,7 +249,7 @@ export class Sender {
     id: string,
     options?: HandleOptions,
   ): Handle<Output> {
-    return new Handle<Output>(task, id, this.#resultsOrThrow, options)
+    return new Handle<Output>(task, id, this.#resultsOrThrow, { ...options, control: this.#options.control })
   }
 
   /** The events of a task, by its id alone. */

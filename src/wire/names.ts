@@ -100,6 +100,21 @@ export const schedulesKey = (service: string): string => `warren-schedules-${ser
 /** The services that have schedules: a set. */
 export const SCHEDULED_SERVICES = 'warren-scheduled-services'
 
+/** What was cancelled in a virtual host: its fields are those of {@link cancelledField}. */
+export const cancelledKey = (vhost: string): string => `warren-cancelled-${vhost}`
+
+/** What a cancelling names: one task by its id, or every task of a name or with a tag. */
+export const cancelledField = (kind: 'id' | 'task' | 'tag', name: string): string => `${kind}:${name}`
+
+/** The queues of a virtual host that are paused. */
+export const pausedKey = (vhost: string): string => `warren-paused-${vhost}`
+
+/** Counts the changes of the two above, so that who missed an announcement notices. */
+export const controlVersionKey = (vhost: string): string => `warren-control-version-${vhost}`
+
+/** Announces each of these changes. */
+export const controlChannel = (vhost: string): string => `warren-control-${vhost}`
+
 /** The channel that announces the results of everything a producer sent: one subscription for all of them. */
 export const replyChannel = (producerId: string): string => `${REPLY_PREFIX}${producerId}`
 

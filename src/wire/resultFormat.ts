@@ -70,6 +70,8 @@ export interface Speaker {
   readonly queued?: number | undefined
   /** When the attempt began, in milliseconds since 1970. */
   readonly started?: number | undefined
+  /** Somebody cancelled the task. */
+  readonly cancelled?: boolean
 }
 
 /**
@@ -103,11 +105,15 @@ export function encodeRetry(retry: Speaker & { error: StoredError }): string {
   return write(retry, 'RETRY', errorJson(retry.error, null), retry.error.traceback, undefined)
 }
 
-/** The task was given up before it ran, for `reason`. In Python `get()` raises `celery.exceptions.TaskRevokedError`. */
+/** The task was given up, for `reason`. In Python `get()` raises `celery.exceptions.TaskRevokedError`. */
 export function encodeRevoked(revoked: Speaker & { reason: string; doneAt: Date }): string {
   const error = { errorClass: 'TaskRevokedError', message: revoked.reason, traceback: undefined }
   return write(revoked, 'REVOKED', errorJson(error, 'celery.exceptions'), null, revoked.doneAt)
 }
+
+/** Somebody cancelled the task. The store keeps this against the word of every run up to the speaker's. */
+export const encodeCancelled = (cancelled: Omit<Speaker, 'cancelled'> & { doneAt: Date }): string =>
+  encodeRevoked({ ...cancelled, cancelled: true, reason: 'cancelled' })
 
 /** An attempt began, in process `pid` of `hostname`: the two that Celery stores with `task_track_started`. */
 export function encodeStarted(started: Speaker & { pid: number; hostname: string }): string {
@@ -140,10 +146,11 @@ function write(
   const from = queue === undefined ? '' : `,"queue":${JSON.stringify(queue)}`
   const sent = queued === undefined ? '' : `,"queued":${queued}`
   const began = started === undefined ? '' : `,"started":${started}`
+  const cancelled = speaker.cancelled === true ? ',"cancelled":true' : ''
   // Written piece by piece, so that a large output is turned into JSON once.
   return `{"status":"${status}","result":${resultJson},"traceback":${JSON.stringify(traceback ?? null)},"children":[],"date_done":${JSON.stringify(
     doneAt === undefined ? null : (formatInstant(doneAt) ?? null),
-  )},"task_id":${JSON.stringify(speaker.id)}${name}${from}${sent}${began},"attempt":${speaker.attempt},"run":${speaker.run}}`
+  )},"task_id":${JSON.stringify(speaker.id)}${name}${from}${sent}${began}${cancelled},"attempt":${speaker.attempt},"run":${speaker.run}}`
 }
 
 /** What a handler returned or reported, as JSON. Throws {@link OutputError} when JSON cannot carry it. */

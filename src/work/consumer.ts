@@ -24,7 +24,7 @@ import type { Lifecycle } from '../amqp/lifecycle.js'
 import { textOf } from '../errors/index.js'
 import type { ConsumerState } from '../observe/events.js'
 import { pause } from '../timers.js'
-import { type ConsumerEvents, type ConsumerOptions, consumerLife } from './consumerLife.js'
+import { type ConsumerEvents, type ConsumerOptions, consumerLife, type PauseCause } from './consumerLife.js'
 import { onConsumerTimeout } from './consumerTimeout.js'
 import type { Delivery, DeliveryQueue } from './delivery.js'
 import { Lines } from './lines.js'
@@ -42,7 +42,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   readonly #lines: Lines
   /** What changes the subscriptions. */
   readonly #changes = new Turns()
-  #pauseWanted = false
+  readonly #pauses = new Set<PauseCause>()
   #restWanted = false
   #failures = 0
   #retry: NodeJS.Timeout | undefined
@@ -145,26 +145,26 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /**
    * Stops taking messages; what is held stays held. `resume` ends it. Resolves once the broker has answered, at most
-   * after `limitMs`: a frozen node must not hold up what waits for this.
+   * after `limitMs`: a frozen node must not hold up what waits for this. Two causes do not undo each other.
    */
-  async pause(limitMs: number): Promise<void> {
-    this.#pauseWanted = true
+  async pause(limitMs: number, cause: PauseCause = 'suspect'): Promise<void> {
+    this.#pauses.add(cause)
     const paused = this.#changes.take(async () => {
       const line = this.#lines.current
-      if (!this.#pauseWanted || this.#life.state !== 'consuming' || line === undefined) return
+      if (this.#pauses.size === 0 || this.#life.state !== 'consuming' || line === undefined) return
       this.#life.to('paused')
       await line.shrink(0).catch((error: unknown) => this.#lines.giveUp(line, textOf(error)))
     })
     await Promise.race([paused, pause(limitMs)])
   }
 
-  async resume(): Promise<void> {
-    this.#pauseWanted = false
+  async resume(cause: PauseCause = 'suspect'): Promise<void> {
+    this.#pauses.delete(cause)
     await this.#changes.take(async () => {
       const line = this.#lines.current
-      if (this.#pauseWanted || this.#life.state !== 'paused' || line === undefined) return
+      if (this.#pauses.size > 0 || this.#life.state !== 'paused' || line === undefined) return
       this.#life.to('consuming')
-      await this.#subscribeFirst(line)
+      if (!this.#restWanted) await this.#subscribeFirst(line)
     })
   }
 
@@ -221,7 +221,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       await Promise.race([this.#consume(), interrupted])
       this.#failures = 0
       if (this.#life.state === 'opening') this.#life.to('consuming')
-      if (this.#pauseWanted) void this.pause(0)
+      for (const cause of this.#pauses) void this.pause(0, cause)
     } catch (error) {
       const problem = asQueueError(this.queue.name, error)
       if (this.#life.state === 'opening') this.#waitAndRetry(problem.message)
@@ -236,7 +236,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (this.#life.state !== 'opening') return void closeChannel(channel)
     const line = this.#lines.adopt(channel)
     try {
-      if (!this.#restWanted) await line.subscribe(this.#options.prefetch)
+      if (!this.#restWanted && this.#pauses.size === 0) await line.subscribe(this.#options.prefetch)
       if (this.#lines.current !== line) throw new Error('the channel was lost meanwhile')
       // Draining began meanwhile, when there was nothing to cancel.
       if (this.#life.state !== 'opening') await line.shrink(0)
@@ -282,7 +282,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   #lost(reason: string): void {
-    this.#pauseWanted = false
+    this.#pauses.delete('suspect')
     if (this.#life.in('consuming', 'paused')) this.#waitAndRetry(reason)
   }
 

@@ -17,6 +17,9 @@ export interface ConsumerOptions {
   readonly takeUp?: TakeUp
 }
 
+/** A suspect is to run alone, or somebody asked for it. */
+export type PauseCause = 'suspect' | 'asked'
+
 export interface ConsumerEvents {
   state: [{ queue: string; state: ConsumerState; reason?: string }]
   delivery: [Delivery]

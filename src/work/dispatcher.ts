@@ -7,12 +7,6 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
-import {
-  AccessRefusedError,
-  DeadLetterExchangeMissingError,
-  DelaysMissingError,
-  UnroutableError,
-} from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
@@ -22,9 +16,11 @@ import type { Delivery, DeliveryQueue } from './delivery.js'
 import type { Gate } from './gate.js'
 import { type GateDependencies, gatesOf } from './gates.js'
 import { Intake } from './intake.js'
+import { mayBeRequeued, Pauses } from './pauses.js'
 import { Quarantine } from './quarantine.js'
 import { Room } from './room.js'
 import type { Settler } from './settler.js'
+import { Stuck } from './stuck.js'
 import { WaitingRoom } from './waitingRoom.js'
 
 export interface DispatcherOptions extends Omit<AttemptDependencies, 'registered' | 'gates'>, GateDependencies {
@@ -48,12 +44,12 @@ export class Dispatcher {
   readonly #room: Room
   readonly #waitingRoom: WaitingRoom
   readonly #quarantine: Quarantine
+  readonly #pauses: Pauses
   readonly #gates: readonly Gate[]
   /** Due and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
-  /** Attempts that wait for the store or the broker, and so hold no place; with why, where somebody has to act. */
-  readonly #stuck = new Map<Attempt, string | undefined>()
+  readonly #stuck = new Stuck()
   #running = 0
   /** A suspect runs, and nothing else. */
   #alone = false
@@ -62,7 +58,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    const { concurrency, prefetch, results, clock, settler, reports } = options
+    const { concurrency, prefetch, results, control, clock, settler, reports } = options
     this.#intake = new Intake({
       ...{ concurrency, fixed: prefetch, active: this.#active },
       onCancelled: (which) => this.#giveBack(which),
@@ -81,6 +77,11 @@ export class Dispatcher {
     })
     this.#quarantine = new Quarantine(results)
     this.#gates = gatesOf(options)
+    this.#pauses = new Pauses({
+      control,
+      take: (which) => [...this.#take(which), ...this.#quarantine.remove(which)],
+      onResumed: (delivery) => this.#due(delivery),
+    })
     this.#waitingRoom = new WaitingRoom({
       clock,
       postpone: (delivery, due) => settler.postpone(delivery, due),
@@ -97,7 +98,13 @@ export class Dispatcher {
   /** How many deliveries the worker holds: waiting, running and settling. */
   get held(): number {
     const { size } = this.#active
-    return this.#ready.filter(({ held }) => held).length + this.#quarantine.size + this.#waitingRoom.size + size
+    return (
+      this.#ready.filter(({ held }) => held).length +
+      this.#quarantine.size +
+      this.#waitingRoom.size +
+      this.#pauses.size +
+      size
+    )
   }
 
   /** The prefetch with which each of `queues` consumers begins. */
@@ -107,6 +114,7 @@ export class Dispatcher {
 
   add(consumer: Consumer): void {
     this.#consumers.push(consumer)
+    this.#pauses.add(consumer)
     this.#intake.add(consumer)
     if (this.#options.prefetch === undefined) this.#room.add(consumer)
     consumer.on('delivery', (delivery) => this.#receive(delivery))
@@ -117,8 +125,14 @@ export class Dispatcher {
   }
 
   /** Before the consumers start. */
-  prepare(): void {
+  async prepare(): Promise<void> {
     this.#room.prepare()
+    await this.#pauses.begin()
+  }
+
+  /** Why a queue is paused; undefined for one that is not. */
+  pauseOf(queue: string): string | undefined {
+    return this.#pauses.reasonOf(queue)
   }
 
   /** To be awaited before a delivery is acknowledged. */
@@ -128,19 +142,19 @@ export class Dispatcher {
 
   /** What keeps messages from being settled until somebody acts, in a sentence each. */
   get problems(): readonly string[] {
-    return [...this.#stuck.values()].filter((problem) => problem !== undefined)
+    return this.#stuck.problems
   }
 
   /** The attempt waits for the store or the broker: its queue may bring another message in its place. */
   stuck(attempt: Attempt, error: unknown): void {
-    if (!this.#stuck.has(attempt)) this.#intake.park(attempt.delivery.queue)
-    this.#stuck.set(attempt, needsSomebody(error) ? error.message : undefined)
+    if (this.#stuck.add(attempt, error)) this.#intake.park(attempt.delivery.queue)
   }
 
   /** Starts nothing new, and gives back everything that has not started. */
   stop(): void {
     this.#stopping = true
     this.#room.close()
+    this.#pauses.stop()
     this.#waitingRoom.giveBackAll()
     for (const delivery of [...this.#ready.splice(0), ...this.#quarantine.remove(() => true)]) delivery.giveBack()
   }
@@ -157,6 +171,7 @@ export class Dispatcher {
   release(reason: unknown): void {
     for (const attempt of [...this.#active]) attempt.delivery.giveBack(reason)
     this.#intake.stop()
+    for (const gate of this.#gates) gate.close?.()
     this.#idle?.()
   }
 
@@ -170,6 +185,7 @@ export class Dispatcher {
   }
 
   #due(delivery: Delivery): void {
+    if (this.#pauses.takes(delivery)) return
     if (isSuspect(delivery.message)) {
       this.#quarantine.add(delivery)
       void this.#pauseAll()
@@ -240,11 +256,11 @@ export class Dispatcher {
     this.#intake.finished(delivery.queue, attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
-    const settled = await settler.settle(attempt, outcome)
+    const { outcome: final, settled } = await settler.settle(attempt, outcome)
     this.#active.delete(attempt)
-    if (this.#stuck.delete(attempt)) this.#intake.unpark(delivery.queue)
-    attempt.leave(outcome, settled)
-    reports.settled(attempt, outcome, settled, performance.now() - finishedAt)
+    if (this.#stuck.remove(attempt)) this.#intake.unpark(delivery.queue)
+    attempt.leave(final, settled)
+    reports.settled(attempt, final, settled, performance.now() - finishedAt)
     this.#room.update()
     if (this.#active.size > 0) return
     this.#idle?.()
@@ -258,28 +274,21 @@ export class Dispatcher {
 
   /** Requeues what has not started. */
   #giveBack(which: (delivery: Delivery) => boolean): void {
-    this.#ready = this.#ready.filter((delivery) => {
-      if (!which(delivery)) return true
-      delivery.giveBack()
-      return false
-    })
+    for (const delivery of this.#take(which)) delivery.giveBack()
+  }
+
+  #take(which: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = this.#ready.filter(which)
+    if (taken.length > 0) this.#ready = this.#ready.filter((delivery) => !which(delivery))
+    return taken
   }
 
   /** A channel died: what it delivered is RabbitMQ's again. */
   #prune(): void {
     this.#ready = this.#ready.filter(({ held }) => held)
     this.#quarantine.prune()
+    this.#pauses.prune()
     this.#waitingRoom.prune()
     this.#resume()
   }
 }
-
-const mayBeRequeued = ({ held, redelivered, queue }: Delivery): boolean =>
-  held && !redelivered && queue.type === 'quorum'
-
-/** Whether a message waits until somebody changes something at the broker. */
-const needsSomebody = (error: unknown): error is Error =>
-  error instanceof AccessRefusedError ||
-  error instanceof DeadLetterExchangeMissingError ||
-  error instanceof DelaysMissingError ||
-  error instanceof UnroutableError

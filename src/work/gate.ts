@@ -26,4 +26,6 @@ export interface Gate {
   enter(attempt: GatedAttempt, envelope: Envelope): Passing | Promise<Passing>
   /** Called for each attempt that this gate let through, once it is settled: what was taken is released. Must not throw. */
   leave?(attempt: GatedAttempt, outcome: Outcome, settled: Settled): void
+  /** Called when the worker has stopped. */
+  close?(): void
 }

@@ -1,9 +1,11 @@
 /** The gates that every attempt passes, in order; see `gate.ts`. */
 import { UniqueKeys } from '../control/uniqueKeys.js'
+import type { ControlWatch } from '../control/watch.js'
 import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import type { Clock } from '../time/clock.js'
 import type { Envelope } from '../wire/envelope.js'
+import { CancelGate } from './cancelGate.js'
 import type { Duplicates } from './duplicates.js'
 import type { Gate, GatedAttempt } from './gate.js'
 import { onceGate } from './onceGate.js'
@@ -14,11 +16,13 @@ export interface GateDependencies {
   readonly results: Results | undefined
   readonly duplicates: Duplicates
   readonly clock: Clock
+  /** What is cancelled and paused, where there is a store. */
+  readonly control?: ControlWatch | undefined
   /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
 }
 
-export function gatesOf({ results, duplicates, clock, deliveryLimit }: GateDependencies): readonly Gate[] {
+export function gatesOf({ results, duplicates, clock, control, deliveryLimit }: GateDependencies): readonly Gate[] {
   const own = [
     knownTask,
     notDone(duplicates),
@@ -28,7 +32,8 @@ export function gatesOf({ results, duplicates, clock, deliveryLimit }: GateDepen
   ]
   if (results === undefined) return own
   const unique = new UniqueGates(new UniqueKeys(results), results, clock)
-  return [unique.first, ...own, onceGate(results, duplicates, clock), unique.last]
+  const cancel = control === undefined ? [] : [new CancelGate(control)]
+  return [unique.first, ...own, ...cancel, onceGate(results, duplicates, clock), unique.last]
 }
 
 /** The handler follows the queue: whoever may write to one queue must not choose among a worker's handlers. */

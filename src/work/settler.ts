@@ -9,8 +9,9 @@
 import { setMaxListeners } from 'node:events'
 import { jittered } from '../amqp/backoff.js'
 import { describeThrown } from '../errors/error.js'
-import { ClosedError, MessageError, UnroutableError } from '../errors/index.js'
+import { CancelledError, ClosedError, MessageError, UnroutableError } from '../errors/index.js'
 import { isThenable } from '../observe/contained.js'
+import type { Stored } from '../results/script.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Outcome } from '../task/outcome.js'
@@ -22,12 +23,18 @@ import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import { queueKey } from '../wire/delayedKey.js'
 import { retryEntry } from '../wire/eventEntry.js'
 import { celeryHeaders, headers } from '../wire/names.js'
-import { encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
+import { encodeCancelled, encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
 import type { Attempt } from './attempt.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
 import type { Settled } from './settled.js'
 import { speakerOf } from './speaker.js'
+
+/** What became of a message. The outcome is another one where the task was cancelled while it ended. */
+interface Settling {
+  readonly outcome: Outcome
+  readonly settled: Settled
+}
 
 export interface SettlerOptions {
   readonly producer: Producer
@@ -62,21 +69,24 @@ export class Settler {
   }
 
   /** Carries an outcome out. Never throws: what cannot be finished goes back to the queue. */
-  async settle(attempt: Attempt, outcome: Outcome): Promise<Settled> {
+  async settle(attempt: Attempt, outcome: Outcome): Promise<Settling> {
+    let stored: unknown
     try {
       const carryingOut = this.#carryOut(attempt, outcome)
-      if (isThenable(carryingOut)) await carryingOut
+      if (isThenable(carryingOut)) stored = await carryingOut
     } catch {
       // Only what is lost or cannot be waited for gets here: the delivery is gone, or its worker stops.
-      return this.#giveBack(attempt)
+      return { outcome, settled: this.#giveBack(attempt) }
     }
-    if (outcome.kind === 'returned') return this.#giveBack(attempt, outcome.counted)
+    if (outcome.kind === 'returned') return { outcome, settled: this.#giveBack(attempt, outcome.counted) }
     const waiting = this.#options.beforeAck(attempt.delivery)
     if (waiting !== undefined) await waiting
-    return attempt.delivery.ack() ? 'acknowledged' : 'lost'
+    const settled = attempt.delivery.ack() ? 'acknowledged' : 'lost'
+    if (outcome.kind !== 'succeeded' || stored !== 'cancelled') return { outcome, settled }
+    return { outcome: { kind: 'cancelled', error: new CancelledError(attempt.id, 'while it ended') }, settled }
   }
 
-  #carryOut(attempt: Attempt, outcome: Outcome): Promise<void> | undefined {
+  #carryOut(attempt: Attempt, outcome: Outcome): Promise<unknown> | undefined {
     switch (outcome.kind) {
       case 'succeeded':
         // Stored even if the delivery was lost meanwhile: the work is done, and whoever gets the message next sees it.
@@ -86,7 +96,7 @@ export class Settler {
       case 'deadLettered':
         return this.#deadLetter(attempt, outcome.reason, outcome.error)
       case 'cancelled':
-        return this.#store(attempt, encodeRevoked({ ...speakerOf(attempt), reason: 'cancelled', doneAt: new Date() }))
+        return this.#store(attempt, encodeCancelled({ ...speakerOf(attempt), doneAt: new Date() }))
       case 'replaced':
         return this.#store(
           attempt,
@@ -119,7 +129,7 @@ export class Settler {
     return delivery.giveBack(new ClosedError('The attempt'), counted) ? 'returned' : 'lost'
   }
 
-  #store(attempt: Attempt, encoded: string): Promise<void> | undefined {
+  #store(attempt: Attempt, encoded: string): Promise<Stored> | undefined {
     const { results, onDelayed } = this.#options
     const { id, envelope, urgent } = attempt.delivery
     if (results === undefined || id === undefined || envelope?.ignoreResult === true) return undefined
@@ -187,11 +197,10 @@ export class Settler {
   }
 
   /** Tries `act` until it succeeds, or nobody can wait for it any more: then it throws. */
-  async #persist(attempt: Attempt, waitingFor: 'store' | 'broker', act: () => Promise<unknown>): Promise<void> {
+  async #persist<T>(attempt: Attempt, waitingFor: 'store' | 'broker', act: () => Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       try {
-        await act()
-        return
+        return await act()
       } catch (error) {
         const hopeless = error instanceof MessageError || !attempt.delivery.held || this.#closing.signal.aborted
         if (hopeless) throw error

@@ -7,7 +7,6 @@
  * Draining: cancel the consumers, give back what has not started, wait for the rest up to the grace period, release what
  * is left to its queue, close. A message is never acknowledged by draining, only by being settled.
  */
-import type { Connection } from '../amqp/connection.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { declarationsOf, type QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
@@ -17,14 +16,10 @@ import { ContainedEmitter, problemLog, type ReportProblem } from '../observe/con
 import type { WorkerEvents, WorkerState } from '../observe/events.js'
 import type { WorkerHealth } from '../observe/health.js'
 import { defaults, is, settleOptions } from '../options.js'
-import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Handler } from '../task/handler.js'
-import type { Logger } from '../task/logger.js'
 import { checkTask, type Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
-import type { Clock } from '../time/clock.js'
-import type { DelayRoutes } from '../time/delayRoutes.js'
 import { startTimer } from '../timers.js'
 import type { RegisteredHandler } from './attempt.js'
 import { AttemptReports } from './attemptReports.js'
@@ -35,22 +30,8 @@ import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
 import { Settler } from './settler.js'
 import { Ticks } from './ticks.js'
+import type { WorkerDependencies } from './workerDependencies.js'
 import { settleWorkerOptions, type WorkerOptions } from './workerOptions.js'
-
-/** What a worker needs of the connection it belongs to. */
-export interface WorkerDependencies {
-  readonly consuming: Connection
-  readonly publishing: Connection
-  /** Makes the producer for the worker's own messages: what is refused there closes no channel of the user's. */
-  readonly makeProducer: () => Producer
-  readonly delays: DelayRoutes
-  readonly clock: Clock
-  readonly results: Results | undefined
-  readonly confirmTimeoutMs: number
-  readonly log: Logger
-  /** Called when the worker is stopped, so that its connection can be closed. */
-  readonly onStopped: (worker: Worker) => Promise<void>
-}
 
 /** What a running worker consists of, beside its consumers. */
 interface Running {
@@ -146,8 +127,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const declarations = declarationsOf(planService(this.service, tasks))
     const prefetch = dispatcher.initialPrefetch(declarations.length)
     this.#consumers = declarations.map((each) => this.#consumer(each, prefetch, dispatcher))
-    dispatcher.prepare()
     try {
+      await dispatcher.prepare()
       if (this.#options.declareDeadLetters) await deadLettering.declare(this.service, tasks)
       if (consuming.state === 'idle') await consuming.open()
       await Promise.all([
@@ -182,7 +163,10 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   health(): WorkerHealth {
     const { consuming, publishing, results } = this.#dependencies
-    const queues = this.#consumers.map(({ health }) => health)
+    const queues = this.#consumers.map(({ health }) => {
+      const reason = health.reason ?? this.#running?.dispatcher.pauseOf(health.queue)
+      return reason === undefined ? health : { ...health, reason }
+    })
     const store = results === undefined ? 'none' : results.available ? 'available' : 'unavailable'
     const problems = this.#problems
     return {
@@ -216,7 +200,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   /** Makes what a running worker consists of. */
   #begin(): Running {
-    const { consuming, publishing, makeProducer, delays, clock, results, confirmTimeoutMs, log } = this.#dependencies
+    const { consuming, publishing, makeProducer, delays, clock, results, control, confirmTimeoutMs, log } =
+      this.#dependencies
     const producer = makeProducer()
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
     const reports = new AttemptReports(
@@ -234,7 +219,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const { concurrency, prefetch, deliveryLimit } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{ concurrency, prefetch, deliveryLimit, results, clock, log, settler, reports, report: this.#report },
+      ...{ concurrency, prefetch, deliveryLimit, results, control, clock, log, settler, reports, report: this.#report },
       handlers: this.#handlers,
       duplicates: new Duplicates(results),
     })
@@ -264,7 +249,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     if (this.#life.state === 'idle') {
       this.#cancelGrace?.()
       this.#life.to('stopped')
-      await this.#dependencies.onStopped(this)
+      await this.#dependencies.onStopped()
       return this.told()
     }
     this.#life.to('draining')
@@ -283,7 +268,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     await this.#isolates.close()
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     producer.close()
-    await this.#dependencies.onStopped(this).catch((error: unknown) => {
+    await this.#dependencies.onStopped().catch((error: unknown) => {
       this.#dependencies.log.warn({ service: this.service }, `The worker's connection did not close: ${textOf(error)}`)
     })
     this.#life.to('stopped')

@@ -38,7 +38,7 @@ class Speaker {
   get id(): string {
     return this.#of.id
   }
-  progress(value: unknown): Promise<boolean> {
+  progress(value: unknown): Promise<unknown> {
     const entry = progressEntry(this.#of, Date.now(), { seq: ++this.#seq, lost: 0 }, JSON.stringify(value))
     return this.#results.store(
       { ...this.#of, replyTo: undefined },
@@ -47,13 +47,13 @@ class Speaker {
       entry,
     )
   }
-  succeed(output: unknown = 'done'): Promise<boolean> {
+  succeed(output: unknown = 'done'): Promise<unknown> {
     return this.#results.store(
       { ...this.#of, replyTo: undefined },
       encodeSuccess({ ...this.#of, output, doneAt: new Date() }),
     )
   }
-  fail(): Promise<boolean> {
+  fail(): Promise<unknown> {
     const error = { errorClass: 'Error', message: 'no', traceback: undefined }
     return this.#results.store(
       { ...this.#of, replyTo: undefined },

@@ -55,8 +55,10 @@ function encoded(word: Word, speaker: { id: string; attempt: number; run: number
 }
 
 /** Stores a word for a task, by a Warren worker; the reply channel is this process's own. */
-const say = (results: Results, id: string, word: Word, attempt = 1, run = 0): Promise<boolean> =>
-  results.store({ id, attempt, run, replyTo: replyChannel(producerId) }, encoded(word, { id, attempt, run }))
+const say = async (results: Results, id: string, word: Word, attempt = 1, run = 0): Promise<boolean> => {
+  const speaker = { id, attempt, run, replyTo: replyChannel(producerId) }
+  return (await results.store(speaker, encoded(word, { id, attempt, run }))) === 'stored'
+}
 
 describe('Which word counts', () => {
   let store: OwnStore

@@ -69,6 +69,8 @@ describe('docs/reference/options.md', () => {
     ['prepare', 'src/send/prepared.ts', 'PrepareOptions'],
     ['publishPrepared', 'src/send/sender.ts', 'PublishPreparedOptions'],
     ['result', 'src/send/handle.ts', 'ResultOptions'],
+    ['cancel', 'src/control/control.ts', 'CancelOptions'],
+    ['pause', 'src/control/control.ts', 'PauseOptions'],
     ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],
     ['defineTask', 'src/task/task.ts', 'TaskOptions'],
     ['retry', 'src/task/task.ts', 'RetryPolicy'],

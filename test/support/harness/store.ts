@@ -33,7 +33,7 @@ export class FakeStore extends EventEmitter {
   store = (speaker: { id: string }, encoded: string, ...rest: unknown[]) =>
     this.#ask('store', [speaker, encoded, ...rest], () => {
       this.stored.set(speaker.id, encoded)
-      return true
+      return 'stored'
     })
   append = (of: { id: string }, entry: string) => this.#ask('append', [of, entry], () => undefined)
   /** By default there is no result of anything. */

@@ -1,0 +1,103 @@
+/**
+ * What is cancelled and paused, as this process knows it: asked for each attempt, and so kept in memory. Pure; `watch.ts`
+ * keeps it in step with the store.
+ */
+import type { Envelope } from '../wire/envelope.js'
+import { cancelledField } from '../wire/names.js'
+import type { Change, Cut, Pause } from './changes.js'
+
+/** Why a message is not to be run. */
+export interface Found {
+  readonly field: string
+  /** As in the text of a `CancelledError`. */
+  readonly by: string
+  /**
+   * False where the store has to be asked: the id may have been sent anew since, by a caller whose clock is behind.
+   */
+  readonly certain: boolean
+}
+
+type Cancellable = Pick<Envelope, 'id' | 'task' | 'tags' | 'run' | 'sent'>
+
+export class Board {
+  #cuts = new Map<string, Cut>()
+  #paused = new Map<string, Pause>()
+  /** How many of the cuts are not for one id. */
+  #scopes = 0
+
+  /** Whether a message is cancelled, and by what. Undefined for one that is not. */
+  find(message: Cancellable): Found | undefined {
+    if (this.#cuts.size === 0) return undefined
+    const { id, task, tags, sent } = message
+    const own = cancelledField('id', id)
+    const cut = this.#cuts.get(own)
+    if (cut !== undefined && !sentAnew(message, cut)) {
+      return { field: own, by: 'by its id', certain: message.run === 0 }
+    }
+    if (this.#scopes === 0 || sent === undefined) return undefined
+    const name = cancelledField('task', task)
+    if (sent <= this.#atOf(name)) return { field: name, by: `with all of ${task}`, certain: true }
+    for (const tag of tags) {
+      const field = cancelledField('tag', tag)
+      if (sent <= this.#atOf(field)) return { field, by: `with all of the tag ${tag}`, certain: true }
+    }
+    return undefined
+  }
+
+  pauseOf(queue: string): Pause | undefined {
+    return this.#paused.get(queue)
+  }
+
+  /** Takes the place of all that was known. */
+  replace(cuts: ReadonlyMap<string, Cut>, paused: ReadonlyMap<string, Pause>): void {
+    this.#cuts = new Map()
+    this.#scopes = 0
+    for (const [field, cut] of cuts) this.#cancel(field, cut)
+    this.#paused = new Map(paused)
+  }
+
+  apply(change: Change): void {
+    switch (change.kind) {
+      case 'cancelled':
+        this.#cancel(change.field, change.cut)
+        return
+      case 'uncancelled':
+        this.#forget(change.field)
+        return
+      case 'paused':
+        this.#paused.set(change.queue, change.pause)
+        return
+      case 'resumed':
+        this.#paused.delete(change.queue)
+        return
+      default:
+        change satisfies never
+    }
+  }
+
+  /** Forgets and returns what the store need not keep any longer. */
+  prune(now: number): string[] {
+    const past = [...this.#cuts].flatMap(([field, { until }]) => (until < now ? [field] : []))
+    for (const field of past) this.#forget(field)
+    return past
+  }
+
+  #atOf(field: string): number {
+    return this.#cuts.get(field)?.at ?? Number.NEGATIVE_INFINITY
+  }
+
+  #cancel(field: string, cut: Cut): void {
+    if (!this.#cuts.has(field) && !isOfId(field)) this.#scopes++
+    this.#cuts.set(field, cut)
+  }
+
+  #forget(field: string): void {
+    if (this.#cuts.delete(field) && !isOfId(field)) this.#scopes--
+  }
+}
+
+const ID_PREFIX = cancelledField('id', '')
+const isOfId = (field: string): boolean => field.startsWith(ID_PREFIX)
+
+/** A message under an id of the caller's that was sent after the cancelling. Others were sent once, and so before it. */
+const sentAnew = ({ run, sent }: Cancellable, { at }: Cut): boolean => run > 0 && sent !== undefined && sent > at

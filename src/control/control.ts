@@ -1,0 +1,216 @@
+/**
+ * Cancelling tasks and pausing queues, as their callers see it. What is asked for is kept in the store, and workers keep
+ * what is kept there in memory (`watch.ts`); this file only writes.
+ */
+import { NoResultStoreError, OptionsError } from '../errors/index.js'
+import { checkOptions, defaults, is, settleOptions } from '../options.js'
+import { keyScript } from '../results/keyScript.js'
+import { REVOKE } from '../results/script.js'
+import type { Results } from '../results/store.js'
+import type { Logger } from '../task/logger.js'
+import type { Task } from '../task/task.js'
+import type { Clock } from '../time/clock.js'
+import { cancelledField, cancelledKey, pausedKey, resultKey } from '../wire/names.js'
+import { encodeCancelled, type ResultStatus, statusOf } from '../wire/resultFormat.js'
+import { announce, pauseOf } from './changes.js'
+import { keepCut, STEP_MS } from './cuts.js'
+import { isTag } from './tags.js'
+import { ControlWatch } from './watch.js'
+
+export interface CancelOptions {
+  /** How long workers remember it, in milliseconds: longer than its message may still wait. Default 30 days. */
+  readonly keepMs?: number | undefined
+}
+
+/** What became of the cancelling of one task. */
+export interface Cancellation {
+  readonly id: string
+  /**
+   * `cancelled`: its result is REVOKED and stays so: a handler that ends meanwhile does not change it. `finished`: it had
+   * ended before, as `status` says, and nothing was changed.
+   */
+  readonly outcome: 'cancelled' | 'finished'
+  readonly status: ResultStatus
+}
+
+/** All tasks of a name, or with a tag, that were sent until now. */
+export type CancelScope = { readonly task: string | Task } | { readonly tag: string }
+
+export interface ScopeCancellation {
+  readonly scope: 'task' | 'tag'
+  readonly name: string
+  /** What was sent until then is cancelled. */
+  readonly before: Date
+}
+
+export interface PauseQueueOptions {
+  /** Shown wherever the pause is. */
+  readonly reason?: string | undefined
+}
+
+export interface PausedQueue {
+  readonly queue: string
+  readonly since: Date
+  readonly reason?: string
+}
+
+export interface ControlDependencies {
+  /** Undefined: everything that is asked throws `NoResultStoreError`. */
+  readonly results: Results | undefined
+  /** Whose tasks and queues they are: two virtual hosts may share a store. */
+  readonly vhost: string
+  /** That of the senders, by which their messages say when they were sent. */
+  readonly clock: Clock
+  /** How long the store keeps results. */
+  readonly resultTtlMs: number
+  readonly log: Logger
+}
+
+const CANCEL_CHECKS = { keepMs: is.duration(1) }
+const CANCEL_DEFAULTS = { keepMs: defaults.cancelKeepMs }
+const PAUSE_CHECKS = { reason: is.text }
+
+const revoke = keyScript(REVOKE)
+
+export class Control {
+  readonly #dependencies: ControlDependencies
+  #watch: ControlWatch | undefined
+  #closed = false
+
+  /** Does no I/O. */
+  constructor(dependencies: ControlDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** What workers look at: one for all of them, undefined without a store. Does no I/O until it is started. */
+  watch(): ControlWatch | undefined {
+    const { results, vhost, log } = this.#dependencies
+    if (results === undefined) return undefined
+    this.#watch ??= new ControlWatch({ results, vhost, log })
+    if (this.#closed) this.#watch.close()
+    return this.#watch
+  }
+
+  /** By an id, or by a task or a tag. Throws as both do. */
+  async cancel(which: string | CancelScope, options?: CancelOptions): Promise<Cancellation | ScopeCancellation> {
+    return typeof which === 'string' ? this.cancelId(which, options) : this.#cancelScope(which, options)
+  }
+
+  /** Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated. */
+  async cancelId(id: string, options: CancelOptions = {}): Promise<Cancellation> {
+    if (is.text(id) !== undefined || Buffer.byteLength(id) > 255) {
+      throw new OptionsError('cancel', ['expected the id to be a text of 1 to 255 bytes'])
+    }
+    const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
+    const { resultTtlMs } = this.#dependencies
+    const results = this.#results
+    const now = new Date()
+    const encoded = encodeCancelled({ id, attempt: 0, run: now.getTime(), doneAt: now })
+    const held = String(await results.ask((store) => revoke(store, resultKey(id), resultTtlMs, encoded), STEP_MS))
+    const status = statusOf(held)
+    // Not a result but the status of one that has ended.
+    if (status === undefined) return { id, outcome: 'finished', status: held }
+    await this.#cancel(cancelledField('id', id), keepMs)
+    results.heard(held)
+    return { id, outcome: 'cancelled', status }
+  }
+
+  /** Cancels all of a task or a tag that was sent until now. Throws as `cancelId` does. */
+  async #cancelScope(given: CancelScope, options: CancelOptions = {}): Promise<ScopeCancellation> {
+    const { scope, name } = scopeOf(given)
+    const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
+    const { at } = await this.#cancel(cancelledField(scope, name), keepMs)
+    return { scope, name, before: new Date(at) }
+  }
+
+  /** A caller sends a task again under its id: an earlier cancelling no longer counts. Never rejects. */
+  async sentAnew(id: string): Promise<void> {
+    const { results, vhost } = this.#dependencies
+    if (results === undefined) return
+    const field = cancelledField('id', id)
+    try {
+      const removed = await results.ask((store) => store.hdel(cancelledKey(vhost), field), ANEW_MS)
+      if (removed > 0) await announce(results, vhost, { kind: 'uncancelled', field }, ANEW_MS)
+    } catch {
+      // Workers compare the instants, too.
+    }
+  }
+
+  /** Throws `OptionsError`, `StoreUnreachableError`, `StoreRefusesError`. Repeated, it changes the reason. */
+  async pause(queue: string, options: PauseQueueOptions = {}): Promise<void> {
+    checkQueue('pause', queue)
+    const { reason } = settleOptions('pause', options, PAUSE_CHECKS, {})
+    const { vhost } = this.#dependencies
+    const results = this.#results
+    const pause = { at: Date.now(), reason }
+    await results.ask((store) => store.hset(pausedKey(vhost), queue, JSON.stringify(pause)), STEP_MS)
+    await announce(results, vhost, { kind: 'paused', queue, pause }, STEP_MS)
+  }
+
+  /** False when it was not paused. Throws as `pause` does. */
+  async resume(queue: string): Promise<boolean> {
+    checkQueue('resume', queue)
+    const { vhost } = this.#dependencies
+    const results = this.#results
+    const removed = await results.ask((store) => store.hdel(pausedKey(vhost), queue), STEP_MS)
+    // Also where it was not paused: an earlier call may have failed in between.
+    await announce(results, vhost, { kind: 'resumed', queue }, STEP_MS)
+    return removed > 0
+  }
+
+  async paused(): Promise<PausedQueue[]> {
+    const { vhost } = this.#dependencies
+    const results = this.#results
+    const kept = await results.ask((store) => store.hgetall(pausedKey(vhost)), STEP_MS)
+    return Object.entries(kept)
+      .flatMap(([queue, text]) => {
+        const pause = pauseOf(text)
+        if (pause === undefined) return []
+        const { at, reason } = pause
+        return [{ queue, since: new Date(at), ...(reason === undefined ? {} : { reason }) }]
+      })
+      .sort((a, b) => a.queue.localeCompare(b.queue))
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#watch?.close()
+  }
+
+  get #results(): Results {
+    const { results } = this.#dependencies
+    if (results === undefined) throw new NoResultStoreError()
+    return results
+  }
+
+  /** Keeps it, then tells the workers. */
+  async #cancel(field: string, keepMs: number) {
+    const { vhost, clock } = this.#dependencies
+    const results = this.#results
+    const cut = await keepCut(results, vhost, { field, now: clock.now(), keepMs })
+    await announce(results, vhost, { kind: 'cancelled', field, cut }, STEP_MS)
+    return cut
+  }
+}
+
+/** How long a sender waits until its id is no longer cancelled. */
+const ANEW_MS = 1_000
+
+function checkQueue(where: string, queue: unknown): void {
+  if (typeof queue === 'string' && queue !== '' && Buffer.byteLength(queue) <= 255) return
+  throw new OptionsError(where, ['expected the name of a queue, a text of 1 to 255 bytes'])
+}
+
+function scopeOf(given: CancelScope): { readonly scope: 'task' | 'tag'; readonly name: string } {
+  const checks = { task: (value: unknown) => isTaskName(nameOf(value)), tag: isTag }
+  const { task, tag } = checkOptions('cancel', given, checks)
+  if ((task === undefined) === (tag === undefined)) {
+    throw new OptionsError('cancel', ['expected an id, or either { task } or { tag }'])
+  }
+  return task === undefined ? { scope: 'tag', name: tag as string } : { scope: 'task', name: nameOf(task) as string }
+}
+
+const nameOf = (task: unknown): unknown => (typeof task === 'string' ? task : (task as Task | null)?.name)
+
+const isTaskName = (name: unknown): string | undefined =>
+  typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 255 ? undefined : "a task or a task's name"
