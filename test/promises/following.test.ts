@@ -229,7 +229,7 @@ describe('One store', () => {
     const speaker = new Speaker(writer)
     await store.admin.set(eventsKey(speaker.id), 'no stream')
     expect(await all(reader, speaker.id, { follow: false })).toEqual([])
-    expect(await speaker.progress(1)).toBe(true)
+    expect(await speaker.progress(1)).toBe('stored')
     expect(values(await all(reader, speaker.id, { follow: false }))).toEqual([1])
   })
 
