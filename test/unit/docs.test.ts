@@ -70,7 +70,7 @@ describe('docs/reference/options.md', () => {
     ['publishPrepared', 'src/send/sender.ts', 'PublishPreparedOptions'],
     ['result', 'src/send/handle.ts', 'ResultOptions'],
     ['cancel', 'src/control/control.ts', 'CancelOptions'],
-    ['pause', 'src/control/control.ts', 'PauseOptions'],
+    ['pause', 'src/control/control.ts', 'PauseQueueOptions'],
     ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],
     ['defineTask', 'src/task/task.ts', 'TaskOptions'],
     ['retry', 'src/task/task.ts', 'RetryPolicy'],
