@@ -6,6 +6,7 @@
 import { BareClient } from '../bareClient.js'
 import type { Drill, Evidence } from '../drill.js'
 import { nodeNames } from '../nodes.js'
+import type { Flow } from '../timeline.js'
 import { seconds } from '../verdict.js'
 import { AWAY_MS, nodeDrill, paymentsWentOn } from './node.js'
 
@@ -53,15 +54,22 @@ export const killLeader: Drill = {
     ]
   },
   tell(evidence) {
-    const { warren, reconnecting, undisturbed } = pausesOf(evidence)
+    const { warren, confirmed, reconnecting, undisturbed } = pausesOf(evidence)
     return [
+      `The longest time without a confirmed send of a payment: ${seconds(confirmed)}.`,
       `After the kill, payments paused for ${seconds(warren)}. Deliveries of amqplib alone paused for ${seconds(reconnecting)} on a client that lost its connections too and came back in a tight loop, and for ${seconds(undisturbed)} on one that was connected to the other nodes.`,
     ]
   },
 }
 
-function pausesOf({ timeline, numbers }: Evidence): { warren: number; reconnecting: number; undisturbed: number } {
+function pausesOf({
+  timeline,
+  numbers,
+}: Evidence): Readonly<Record<'warren' | 'confirmed' | 'reconnecting' | 'undisturbed', number>> {
   const number = (name: string): number => numbers.get(name) ?? 0
-  const warren = timeline.longestPause('finished', 'payment', number('from'), number('to')).ms
-  return { warren, reconnecting: number('reconnecting'), undisturbed: number('undisturbed') }
+  const longest = (flow: Flow): number => timeline.longestPause(flow, 'payment', number('from'), number('to')).ms
+  return {
+    ...{ warren: longest('finished'), confirmed: longest('confirmed') },
+    ...{ reconnecting: number('reconnecting'), undisturbed: number('undisturbed') },
+  }
 }
