@@ -8,6 +8,8 @@ WORKDIR /app
 # Packages first: they change seldom, and this layer is kept until the lock file does.
 COPY package.json package-lock.json .npmrc ./
 COPY packages/cli/package.json packages/cli/
+COPY packages/create-warren/package.json packages/create-warren/
+COPY packages/nestjs/package.json packages/nestjs/
 COPY packages/outbox/package.json packages/outbox/
 RUN --mount=type=secret,id=npm-ca \
     if [ -s /run/secrets/npm-ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/npm-ca; fi; \

@@ -2,7 +2,7 @@
 // `node packages/build.mjs outbox nestjs`. The code stands in dist/esm; dist/cjs is the door for CommonJS, as the library
 // has one (scripts/setup.mjs says why).
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,10 +14,12 @@ const ROOT = dirname(HERE)
 run(join(ROOT, 'scripts/setup.mjs'), '--quiet')
 for (const name of process.argv.slice(2)) {
   const folder = join(HERE, name)
+  copyFileSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
+  // A template is packed as it is.
+  if (!existsSync(join(folder, 'tsconfig.build.json'))) continue
   rmSync(join(folder, 'dist'), { recursive: true, force: true })
   run(join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(folder, 'tsconfig.build.json'))
   openToCommonJs(join(folder, 'dist/esm'), join(folder, 'dist/cjs'))
-  copyFileSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
 }
 
 function run(...args) {

@@ -14,7 +14,7 @@ const read = (path: string): Package => JSON.parse(text(path))
 const library = read('package.json')
 const command = read('packages/cli/package.json')
 /** What stands on the library, for those who use something else, too. */
-const besides = ['outbox']
+const besides = ['nestjs', 'outbox']
 
 it('@warren/cli depends on this version of warren, and otherwise on what the repository builds and tests it with', () => {
   const { warren, ...others } = command.dependencies
@@ -52,6 +52,18 @@ describe.each(besides)('packages/%s', (name) => {
     expect(links.length).toBeGreaterThan(0)
     expect(links.filter((link) => !/^(https:|#)/.test(link))).toEqual([])
   })
+})
+
+it('create-warren makes an application with this version of warren, and with what the repository is built with', () => {
+  const template = read('packages/create-warren/template/package.json')
+  const { version, engines } = read('packages/create-warren/package.json')
+  expect({ version, engines, template: template.engines }).toEqual({
+    ...{ version: library.version, engines: library.engines, template: library.engines },
+  })
+  const { warren, zod } = template.dependencies
+  expect({ warren, zod }).toEqual({ warren: library.version, zod: library.devDependencies.zod })
+  const of = (name: string): string | undefined => library.devDependencies[name]
+  expect(template.devDependencies).toEqual({ '@types/node': of('@types/node'), typescript: of('typescript') })
 })
 
 it('The library depends on nothing that only the command, the console or the demo uses', () => {

@@ -135,6 +135,10 @@ class Role {
       this.name !== 'relay' || over ? '' : ['', 'after-claim', '', 'after-confirm'][(this.starts + this.number) % 4]
     const child = fork(part, [this.name, String(this.number), String(share), dies], { env: env(), stdio: 'inherit' })
     this.child = child
+    this.ready = false
+    child.once('message', () => {
+      this.ready = true
+    })
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         if (signal === 'SIGKILL' && dies === 'after-claim' && !this.killed) counts.afterClaim++
@@ -164,13 +168,17 @@ class Role {
 
   async stop() {
     this.stopped = true
+    this.child.kill('SIGCONT')
     this.child.kill('SIGTERM')
+    const late = setTimeout(() => this.child.kill('SIGKILL'), 30_000)
     await this.ended
+    clearTimeout(late)
   }
 }
 
 const roles = []
 let failed = 0
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void end().then(() => process.exit(130)))
 try {
   await Promise.all([cluster.start(), startDatabase()])
   const pool = new pg.Pool({ connectionString: DATABASE, max: 4 })
@@ -189,8 +197,9 @@ try {
   const chaos = (async () => {
     while (!over) {
       await pause(KILL_EVERY_MS * (0.5 + Math.random()))
-      const victims = [...relays, ...writers.filter(({ done }) => !done)]
+      const victims = [...relays, ...writers].filter((each) => each.ready && !each.done)
       const victim = victims[Math.floor(Math.random() * victims.length)]
+      if (victim === undefined) continue
       // Longer than a claim holds: another relay publishes the same rows meanwhile.
       if (Math.random() < 0.1) void victim.freeze(8_000)
       else victim.kill()
@@ -270,6 +279,11 @@ try {
   if (orders.size < ROWS) failed++
   await pool.end()
 } finally {
+  await end()
+}
+process.exit(failed === 0 ? 0 : 1)
+
+async function end() {
   over = true
   await Promise.all(roles.map((role) => role.stop()))
   await cluster.stop()
@@ -281,7 +295,6 @@ try {
   await pause(1_000)
   rmSync(folder, { recursive: true, force: true })
 }
-process.exit(failed === 0 ? 0 : 1)
 
 async function untilDone(role) {
   while (!role.done) await pause(200)

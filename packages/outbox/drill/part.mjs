@@ -12,6 +12,8 @@ const task = defineTask({ name: 'shop.order.drill', input: anything })
 const outbox = new Outbox()
 const die = () => process.kill(process.pid, 'SIGKILL')
 const open = () => connect({ broker: WARREN_BROKER, results: WARREN_RESULTS, logger: false, connectTimeoutMs: 300_000 })
+/** From now on it does something, and may be killed for it. */
+const ready = () => process.send?.('ready')
 const stopped = new Promise((resolve) => process.once('SIGTERM', resolve))
 
 await { writer, relay, worker }[role]()
@@ -40,6 +42,7 @@ async function writer() {
         await outbox.sendMany(client, task, numbers)
         await client.query(commit ? 'commit' : 'rollback')
         if (commit) count += numbers.length
+        ready()
         await pause(5)
       }
       return
@@ -80,6 +83,7 @@ async function relay() {
     // The database is away: started anew.
     process.exit(1)
   }
+  ready()
   await stopped
   await relaying.close()
   await warren.close()

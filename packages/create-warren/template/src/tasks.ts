@@ -1,0 +1,11 @@
+/** The tasks: whoever sends one and whoever handles it import it from here, and so agree on its types. */
+import { defineTask } from 'warren'
+import { z } from 'zod'
+
+export const sendWelcome = defineTask({
+  name: 'email.welcome.send', // <domain>.<entity>.<action>
+  input: z.object({ to: z.email(), name: z.string() }),
+  output: z.object({ messageId: z.string() }),
+  retry: { maxAttempts: 5, initialDelayMs: 1_000 },
+  timeoutMs: 30_000,
+})

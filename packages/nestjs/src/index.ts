@@ -1,0 +1,5 @@
+export { HandleTask, type HandleTaskOptions } from './handleTask.js'
+export type { WarrenModuleAsyncOptions, WarrenModuleOptions } from './options.js'
+export { InjectWarren, WARREN, WARREN_OPTIONS } from './tokens.js'
+export { WarrenModule } from './warrenModule.js'
+export { WarrenWorkers } from './workers.js'
