@@ -29,6 +29,15 @@ describe('Types', () => {
       warren.worker({ service: 's' }).handle(invoice, () => ({ id: 'i' }))
     }
     expect(sends).toBeTypeOf('function')
+    const follows = async (handle: Handle<{ invoiceId: string }>) => {
+      for await (const event of handle.events()) {
+        expectTypeOf(event.type).toEqualTypeOf<'queued' | 'started' | 'progress' | 'retry' | 'done'>()
+        if (event.type !== 'done') continue
+        if (event.status === 'SUCCESS') expectTypeOf(event.output).toEqualTypeOf<{ invoiceId: string }>()
+        else expectTypeOf(event.error.message).toEqualTypeOf<string>()
+      }
+    }
+    expect(follows).toBeTypeOf('function')
   })
 })
 
