@@ -1,5 +1,6 @@
 export type { ConnectOptions } from './connectOptions.js'
 export type {
+  CancelKey,
   Cancellation,
   CancelOptions,
   CancelScope,

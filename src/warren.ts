@@ -8,6 +8,7 @@ import type { Connection } from './amqp/connection.js'
 import { Connections } from './amqp/connections.js'
 import { CONNECT_CHECKS, CONNECT_DEFAULTS, type ConnectOptions } from './connectOptions.js'
 import {
+  type CancelKey,
   type Cancellation,
   type CancelOptions,
   type CancelScope,
@@ -189,12 +190,13 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   }
 
   /**
-   * Cancels one task by its id, or all of a task or a tag that were sent until now. Throws `OptionsError`, `NoResultStoreError`,
-   * `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated.
+   * Cancels one task by its id, the one that holds a unique key, or all of a task or a tag that were sent until now. Throws
+   * `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated.
    */
   cancel(id: string, options?: CancelOptions): Promise<Cancellation>
+  cancel(key: CancelKey, options?: CancelOptions): Promise<Cancellation | undefined>
   cancel(scope: CancelScope, options?: CancelOptions): Promise<ScopeCancellation>
-  cancel(which: string | CancelScope, options?: CancelOptions): Promise<Cancellation | ScopeCancellation> {
+  cancel(which: string | CancelScope | CancelKey, options?: CancelOptions) {
     return this.#control.cancel(which, options)
   }
 
@@ -218,12 +220,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
     const consuming = this.#connections.make('consume')
     const worker: Worker = new Worker(options, {
-      consuming,
-      publishing: this.#publishing,
+      ...{ consuming, publishing: this.#publishing, delays: this.#delays, results: this.#results },
       makeProducer: () => this.#makeProducer(),
-      delays: this.#delays,
       clock: this.#storeClock ?? localClock,
-      results: this.#results,
       control: this.#control.watch(),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,

@@ -3,6 +3,7 @@
  * what is kept there in memory (`watch.ts`); this file only writes.
  */
 import { NoResultStoreError, OptionsError } from '../errors/index.js'
+import { memberOf } from '../kinds.js'
 import { checkOptions, defaults, is, settleOptions } from '../options.js'
 import { keyScript } from '../results/keyScript.js'
 import { REVOKE } from '../results/script.js'
@@ -15,6 +16,8 @@ import { encodeCancelled, type ResultStatus, statusOf } from '../wire/resultForm
 import { announce, pauseOf } from './changes.js'
 import { keepCut, STEP_MS } from './cuts.js'
 import { isTag } from './tags.js'
+import { UniqueKeys } from './uniqueKeys.js'
+import { uniqueKeyProblem } from './uniqueOptions.js'
 import { ControlWatch } from './watch.js'
 
 export interface CancelOptions {
@@ -35,6 +38,12 @@ export interface Cancellation {
 
 /** All tasks of a name, or with a tag, that were sent until now. */
 export type CancelScope = { readonly task: string | Task } | { readonly tag: string }
+
+/** The task that holds a unique key, of the tasks of a name. */
+export interface CancelKey {
+  readonly task: string | Task
+  readonly key: string
+}
 
 export interface ScopeCancellation {
   readonly scope: 'task' | 'tag'
@@ -75,6 +84,7 @@ const revoke = keyScript(REVOKE)
 export class Control {
   readonly #dependencies: ControlDependencies
   #watch: ControlWatch | undefined
+  #uniqueKeys: UniqueKeys | undefined
   #closed = false
 
   /** Does no I/O. */
@@ -91,9 +101,21 @@ export class Control {
     return this.#watch
   }
 
-  /** By an id, or by a task or a tag. Throws as both do. */
-  async cancel(which: string | CancelScope, options?: CancelOptions): Promise<Cancellation | ScopeCancellation> {
-    return typeof which === 'string' ? this.cancelId(which, options) : this.#cancelScope(which, options)
+  /** Throws `NoResultStoreError`. */
+  get uniqueKeys(): UniqueKeys {
+    this.#uniqueKeys ??= new UniqueKeys(this.#results, this.#dependencies.vhost)
+    return this.#uniqueKeys
+  }
+
+  /** By an id, by a task or a tag, or by a unique key. Throws as these do. */
+  async cancel(
+    which: string | CancelScope | CancelKey,
+    options?: CancelOptions,
+  ): Promise<Cancellation | ScopeCancellation | undefined> {
+    if (typeof which === 'string') return this.cancelId(which, options)
+    return memberOf(which, 'key') === undefined
+      ? this.#cancelScope(which, options)
+      : this.#cancelKey(which as CancelKey, options)
   }
 
   /** Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated. */
@@ -121,6 +143,19 @@ export class Control {
     const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
     const { at } = await this.#cancel(cancelledField(scope, name), keepMs)
     return { scope, name, before: new Date(at) }
+  }
+
+  /** Cancels the task that holds a unique key, and frees the key. Undefined when none does. Throws as `cancelId` does. */
+  async #cancelKey(given: CancelKey, options: CancelOptions = {}): Promise<Cancellation | undefined> {
+    const checks = { task: (value: unknown) => isTaskName(nameOf(value)), key: uniqueKeyProblem }
+    const { task, key } = checkOptions('cancel', given, checks, ['task', 'key'])
+    settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
+    const name = nameOf(task) as string
+    const id = await this.uniqueKeys.holder(name, key as string)
+    if (id === undefined) return undefined
+    const cancellation = await this.cancelId(id, options)
+    await this.uniqueKeys.release(name, key as string, { id, run: Number.MAX_SAFE_INTEGER, always: true })
+    return cancellation
   }
 
   /** A caller sends a task again under its id: an earlier cancelling no longer counts. Never rejects. */

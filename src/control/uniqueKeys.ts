@@ -71,11 +71,14 @@ const untilName = (until: UniqueUntil): string => (typeof until === 'number' ? '
 
 export class UniqueKeys {
   readonly #results: Results
+  readonly #vhost: string
   /** What those in this process wait for who found a pending claim, by the name of the key. */
   readonly #decisions = new Map<string, Promise<void>>()
 
-  constructor(results: Results) {
+  /** Two virtual hosts may share a store, and have tasks of the same names. */
+  constructor(results: Results, vhost: string) {
     this.#results = results
+    this.#vhost = vhost
   }
 
   /**
@@ -114,20 +117,20 @@ export class UniqueKeys {
         const problem = `another sender's message under its unique key ${JSON.stringify(unique.key)} is not confirmed either`
         throw new UnconfirmedError(sent.id, limitMs, false, problem)
       }
-      await this.#untilDecided(uniqueKey(task, unique.key), leftMs)
+      await this.#untilDecided(this.#name(task, unique.key), leftMs)
     }
   }
 
   /** The id of the task that holds a key, if any. */
   async holder(task: string, key: string): Promise<string | undefined> {
-    const id = await this.#results.ask((commands) => HOLDER(commands, uniqueKey(task, key)))
+    const id = await this.#results.ask((commands) => HOLDER(commands, this.#name(task, key)))
     return typeof id === 'string' && id !== '' ? id : undefined
   }
 
   /** A worker is about to run the task. */
   async begin(task: string, id: string, run: number, mark: UniqueMark): Promise<Begun> {
     const given = taskArguments(id, run, mark, mark.ttlMs)
-    const answer = await this.#results.ask((commands) => BEGIN(commands, uniqueKey(task, mark.key), ...given))
+    const answer = await this.#results.ask((commands) => BEGIN(commands, this.#name(task, mark.key), ...given))
     const [kind, by] = answer as ['held' | 'other' | 'replaced', string]
     return kind === 'replaced' ? { kind, by } : { kind }
   }
@@ -135,12 +138,20 @@ export class UniqueKeys {
   /** The task is run, or comes back in `delayMs`: its key is kept for that long, and its TTL. */
   async keep(task: string, id: string, mark: UniqueMark, delayMs: number): Promise<void> {
     const ttlMs = Math.ceil(delayMs + mark.ttlMs)
-    await this.#results.ask((commands) => KEEP(commands, uniqueKey(task, mark.key), id, ttlMs))
+    await this.#results.ask((commands) => KEEP(commands, this.#name(task, mark.key), id, ttlMs))
   }
 
-  /** The task has ended. `always`: also where it was to keep the key for a time, since it will not be run. */
-  async release(task: string, key: string, id: string, run: number, always: boolean): Promise<void> {
-    await this.#results.ask((commands) => RELEASE(commands, uniqueKey(task, key), id, run, always ? 1 : 0))
+  /** A run of a task has ended, and any earlier one. `always`: also where it was to keep the key for a time. */
+  async release(
+    task: string,
+    key: string,
+    { id, run, always }: { readonly id: string; readonly run: number; readonly always: boolean },
+  ): Promise<void> {
+    await this.#results.ask((commands) => RELEASE(commands, this.#name(task, key), id, run, always ? 1 : 0))
+  }
+
+  #name(task: string, key: string): string {
+    return uniqueKey(this.#vhost, task, key)
   }
 
   async #ask(
@@ -164,7 +175,7 @@ export class UniqueKeys {
       adopting === undefined ? 0 : 1,
     ]
     const answer = await this.#results.ask(
-      (commands) => CLAIM(commands, uniqueKey(task, key), ...given),
+      (commands) => CLAIM(commands, this.#name(task, key), ...given),
       Math.min(limitMs, STORE_MS),
     )
     const [what, holder, heldRun, heldUntil, seq] = answer as [Answer['what'], string, string, string, string]
@@ -211,7 +222,7 @@ export class UniqueKeys {
     const mark: UniqueMark = { key, until, ttlMs, seq, version, replace: onConflict === 'replace' }
     const pending = what === 'mine'
     const [id, runs] = pending ? [holder, Number(run)] : [sent.id, sent.run]
-    const name = uniqueKey(sent.task, key)
+    const name = this.#name(sent.task, key)
     const extending = pending ? setInterval(() => void extend(PENDING_MS), PENDING_MS / 3) : undefined
     extending?.unref()
     const quietly = async (ask: Parameters<Results['ask']>[0]): Promise<void> =>

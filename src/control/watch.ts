@@ -36,6 +36,7 @@ export interface WatchOptions {
 }
 
 export class ControlWatch {
+  readonly vhost: string
   readonly board = new Board()
   readonly #options: WatchOptions
   readonly #listeners = new Set<() => void>()
@@ -52,6 +53,7 @@ export class ControlWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options
+    this.vhost = options.vhost
   }
 
   /** Resolves once all is loaded, or cannot be now and will be as soon as it can. Safe twice. */

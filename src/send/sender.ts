@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Control } from '../control/control.js'
 import { areTags } from '../control/tags.js'
-import { UniqueKeys } from '../control/uniqueKeys.js'
 import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
 import {
   AccessRefusedError,
@@ -121,7 +120,6 @@ const isInNoQueue = (error: unknown): boolean =>
 
 export class Sender {
   readonly #options: SenderOptions
-  #uniqueKeys: UniqueKeys | undefined
   #closed = false
 
   constructor(options: SenderOptions) {
@@ -166,8 +164,9 @@ export class Sender {
   ): Promise<Handle<Output>> {
     const { id, run, due, limitMs } = sending
     const delayMs = due === undefined ? 0 : Math.max(0, due.getTime() - this.#options.delayed.clock.now())
-    this.#uniqueKeys ??= new UniqueKeys(this.#resultsOrThrow())
-    const claim = await this.#uniqueKeys.claim({ task: task.name, id, run, unique, delayMs, limitMs })
+    const keys = this.#options.control?.uniqueKeys
+    if (keys === undefined) throw new NoResultStoreError()
+    const claim = await keys.claim({ task: task.name, id, run, unique, delayMs, limitMs })
     if (typeof claim === 'string') return this.handle(task, claim, { existing: true })
     let at: number
     try {

@@ -88,8 +88,9 @@ export const suspectKey = (taskId: string): string => `warren-suspect-${taskId}`
 /** The store's claim on a task's run in one queue, held while one copy of its message is run. */
 export const onceKey = (queue: string, taskId: string): string => `warren-run-${queue}-${taskId}`
 
-/** Which task holds a unique key, of the tasks of one name. */
-export const uniqueKey = (taskName: string, key: string): string => `warren-unique-${taskName}:${key}`
+/** Which task holds a unique key, of the tasks of one name in a virtual host. */
+export const uniqueKey = (vhost: string, taskName: string, key: string): string =>
+  `warren-unique-${encodeURIComponent(vhost)}:${taskName}:${key}`
 
 /** What the store knows of a schedule: a hash. */
 export const scheduleKey = (service: string, id: string): string => `warren-schedule-${service}:${id}`

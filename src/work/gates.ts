@@ -31,7 +31,7 @@ export function gatesOf({ results, duplicates, clock, control, deliveryLimit }: 
     new TimedOut(results),
   ]
   if (results === undefined) return own
-  const unique = new UniqueGates(new UniqueKeys(results), results, clock)
+  const unique = new UniqueGates(new UniqueKeys(results, control?.vhost ?? '/'), results, clock)
   const cancel = control === undefined ? [] : [new CancelGate(control)]
   return [unique.first, ...own, ...cancel, onceGate(results, duplicates, clock), unique.last]
 }

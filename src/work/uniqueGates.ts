@@ -72,7 +72,7 @@ export class UniqueGates {
   #ended({ task, id, run }: Envelope, mark: UniqueMark, outcome: Outcome, settled: Settled): void {
     // It is in its queue again, and keeps its key.
     if (settled !== 'acknowledged') return
-    const release = (always: boolean): Promise<void> => this.#keys.release(task, mark.key, id, run, always)
+    const release = (always: boolean): Promise<void> => this.#keys.release(task, mark.key, { id, run, always })
     const keep = (delayMs: number): Promise<void> => this.#keys.keep(task, id, mark, Math.max(0, delayMs))
     const asking = (): Promise<void> => {
       switch (outcome.kind) {

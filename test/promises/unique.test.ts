@@ -78,7 +78,7 @@ const newKey = (): string => `key ${++keys}`
 const send = (key: string, what: string, unique: Partial<UniqueOptions> = {}, options: SendOptions = {}) =>
   warren.send(task, { what }, { ...options, unique: { key, ...unique } })
 const held = async (key: string): Promise<boolean> => {
-  const state = await store.admin.hget(uniqueKey(task.name, key), 'state')
+  const state = await store.admin.hget(uniqueKey(urls.vhost, task.name, key), 'state')
   return state !== null && state !== 'ended'
 }
 const isFree = (key: string): Promise<void> => until(`${key} is free`, async () => !(await held(key)))
@@ -173,12 +173,27 @@ it('a task whose worker is killed keeps its key, and goes on at once elsewhere',
   await isFree(key)
 })
 
+it('a task that is cancelled by its key frees it at once, also one that is kept for a time', async () => {
+  await work()
+  const key = newKey()
+  const first = await send(key, 'waits')
+  await until('it runs', () => runs.length === 1)
+  expect(await warren.cancel({ task, key })).toMatchObject({ id: first.id, outcome: 'cancelled' })
+  expect(await held(key)).toBe(false)
+  await expect(first.result(RESULT)).rejects.toMatchObject({ errorClass: 'TaskRevokedError' })
+  const timed = await send(key, 'x', { until: 60_000 })
+  await timed.result(RESULT)
+  expect(await other.cancel({ task: task.name, key })).toMatchObject({ id: timed.id, outcome: 'finished' })
+  expect(await other.cancel({ task, key })).toBeUndefined()
+  expect((await send(key, 'next')).existing).toBe(false)
+})
+
 it('what no queue takes leaves no key, for nobody who sent it', async () => {
   const key = newKey()
   const sends = Array.from({ length: 20 }, () => warren.send(nowhere, { what: '' }, { unique: { key } }))
   const ends = await Promise.allSettled(sends)
   expect(ends.map((end) => end.status === 'rejected' && end.reason.code)).toEqual(Array(20).fill('UNROUTABLE'))
-  expect(await store.admin.exists(uniqueKey(nowhere.name, key))).toBe(0)
+  expect(await store.admin.exists(uniqueKey(urls.vhost, nowhere.name, key))).toBe(0)
 })
 
 it('what is refused before it is sent leaves none', async () => {
@@ -222,7 +237,7 @@ it('of two messages of one task one is run at a time', async () => {
   const first = await send(key, 'waits')
   await until('it runs', () => runs.length === 1)
   // As if its sender had died before it knew that the message was confirmed.
-  await store.admin.hset(uniqueKey(task.name, key), 'state', 'pending', 'till', 0)
+  await store.admin.hset(uniqueKey(urls.vhost, task.name, key), 'state', 'pending', 'till', 0)
   const again = await send(key, 'waits')
   expect(again).toMatchObject({ id: first.id, existing: false })
   await until('the second message is postponed', () => outcomes.includes('postponed'))

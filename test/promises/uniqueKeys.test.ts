@@ -11,6 +11,7 @@ import { encodeFailure, encodePending, encodeRevoked, encodeSuccess } from '../.
 import type { UniqueMark } from '../../src/wire/uniqueMark.js'
 import { atEnd, type OwnStore, ownCluster, ownStore } from '../support/ownStore.js'
 
+const VHOST = '/'
 const TASK = 'payment.unique.step'
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -33,7 +34,7 @@ async function opened(target: Parameters<typeof parseResults>[1]): Promise<Resul
 beforeAll(async () => {
   store = await ownStore()
   results = await opened(store.url)
-  keys = new UniqueKeys(results)
+  keys = new UniqueKeys(results, VHOST)
 })
 
 interface Sent extends Partial<UniqueOptions> {
@@ -61,9 +62,9 @@ async function sent(key: string, options: Sent = {}): Promise<UniqueClaim> {
 
 const begin = ({ id, run, mark }: { id: string; run: number; mark: UniqueMark }) => keys.begin(TASK, id, run, mark)
 const release = (key: string, { id, run }: { id: string; run: number }, always = false) =>
-  keys.release(TASK, key, id, run, always)
+  keys.release(TASK, key, { id, run, always })
 const holder = (key: string) => keys.holder(TASK, key)
-const ttlOf = (key: string) => store.admin.pttl(uniqueKey(TASK, key))
+const ttlOf = (key: string) => store.admin.pttl(uniqueKey(VHOST, TASK, key))
 const fresh = () => randomUUID()
 
 const doneAt = new Date()
@@ -97,7 +98,7 @@ describe('Who sends', () => {
     await first.failed(false)
     expect(await holder(key)).toBe(second.id)
     await second.failed(false)
-    expect(await store.admin.exists(uniqueKey(TASK, key))).toBe(0)
+    expect(await store.admin.exists(uniqueKey(VHOST, TASK, key))).toBe(0)
   })
 
   it('what may have been published is published again under its id, by one sender', async () => {
@@ -129,7 +130,7 @@ describe('Who sends', () => {
     const key = fresh()
     const first = await claimed(key)
     // Its timer is the only thing that lives on here; without it the claim ends by itself.
-    await store.admin.hset(uniqueKey(TASK, key), 'token', 'of a process that died')
+    await store.admin.hset(uniqueKey(VHOST, TASK, key), 'token', 'of a process that died')
     expect(await claimed(key, { limitMs: 20_000 })).toMatchObject({ id: first.id })
   })
 
@@ -345,7 +346,7 @@ describe('Who replaces', () => {
   it('in a store that was emptied, the newest is run whoever comes first', async () => {
     const key = fresh()
     const [first, second] = [await sent(key, replace), await sent(key, replace)]
-    await store.admin.del(uniqueKey(TASK, key))
+    await store.admin.del(uniqueKey(VHOST, TASK, key))
     expect(await begin(first)).toEqual({ kind: 'held' })
     expect(await begin(second)).toEqual({ kind: 'held' })
     expect(await holder(key)).toBe(second.id)
@@ -354,7 +355,7 @@ describe('Who replaces', () => {
 
 it('in a cluster', async () => {
   const { client } = await ownCluster()
-  const clustered = new UniqueKeys(await opened(client as never))
+  const clustered = new UniqueKeys(await opened(client as never), VHOST)
   const unique = settleUnique('test', { key: 'a{b}c' })
   const send = (id: string) => clustered.claim({ task: TASK, id, run: 0, delayMs: 0, limitMs: 5_000, unique })
   const first = await send('one')

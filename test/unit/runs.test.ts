@@ -5,6 +5,7 @@ import { defineTask } from '../../src/index.js'
 import type { Delayed } from '../../src/send/delayed.js'
 import type { Producer } from '../../src/send/producer.js'
 import { Sender } from '../../src/send/sender.js'
+import { localClock } from '../../src/time/clock.js'
 import { headers } from '../../src/wire/names.js'
 import { FakeStore } from '../support/harness/store.js'
 
@@ -27,7 +28,7 @@ function sending() {
   const producer = { publish } as unknown as Producer
   const sender = new Sender({
     producer,
-    delayed: {} as Delayed,
+    delayed: { clock: localClock } as Delayed,
     results: store.asResults(),
     replyTo: undefined,
     confirmTimeoutMs: 1_000,
