@@ -13,8 +13,9 @@ import { checkOptions, is } from '../options.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Logger } from '../task/logger.js'
+import { DEAD_LETTER_DELIVERY_LIMIT } from '../task/topology.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
-import { deadLetterQueue } from '../wire/names.js'
+import { DELAY_UNROUTABLE, deadLetterQueue } from '../wire/names.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
 import { taskIdOf } from '../wire/redelivery.js'
 import { checkFilter, type DeadLetterFilter, matches } from './filter.js'
@@ -113,7 +114,9 @@ export class DeadLetters {
     const checks = { ...named, deliveryLimit: is.integer(2) }
     const given = checkOptions('deadLetters', options, checks, Object.keys(named)) as DeadLettersGiven
     this.queue = given.domain === undefined ? (given.queue as string) : deadLetterQueue(given.domain)
-    this.#deliveryLimit = given.deliveryLimit
+    // The one dead-letter queue whose limit is in its arguments, and so known.
+    const known = this.queue === DELAY_UNROUTABLE ? DEAD_LETTER_DELIVERY_LIMIT : undefined
+    this.#deliveryLimit = given.deliveryLimit ?? known
     this.#dependencies = dependencies
     this.#report = problemLog(dependencies.log)
   }
