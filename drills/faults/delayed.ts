@@ -36,10 +36,12 @@ export const delayed: Drill = {
     const from = Date.now()
     const pending = await send(scene, from)
     mark('phase', `${pending.length} delayed payments are confirmed`)
+    numbers.set('delayed', pending.length)
     const killed = new Set<number>()
     for (const [index, node] of nodeNames.entries()) {
       const led = await levelsLedBy(scene, node)
       for (const level of led) killed.add(level)
+      numbers.set('leaders', killed.size)
       mark('fault', `Killed ${node}, which leads ${led.length} delay levels (SIGKILL)`)
       await drillCluster.cluster.killProcess(node)
       await scene.hold(AWAY_MS)
@@ -47,7 +49,6 @@ export const delayed: Drill = {
       mark(index === nodeNames.length - 1 ? 'repair' : 'seen', `${node} is back`)
       await drillCluster.whole(signal)
     }
-    numbers.set('leaders', killed.size).set('delayed', pending.length)
     const left = (): number => pending.filter(({ id }) => ledger.firstRunOf(id) === undefined).length
     await until(
       'every delayed payment to have run',
