@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander'
 import { addClient } from './client.js'
 import { addConsole } from './console.js'
+import { addControl } from './control.js'
 import { addDefinitions } from './definitions.js'
 import { addDlq } from './dlq.js'
 import { addDoctor } from './doctor.js'
@@ -57,6 +58,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addScale,
     addProcessVerbs,
     addTask,
+    addControl,
     addQueues,
     addDlq,
     addSchedule,

@@ -50,7 +50,12 @@ Examples:
     })
 }
 
-async function addresses({ broker, results, dir }: TaskOptions): Promise<{ broker: string[]; results: string }> {
+/** Where broker and store are: as the options say, the environment, or the running cluster. */
+export async function addresses({
+  broker,
+  results,
+  dir,
+}: Pick<TaskOptions, 'broker' | 'results' | 'dir'>): Promise<{ broker: string[]; results: string }> {
   const { withPassword } = await import('../demo/secrets.js')
   const { runningAddresses } = await import('./running.js')
   const given = broker || process.env.WARREN_BROKER

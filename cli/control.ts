@@ -1,0 +1,126 @@
+/** `warren cancel`, `pause` and `resume`: what is asked of tasks and queues that are under way. */
+import type { Command } from 'commander'
+import type { Warren } from 'warren'
+import { Failure } from './failure.js'
+import type { Output } from './output.js'
+import { jsonLine, printable } from './printable.js'
+import { dirOption } from './running.js'
+import { addresses } from './task.js'
+
+interface WhereOptions {
+  readonly dir?: string
+  readonly broker?: string
+  readonly results?: string
+  readonly json?: true
+}
+
+interface CancelOptions extends WhereOptions {
+  readonly task?: string
+  readonly tag?: string
+}
+
+export function addControl(program: Command, { out }: Output): void {
+  const withWhere = (command: Command): Command =>
+    command
+      .addOption(dirOption())
+      .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
+      .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
+      .option('--json', 'print one JSON object a line')
+
+  withWhere(program.command('cancel'))
+    .description('cancel one task, or all of a task or a tag that were sent until now')
+    .argument('[id]')
+    .option('--task <name>', 'all tasks of this name')
+    .option('--tag <tag>', 'all tasks with this tag')
+    .addHelpText(
+      'after',
+      `
+A task that has not started is not run; one that runs has its signal aborted. Its result is REVOKED.
+
+Exit code: 1 when the task had ended before.
+
+Examples:
+  warren cancel 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53
+  warren cancel --tag customer:42
+  warren cancel --task payment.invoice.create --json`,
+    )
+    .action(async (id: string | undefined, options: CancelOptions) => {
+      const { task, tag } = options
+      const given = [id, task, tag].filter((each) => each !== undefined)
+      if (given.length !== 1) throw new Failure('expected an ID, or --task, or --tag, and one of them', { exitCode: 2 })
+      await on(options, 'cancel', async (warren) => {
+        if (id !== undefined) {
+          const { outcome, status } = await warren.cancel(id)
+          if (options.json) out(jsonLine({ event: outcome, id, status }))
+          if (outcome === 'finished') throw new Failure(`task ${printable(id)} had ended before, as ${status}`)
+          if (!options.json) out(`task ${printable(id)} is cancelled\n`)
+          return
+        }
+        const { scope, name, before } = await warren.cancel(task === undefined ? { tag: tag ?? '' } : { task })
+        if (options.json) out(jsonLine({ event: 'cancelled', [scope]: name, before }))
+        else out(`all of the ${scope} ${printable(name)} that were sent before ${before.toISOString()} are cancelled\n`)
+      })
+    })
+
+  withWhere(program.command('pause'))
+    .description('pause a queue for all its workers, until it is resumed; without a queue, list the paused ones')
+    .argument('[queue]')
+    .option('--reason <text>', 'why, shown wherever the pause is')
+    .addHelpText(
+      'after',
+      `
+Messages wait in the queue meanwhile. What runs goes on to its end.
+
+Examples:
+  warren pause payment.invoice.create.billing --reason "the bank is down"
+  warren pause --json`,
+    )
+    .action(async (queue: string | undefined, options: WhereOptions & { reason?: string }) => {
+      const { reason } = options
+      if (queue === undefined && reason !== undefined) throw new Failure('expected a queue to pause', { exitCode: 2 })
+      await on(options, 'pause', async (warren) => {
+        if (queue !== undefined) {
+          await warren.pause(queue, reason === undefined ? {} : { reason })
+          out(options.json ? jsonLine({ event: 'paused', queue, reason }) : `${printable(queue)} is paused\n`)
+          return
+        }
+        const paused = await warren.paused()
+        if (paused.length === 0 && !options.json) out('no queue is paused\n')
+        for (const { queue: name, since, reason: why } of paused) {
+          if (options.json) out(jsonLine({ event: 'paused', queue: name, since, reason: why }))
+          else
+            out(printable(`${name}, since ${since.toISOString()}${why === undefined ? '' : `: ${why}`}`).concat('\n'))
+        }
+      })
+    })
+
+  withWhere(program.command('resume'))
+    .description('end the pause of a queue')
+    .argument('<queue>')
+    .addHelpText(
+      'after',
+      `
+Exit code: 1 when it was not paused.
+
+Example:
+  warren resume payment.invoice.create.billing`,
+    )
+    .action(async (queue: string, options: WhereOptions) => {
+      await on(options, 'resume', async (warren) => {
+        const was = await warren.resume(queue)
+        if (options.json) out(jsonLine({ event: was ? 'resumed' : 'notPaused', queue }))
+        if (!was) throw new Failure(`${printable(queue)} was not paused; see warren pause`)
+        if (!options.json) out(`${printable(queue)} is resumed\n`)
+      })
+    })
+}
+
+async function on(options: WhereOptions, verb: string, act: (warren: Warren) => Promise<void>): Promise<void> {
+  const { connect } = await import('warren')
+  const warren = await connect({ ...(await addresses(options)), name: `warren ${verb}`, logger: false })
+  try {
+    await act(warren)
+  } finally {
+    await warren.close()
+  }
+}
