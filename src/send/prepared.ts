@@ -6,6 +6,7 @@
  * run are fixed when it is made, and a worker asks the store whether the task is done before it runs one.
  */
 import { randomUUID } from 'node:crypto'
+import { areTags } from '../control/tags.js'
 import { InputError, MessageError, OptionsError, PayloadTooLargeError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { traceHeaders } from '../observe/tracing.js'
@@ -15,12 +16,19 @@ import { checkTask, TASK_NAME, type Task } from '../task/task.js'
 import { type Encoded, encode, propertiesOf } from '../wire/envelope.js'
 import { MAX_SHORT_BYTES } from '../wire/headerValues.js'
 import { headers } from '../wire/names.js'
+import { DELAY_CHECKS, dueIn } from './delayed.js'
 
 export interface PrepareOptions {
   /** The task id. Default: a random UUID. */
   readonly id?: string | undefined
   /** Not to be run after this instant: it is dead-lettered instead. */
   readonly expires?: Date | undefined
+  /** What the task can be cancelled by, with others of the same tag. At most 16, each of 1 to 200 bytes. */
+  readonly tags?: readonly string[] | undefined
+  /** Not to be run before so many milliseconds have passed, from now on. */
+  readonly delayMs?: number | undefined
+  /** Not to be run before this instant. Instead of `delayMs`. */
+  readonly at?: Date | undefined
   /** The largest message, in bytes: that of the `connect()` that will publish it. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
 }
@@ -41,7 +49,13 @@ export interface PreparedMessage {
   readonly headers: Readonly<Record<string, unknown>>
 }
 
-const PREPARE_CHECKS = { id: is.text, expires: is.date, maxMessageBytes: is.integer(1) }
+const PREPARE_CHECKS = {
+  id: is.text,
+  expires: is.date,
+  tags: areTags,
+  ...DELAY_CHECKS,
+  maxMessageBytes: is.integer(1),
+}
 
 /**
  * Checks and encodes a task message without sending it. Does no I/O. Throws what `send` throws for what it is called with:
@@ -58,9 +72,12 @@ export async function prepare<Input, Parsed, Output, Returned>(
   checkTask('prepare', task)
   const checked = await checkAsSent(task.input, input)
   if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
-  const { id = randomUUID(), expires } = given
+  const { id = randomUUID(), expires, tags, delayMs, at } = given
   const run = Date.now()
-  const { content, properties } = encode({ task: task.name, id, run, input, expires, sent: run, ...traceHeaders() })
+  // By this machine's clock: there is no connection whose store could be asked.
+  const due = delayMs === undefined && at === undefined ? undefined : dueIn(given, run)
+  const envelope = { task: task.name, id, run, input, expires, sent: run, tags, eta: due }
+  const { content, properties } = encode({ ...envelope, ...traceHeaders() })
   if (content.length > maxMessageBytes) throw new PayloadTooLargeError(task.name, content.length, maxMessageBytes)
   return Object.freeze({
     version: 1 as const,
@@ -69,12 +86,20 @@ export async function prepare<Input, Parsed, Output, Returned>(
     run,
     chosen: given.id !== undefined,
     body: content.toString('utf8'),
-    headers: Object.freeze({ ...properties.headers, [headers.republished]: true }),
+    headers: Object.freeze({
+      ...properties.headers,
+      [headers.republished]: true,
+      ...(due === undefined ? {} : { [headers.due]: due.getTime() }),
+    }),
   })
 }
 
 /** What a record says, checked: it may come from any version, or from anybody who may write where it was kept. */
-export function readPrepared(record: unknown): { readonly prepared: PreparedMessage; readonly message: Encoded } {
+export function readPrepared(record: unknown): {
+  readonly prepared: PreparedMessage
+  readonly message: Encoded
+  readonly due: Date | undefined
+} {
   const version = memberOf(record, 'version')
   if (is.record(record) !== undefined || !Number.isSafeInteger(version)) {
     throw new OptionsError('publishPrepared', [`expected what prepare() returns, got: ${kindOf(record)}`])
@@ -90,8 +115,10 @@ export function readPrepared(record: unknown): { readonly prepared: PreparedMess
   }
   const prepared = record as PreparedMessage
   const { id, run, body } = prepared
+  const due: unknown = prepared.headers[headers.due]
   return {
     prepared,
+    due: typeof due === 'number' && Number.isFinite(due) ? new Date(due) : undefined,
     message: {
       content: Buffer.from(body),
       // A copy of the headers: the producer adds to them when it has to publish again.

@@ -227,20 +227,21 @@ export class Sender {
   async publishPrepared(record: unknown, given: PublishPreparedOptions = {}): Promise<void> {
     if (this.#closed) throw new ClosedError('The connection')
     const options = settleOptions('publishPrepared', given, PUBLISH_PREPARED_CHECKS, {})
-    const { prepared, message } = readPrepared(record)
+    const { prepared, message, due } = readPrepared(record)
     const { task, id, run, chosen } = prepared
-    const { producer, maxMessageBytes, results, confirmTimeoutMs } = this.#options
+    const { producer, delayed, maxMessageBytes, results, confirmTimeoutMs } = this.#options
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task, message.content.length, maxMessageBytes)
     }
     if (chosen) await results?.begin(id, run)
-    await producer.publish({
+    const publication = {
       id,
       exchange: commandsExchange(domainOf(task)),
       routingKey: task,
       message,
       confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
-    })
+    }
+    await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
   }
 
   handle<Output>(

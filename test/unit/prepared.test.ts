@@ -57,6 +57,17 @@ describe('A prepared message', () => {
     expect(envelope.run).toBeGreaterThanOrEqual(before)
   })
 
+  it('keeps its tags and the instant before which it is not to be run; one that has passed goes straight on', async () => {
+    const at = new Date(Date.now() - 1)
+    const later = await prepare(task, { name: 'Zoë' }, { tags: ['customer:42'], delayMs: 60_000 })
+    expect(later.headers).toMatchObject({ [headers.tags]: ['customer:42'], [headers.due]: later.run + 60_000 })
+    expect((await prepare(task, { name: 'Zoë' }, { at })).headers).not.toHaveProperty(headers.due)
+    const overdue = { ...later, headers: { ...later.headers, [headers.due]: at.getTime() } }
+    await warren.publishPrepared(overJson(overdue))
+    expect(broker.publications).toMatchObject([{ exchange: 'user.commands', routingKey: task.name }])
+    await expect(prepare(task, { name: 'Zoë' }, { at, delayMs: 1 })).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
+  })
+
   it('of an earlier version is published as it was meant', async () => {
     await warren.publishPrepared(OLD)
     const [{ content, properties } = expect.unreachable()] = broker.publications
@@ -76,7 +87,11 @@ describe('A prepared message', () => {
   it('is written in the format that the fixture has', async () => {
     const prepared = await prepare(task, { name: 'Zoë \u0000' }, { id: 'order-1' })
     const { run } = prepared
-    expect(overJson(prepared)).toEqual({ ...OLD, run, headers: { ...OLD.headers, 'x-warren-run': run } })
+    expect(overJson(prepared)).toEqual({
+      ...OLD,
+      run,
+      headers: { ...OLD.headers, [headers.run]: run, [headers.sent]: run },
+    })
   })
 
   it('is refused as by send when its input, its size or its options do not fit', async () => {
