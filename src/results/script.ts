@@ -180,7 +180,9 @@ export const storedAs = (answer: number): Stored => ANSWERS[answer] ?? 'stays'
  * or where the run has no events: a large progress is not sent with each event.
  */
 export const EVENTS = `${READ}
-local status, _, run = held(KEYS[1])
+local status, _, run, cancelled = held(KEYS[1])
+-- The instant of cancelling is not the run that was cancelled.
+if cancelled then run = tonumber(ARGV[1]) end
 local last = KEYS[2] and redis.pcall('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1) or {}
 if last.err and not string.find(last.err, 'WRONGTYPE') then return last end
 local current = run or 0

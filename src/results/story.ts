@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { MessageError, ResultUnreadableError } from '../errors/index.js'
 import { decodeEntry, type EventEntry } from '../wire/eventEntry.js'
-import { decodeResult, isFinal, isOurs, type StoredResult, statusOf } from '../wire/resultFormat.js'
+import { decodeResult, isCancelled, isFinal, isOurs, type StoredResult, statusOf } from '../wire/resultFormat.js'
 import type { EventsReply } from './script.js'
 import type { DoneEvent, TaskEvent } from './taskEvent.js'
 
@@ -133,7 +133,7 @@ export class Story {
     }
     const stored = this.#decoded(text)
     const { run = this.#run, attempt = this.#attempt, queuedAt, startedAt, doneAt = new Date() } = stored
-    this.#begin(run)
+    if (!isCancelled(text)) this.#begin(run)
     const before = [...this.#tellQueued(queuedAt?.getTime()), ...this.#tellStarted(attempt, startedAt?.getTime())]
     return [...before, doneEvent(stored, this.#common(attempt, doneAt))]
   }

@@ -188,6 +188,9 @@ const className = (name: string): string =>
 /** What Warren writes ends so: nothing in it is typed by kombu. */
 const OURS = /"attempt":\d+(,"run":\d+)?\}$/
 
+/** Whether a result says that somebody cancelled the task. Its run is then the instant of that. */
+export const isCancelled = (text: string): boolean => /"cancelled":true,"attempt":\d+,"run":\d+\}$/.test(text)
+
 /** Whether a worker of Warren's wrote a result. */
 export const isOurs = (text: string): boolean => OURS.test(text)
 

@@ -138,6 +138,19 @@ describe('The events of one task', () => {
     expect(again[0]?.at.getTime()).toBeGreaterThanOrEqual(first.at(-1)?.at.getTime() ?? 0)
   })
 
+  it('of a task that is cancelled end with REVOKED, after what came before, for who is there and who asks late', async () => {
+    const { does, open } = gate(randomUUID())
+    const handle = await warren.send(tracked, { does })
+    const events = handle.events(LIMIT)
+    const there = [await events.next(), await events.next(), await events.next()].map(({ value }) => value as TaskEvent)
+    expect(await handle.cancel()).toMatchObject({ outcome: 'cancelled' })
+    there.push(...(await all(events)))
+    open()
+    expect(types(there)).toEqual(['queued 1', 'started 1', 'progress 1', 'done 1'])
+    expect(there.at(-1)).toMatchObject({ status: 'REVOKED', run: 0, error: { message: 'cancelled' } })
+    expect(types(await all(warren.handle(tracked, handle.id).events(LIMIT)))).toEqual(types(there))
+  })
+
   it('of a task that nobody runs end with the time limit, after queued, and with the signal', async () => {
     await using stopped = await connect({ broker: urls.broker, results: urls.results, logger: false })
     const late = await stopped.send(plain, { does: 'return' }, { delayMs: 3_600_000 })
