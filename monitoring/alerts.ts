@@ -1,12 +1,20 @@
-/** Alert rules for Prometheus. Pure: `config/prometheus/alerts.yml` is made from them. */
+/**
+ * Alert rules for Prometheus: of Warren's own work, and those that RabbitMQ's production checklist and its operator ask for. Pure:
+ * `config/prometheus/alerts.yml` and the PrometheusRule of Kubernetes are made from them.
+ */
 import {
   ALARMS,
+  CONNECTION_CHURN,
   DEAD_LETTER_QUEUES,
   DELAY_LEVELS,
+  DISK_IN_A_DAY,
   ofQueues,
+  STORE_FILLED,
   stillWaiting,
   TASK_QUEUES,
+  UNROUTABLE,
   UNROUTABLE_QUEUE,
+  unsettled,
   VISIBLE_PART,
 } from './expressions.js'
 
@@ -26,6 +34,14 @@ export interface Alert {
   readonly summary: string
   /** What to look at first. */
   readonly action: string
+}
+
+export interface AlertRule {
+  readonly alert: string
+  readonly expr: string
+  readonly for: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
 }
 
 /** The demo's user queue gives up a message after 60 s: half of that is late. */
@@ -131,6 +147,84 @@ export const alerts: readonly Alert[] = [
       'Their task has no queue bound to warren.delay.due: start its service once, then warren dlq redrive --queue warren.delay.unroutable.',
   },
   {
+    name: 'UnacknowledgedStuck',
+    measure: unsettled('30m'),
+    condition: '> 0',
+    for: '5m',
+    severity: 'warning',
+    summary: 'Workers hold {{ $value }} tasks of {{ $labels.queue }} and have finished none for 30 minutes',
+    action:
+      'See what the attempts wait for: /healthz and the log of each worker. Tasks that take longer than that are meant to.',
+  },
+  {
+    name: 'UnroutableMessages',
+    measure: UNROUTABLE,
+    condition: '> 0',
+    for: '0s',
+    severity: 'warning',
+    summary: '{{ $value }} messages of the last 5 minutes went to no queue',
+    action:
+      'Of Warren, send() rejected with UNROUTABLE: start the service of the task once. Others may drop theirs in silence.',
+  },
+  {
+    name: 'ConnectionChurn',
+    measure: CONNECTION_CHURN,
+    condition: '> 0.1',
+    for: '10m',
+    severity: 'warning',
+    summary: 'Of each 10 connections more than one is opened anew each second',
+    action:
+      'Find the client that connects for each message, on the management page: a process needs one Warren for its life.',
+  },
+  {
+    name: 'FileDescriptorsNearLimit',
+    measure: 'max by (instance) (rabbitmq_process_open_fds{job="rabbitmq"} / rabbitmq_process_max_fds{job="rabbitmq"})',
+    condition: '> 0.8',
+    for: '10m',
+    severity: 'warning',
+    summary: '{{ $labels.instance }} has opened {{ $value | humanizePercentage }} of the files and sockets that it may',
+    action: 'Find what holds them (connections, queues), or raise the limit: ulimit -n of the node, 50,000 or more.',
+  },
+  {
+    name: 'DiskAlarmPredicted',
+    measure: DISK_IN_A_DAY,
+    // Not for a node that is younger than what the prediction looks at.
+    condition:
+      '< 0 and on (instance) max by (instance) (count_over_time(rabbitmq_disk_space_available_bytes{job="rabbitmq"}[30m] offset 5h)) > 0',
+    for: '60m',
+    severity: 'warning',
+    summary: '{{ $labels.instance }} will be short of disk space within a day, as things go',
+    action: 'Let workers empty the queues, or enlarge the volume. At the limit publishers are blocked on all nodes.',
+  },
+  {
+    name: 'StoreMemoryHigh',
+    measure: STORE_FILLED,
+    condition: '> 0.8',
+    for: '5m',
+    severity: 'warning',
+    summary: 'The result store has used {{ $value | humanizePercentage }} of its memory',
+    action:
+      'Raise maxmemory, or keep results for less long (resultTtlMs). A full store refuses results, and workers wait.',
+  },
+  {
+    name: 'StoreEvicting',
+    measure: 'max(increase(redis_evicted_keys_total[5m]))',
+    condition: '> 0',
+    for: '0s',
+    severity: 'critical',
+    summary: 'The result store has dropped {{ $value }} keys for want of memory',
+    action: 'CONFIG SET maxmemory-policy noeviction, and more memory: results that somebody waits for are lost.',
+  },
+  {
+    name: 'StoreNotWriting',
+    measure: 'min(redis_aof_last_write_ok)',
+    condition: '== 0',
+    for: '1m',
+    severity: 'critical',
+    summary: 'The result store cannot write to its disk',
+    action: 'Free its disk; its log says what failed. It refuses results until then.',
+  },
+  {
     name: 'StoreDown',
     measure: 'redis_up',
     condition: '== 0',
@@ -141,8 +235,11 @@ export const alerts: readonly Alert[] = [
   },
 ]
 
+/** Where each alert's page is: a heading with its name. In the repository, unless it is published elsewhere. */
+const RUNBOOKS = 'docs/guide/runbooks.md'
+
 /** Prometheus' rule file, as an object to be written as YAML. */
-export function alertRules(): Record<string, unknown> {
+export function alertRules(runbooks = RUNBOOKS): { groups: { name: string; rules: AlertRule[] }[] } {
   return {
     groups: [
       {
@@ -152,7 +249,11 @@ export function alertRules(): Record<string, unknown> {
           expr: `${alert.measure} ${alert.condition}`,
           for: alert.for,
           labels: { severity: alert.severity },
-          annotations: { summary: alert.summary, action: alert.action },
+          annotations: {
+            summary: alert.summary,
+            action: alert.action,
+            runbook_url: `${runbooks}#${alert.name.toLowerCase()}`,
+          },
         })),
       },
     ],

@@ -53,6 +53,28 @@ export function stillWaiting(window: string): string {
   return `${then} - (${done} or 0 * ${ofQueues('messages_ready')})`
 }
 
+/** How many tasks of a queue workers hold while they have settled none of it for `window`; 0 where they have. */
+export function unsettled(window: string): string {
+  const settled = `sum by (queue) (increase(warren_settled_total[${window}]))`
+  return `${ofQueues('messages_unacked')} * on (queue) ((${settled} or 0 * ${ofQueues('messages_unacked')}) == bool 0)`
+}
+
+/** Messages that no queue took, returned to their sender or dropped. */
+export const UNROUTABLE =
+  'sum(increase(rabbitmq_global_messages_unroutable_returned_total[5m])) + sum(increase(rabbitmq_global_messages_unroutable_dropped_total[5m]))'
+
+/** The part of all connections that is opened anew each second. Fewer than 50 count as 50: a rolling restart is no churn. */
+export const CONNECTION_CHURN =
+  'sum(rate(rabbitmq_connections_opened_total[5m])) / clamp_min(sum(rabbitmq_connections), 50)'
+
+/** By how much a node's disk will be above its limit in a day, as the last six hours went. */
+export const DISK_IN_A_DAY =
+  'min by (instance) (predict_linear(rabbitmq_disk_space_available_bytes{job="rabbitmq"}[6h], 86400) - rabbitmq_disk_space_available_limit_bytes{job="rabbitmq"})'
+
+/** The part of the store's memory that is used; 0 where it has no limit. */
+export const STORE_FILLED =
+  'max(redis_memory_used_bytes) / clamp_min(max(redis_memory_max_bytes), 1) * (max(redis_memory_max_bytes) > bool 0)'
+
 /** By a pattern: RabbitMQ 4.3 has no alarm for files any more. */
 export const ALARMS =
   '{__name__=~"rabbitmq_alarms_(memory_used_watermark|free_disk_space_watermark|file_descriptor_limit)"}'

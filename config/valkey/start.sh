@@ -11,4 +11,8 @@ user default off
 user results on #$hash ~celery-task-meta-* ~warren-* &celery-task-meta-* &warren-replies-* +@all -@admin -@dangerous +info
 ACL
 
-exec valkey-server /etc/valkey/valkey.conf --dir /data --aclfile /tmp/users.acl
+# A file beside it holds what differs in production.
+more=
+[ -e /etc/valkey/production.conf ] && more='--include /etc/valkey/production.conf'
+# shellcheck disable=SC2086 # two words or none
+exec valkey-server /etc/valkey/valkey.conf --dir /data --aclfile /tmp/users.acl $more

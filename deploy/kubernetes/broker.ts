@@ -67,19 +67,25 @@ const resource = <Kind extends string, Spec>(kind: Kind, name: string, spec: Spe
   spec,
 })
 
-/**
- * `shared` is config/rabbitmq/rabbitmq.conf. No edge stands in front of management here, so that it keeps its own path; and a node
- * has its container to itself.
- */
-export function cluster(image: string, shared: string): RabbitmqCluster {
-  const settings = shared
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#') && !/^(management\.path_prefix|vm_memory)/.test(line))
+/** `key = value` of RabbitMQ's configuration files, each over the ones before it. */
+function settings(...files: readonly string[]): string {
+  const all = new Map<string, string>()
+  for (const line of files.flatMap((file) => file.split('\n'))) {
+    const [, key, value] = /^([\w.]+)\s*=\s*(.+)$/.exec(line) ?? []
+    if (key !== undefined && value !== undefined) all.set(key, value)
+  }
+  // No edge stands in front of management here, so that it keeps its own path.
+  all.delete('management.path_prefix')
+  return [...all].map(([key, value]) => `${key} = ${value}\n`).join('')
+}
+
+/** `shared` is config/rabbitmq/rabbitmq.conf, `production` what production has otherwise. */
+export function cluster(image: string, shared: string, production: string): RabbitmqCluster {
   return resource('RabbitmqCluster', CLUSTER, {
     image,
     replicas: 3,
-    persistence: { storage: '10Gi' },
-    resources: { requests: { cpu: '500m', memory: '1Gi' }, limits: { cpu: '2', memory: '1Gi' } },
+    persistence: { storage: '20Gi' },
+    resources: { requests: { cpu: '1', memory: '2Gi' }, limits: { cpu: '4', memory: '2Gi' } },
     // Three nodes on one machine are one machine.
     affinity: {
       podAntiAffinity: {
@@ -94,7 +100,7 @@ export function cluster(image: string, shared: string): RabbitmqCluster {
         ],
       },
     },
-    rabbitmq: { additionalConfig: [...settings, 'vm_memory_high_watermark.relative = 0.6', ''].join('\n') },
+    rabbitmq: { additionalConfig: settings(shared, production) },
   })
 }
 

@@ -1,6 +1,7 @@
 /** All manifests, by file. Pure: the texts of shared files come in. */
 import { stringify } from 'yaml'
 import { cluster, clusterBudget, topology } from './broker.js'
+import { nodeMonitor, rules, storeExporter, storeMonitor, workerMonitor } from './monitoring.js'
 import { store, storeFiles, storeService } from './store.js'
 import { scaler, scalerAuthentication, workers, workersBudget } from './workers.js'
 
@@ -8,24 +9,37 @@ export interface SharedTexts {
   /** Of each image that docker compose runs, by service. */
   readonly images: { readonly rabbitmq: string; readonly valkey: string }
   readonly rabbitmqConf: string
+  readonly rabbitmqProductionConf: string
   readonly valkeyConf: string
+  readonly valkeyProductionConf: string
   readonly valkeyStart: string
 }
 
 /** Yours: the image of this repository has to be where the cluster's machines find it. */
 const WORKER_IMAGE = 'registry.example.com/warren:0.1.0'
 
+/** Yours: where people who are called find the runbooks. */
+const RUNBOOKS = 'https://docs.example.com/warren/runbooks'
+
 export function resources(texts: SharedTexts): Readonly<Record<string, readonly object[]>> {
   return {
-    'rabbitmq.yaml': [cluster(texts.images.rabbitmq, texts.rabbitmqConf), clusterBudget()],
+    'rabbitmq.yaml': [
+      cluster(texts.images.rabbitmq, texts.rabbitmqConf, texts.rabbitmqProductionConf),
+      clusterBudget(),
+    ],
     'topology.yaml': topology(),
     'valkey.yaml': [
-      storeFiles({ 'valkey.conf': texts.valkeyConf, 'start.sh': texts.valkeyStart }),
+      storeFiles({
+        'valkey.conf': texts.valkeyConf,
+        'production.conf': texts.valkeyProductionConf,
+        'start.sh': texts.valkeyStart,
+      }),
       storeService(),
       store(texts.images.valkey),
     ],
     'workers.yaml': [workers(WORKER_IMAGE), workersBudget()],
     'scaling.yaml': [scalerAuthentication(), scaler()],
+    'monitoring.yaml': [nodeMonitor(), workerMonitor(), storeExporter(WORKER_IMAGE), storeMonitor(), rules(RUNBOOKS)],
   }
 }
 
@@ -42,7 +56,8 @@ export function manifests(texts: SharedTexts): ReadonlyMap<string, string> {
     apiVersion: 'kustomize.config.k8s.io/v1beta1',
     kind: 'Kustomization',
     namespace: 'warren',
-    resources: Object.keys(all),
+    // What needs the Prometheus Operator is applied by those who have it.
+    resources: Object.keys(all).filter((file) => file !== 'monitoring.yaml'),
   }
   return new Map([...files, ['kustomization.yaml', HEADER + stringify(kustomization)]])
 }

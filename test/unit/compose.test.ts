@@ -255,3 +255,23 @@ describe('Passwords from files', () => {
     expect(withPassword('amqp://service@h:1', {})).toBe('amqp://service@h:1')
   })
 })
+
+describe('deploy/production/compose.yaml', () => {
+  const overlay = parse(text('deploy/production/compose.yaml'), { merge: true }) as typeof compose
+
+  it('lays files over services that are there, after those of compose and before nothing else', () => {
+    for (const [name, { configs = [] }] of Object.entries(overlay.services)) {
+      expect(Object.keys(compose.services)).toContain(name)
+      for (const { source } of configs) expect(text(overlay.configs[source]?.file ?? '')).toMatch(/^#/)
+    }
+    const targets = NODES.flatMap((name) => overlay.services[name]?.configs?.map(({ target }) => target) ?? [])
+    // RabbitMQ reads them in the order of their names, and the last one counts.
+    expect(targets).toEqual(NODES.map(() => '/etc/rabbitmq/conf.d/40-production.conf'))
+  })
+
+  it('leaves a node and the store less than their containers have', () => {
+    const limit = /^maxmemory (\d+)mb$/m.exec(text('config/valkey/production.conf'))?.[1]
+    expect(Number(limit)).toBeLessThan(0.75 * Number(/^(\d+)m$/.exec(unset(service('valkey').mem_limit ?? ''))?.[1]))
+    expect(text('config/valkey/start.sh')).toContain('--include /etc/valkey/production.conf')
+  })
+})

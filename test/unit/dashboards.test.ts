@@ -2,10 +2,10 @@
  * What monitoring/ makes is what config/ holds, and hangs together. That its queries return data is tested on a real cluster, in
  * test/faults/monitoring.test.ts. After a change: npx vitest run --project unit test/unit/dashboards.test.ts -u
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Panel, RowPanel } from '@grafana/grafana-foundation-sdk/dashboard'
 import { describe, expect, it } from 'vitest'
-import { alerts } from '../../monitoring/alerts.js'
+import { alertRules, alerts } from '../../monitoring/alerts.js'
 import { dashboards, files } from '../../monitoring/files.js'
 import { exposition, FIGURES } from '../../monitoring/storeExporter.js'
 
@@ -53,6 +53,27 @@ describe('Alerts', () => {
   it('have names of their own, and say what to do', () => {
     expect(new Set(alerts.map(({ name }) => name)).size).toBe(alerts.length)
     for (const { name, summary, action } of alerts) expect(`${summary} ${action}`, name).toMatch(/.{40}/)
+  })
+})
+
+describe('Runbooks', () => {
+  const page = readFileSync(new URL('../../docs/guide/runbooks.md', import.meta.url), 'utf8')
+  it('has a section for each alert, and for no other', () => {
+    const sections = [...page.matchAll(/^## (.+)$/gm)].map(([, name]) => name)
+    expect(sections.sort()).toEqual(alerts.map(({ name }) => name).sort())
+  })
+
+  it('is where each alert leads, wherever it is published', () => {
+    const links = (rules: ReturnType<typeof alertRules>) =>
+      rules.groups.flatMap((group) => group.rules.map(({ annotations }) => annotations.runbook_url))
+    const anchors = alerts.map(({ name }) => name.toLowerCase())
+    expect(links(alertRules())).toEqual(anchors.map((each) => `docs/guide/runbooks.md#${each}`))
+    expect(links(alertRules('https://x.example/y'))).toEqual(anchors.map((each) => `https://x.example/y#${each}`))
+  })
+
+  it('docs/guide/monitoring.md lists every alert', () => {
+    const guide = readFileSync(new URL('../../docs/guide/monitoring.md', import.meta.url), 'utf8')
+    for (const { name } of alerts) expect(guide).toContain(`| \`${name}\` |`)
   })
 })
 

@@ -18,7 +18,9 @@ const { services } = parse(text('compose.yaml'), { merge: true }) as { services:
 const files = manifests({
   images: { rabbitmq: services['rabbitmq-1']?.image ?? '', valkey: services.valkey?.image ?? '' },
   rabbitmqConf: text('config/rabbitmq/rabbitmq.conf'),
+  rabbitmqProductionConf: text('config/rabbitmq/production.conf'),
   valkeyConf: text('config/valkey/valkey.conf'),
+  valkeyProductionConf: text('config/valkey/production.conf'),
   valkeyStart: text('config/valkey/start.sh'),
 })
 
@@ -47,13 +49,16 @@ describe('deploy/kubernetes', () => {
   })
 })
 
+/** Whose resources have no package of schemas here. */
+const OPERATORS = ['rabbitmq.com/v1beta1', 'monitoring.coreos.com/v1']
+
 describe('Schemas', () => {
   // biome-ignore lint/suspicious/noExplicitAny: each model takes data of its own shape, and is here to judge it.
   const models: Record<string, new (data: any) => { validate(): void }> = {
     ...{ Deployment, StatefulSet, PodDisruptionBudget, ConfigMap, Service },
     ...{ ScaledObject, TriggerAuthentication },
   }
-  const judged = all.filter(({ apiVersion }) => apiVersion !== 'rabbitmq.com/v1beta1')
+  const judged = all.filter(({ apiVersion }) => !OPERATORS.includes(apiVersion))
 
   it.each(judged.map((each) => [each.kind, each.metadata.name, each] as const))('%s %s fits', (kind, _, manifest) => {
     const Model = models[kind]
@@ -68,7 +73,7 @@ describe('Schemas', () => {
     ).toThrow()
   })
 
-  // RabbitMQ's operators have no package of schemas: these say the same as their definitions, for what is used.
+  // RabbitMQ's operators and Prometheus' have no package of schemas here: these say the same as their definitions, for what is used.
   const reference = { rabbitmqClusterReference: z.strictObject({ name: z.literal('warren') }) }
   const vhost = z.literal('/')
   const named = { name: z.string(), type: z.string(), durable: z.boolean() }
@@ -97,12 +102,40 @@ describe('Schemas', () => {
       tags: z.array(z.enum(['management', 'policymaker', 'monitoring', 'administrator'])),
       importCredentialsSecret: z.strictObject({ name: z.string() }),
     }),
+    PodMonitor: z.strictObject({
+      selector: z.strictObject({ matchLabels: z.record(z.string(), z.string()) }),
+      podMetricsEndpoints: z.array(
+        z.strictObject({
+          ...{ port: z.string(), path: z.string().optional(), interval: z.string().regex(/^\d+s$/) },
+          params: z.record(z.string(), z.array(z.string())).optional(),
+          relabelings: z.array(
+            z.strictObject({
+              ...{ targetLabel: z.string(), replacement: z.string().optional() },
+              sourceLabels: z.array(z.string()).optional(),
+            }),
+          ),
+        }),
+      ),
+    }),
+    PrometheusRule: z.strictObject({
+      groups: z.array(
+        z.strictObject({
+          name: z.string(),
+          rules: z.array(
+            z.strictObject({
+              ...{ alert: z.string(), expr: z.string(), for: z.string().regex(/^\d+[smh]$/) },
+              ...{ labels: z.record(z.string(), z.string()), annotations: z.record(z.string(), z.string()) },
+            }),
+          ),
+        }),
+      ),
+    }),
     Permission: z.strictObject({
       ...{ ...reference, vhost, userReference: z.strictObject({ name: z.string() }) },
       permissions: z.strictObject({ configure: z.string(), write: z.string(), read: z.string() }),
     }),
   }
-  const operators = all.filter(({ apiVersion }) => apiVersion === 'rabbitmq.com/v1beta1')
+  const operators = all.filter(({ apiVersion }) => OPERATORS.includes(apiVersion))
   it.each(operators.map((each) => [each.kind, each.metadata.name, each] as const))(
     '%s %s fits',
     (kind, name, { spec }) => {
@@ -163,6 +196,33 @@ describe('The manifests hang together', () => {
       expect(metadata).toMatchObject({ protocol: 'http', mode: 'QueueLength', excludeUnacknowledged: 'false' })
       expect(names('TriggerAuthentication')).toContain(authenticationRef.name)
     }
+  })
+
+  it('nodes have the production profile over what all nodes have, each setting once', () => {
+    const [{ spec } = { spec: {} }] = ofKind('RabbitmqCluster')
+    const { additionalConfig } = spec.rabbitmq as { additionalConfig: string }
+    const lines = additionalConfig.trim().split('\n')
+    const own = text('config/rabbitmq/production.conf')
+      .split('\n')
+      .filter((line) => /^[a-z]/.test(line))
+    expect(lines).toEqual(expect.arrayContaining([...own, 'queue_leader_locator = balanced', 'heartbeat = 10']))
+    const keys = lines.map((line) => line.split(' = ')[0])
+    expect(new Set(keys).size).toBe(keys.length)
+    expect(keys).not.toContain('management.path_prefix')
+  })
+
+  it('what is scraped is what the alerts ask for, from pods that are there', () => {
+    const monitors = ofKind('PodMonitor') as unknown as {
+      spec: { selector: { matchLabels: object }; podMetricsEndpoints: { relabelings: { replacement?: string }[] }[] }
+    }[]
+    const jobs = monitors.flatMap(({ spec }) =>
+      spec.podMetricsEndpoints.map((each) => each.relabelings[0]?.replacement),
+    )
+    expect(jobs).toEqual(['rabbitmq', 'rabbitmq-queues', 'workers', 'store'])
+    const pods = (ofKind('Deployment') as unknown as { spec: { template: { metadata: { labels: object } } } }[]).map(
+      ({ spec }) => spec.template.metadata.labels,
+    )
+    for (const { spec } of monitors.slice(1)) expect(pods).toContainEqual(spec.selector.matchLabels)
   })
 
   it('workers get more time to end than they take to drain', () => {
