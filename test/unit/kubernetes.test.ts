@@ -199,8 +199,8 @@ describe('The manifests hang together', () => {
   })
 
   it('nodes have the production profile over what all nodes have, each setting once', () => {
-    const [{ spec } = { spec: {} }] = ofKind('RabbitmqCluster')
-    const { additionalConfig } = spec.rabbitmq as { additionalConfig: string }
+    const [cluster] = ofKind('RabbitmqCluster')
+    const { additionalConfig } = cluster?.spec.rabbitmq as { additionalConfig: string }
     const lines = additionalConfig.trim().split('\n')
     const own = text('config/rabbitmq/production.conf')
       .split('\n')
