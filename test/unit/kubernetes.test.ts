@@ -199,9 +199,8 @@ describe('The manifests hang together', () => {
   })
 
   it('nodes have the production profile over what all nodes have, each setting once', () => {
-    const [cluster] = ofKind('RabbitmqCluster')
-    const { additionalConfig } = cluster?.spec.rabbitmq as { additionalConfig: string }
-    const lines = additionalConfig.trim().split('\n')
+    const configs = ofKind('RabbitmqCluster').map(({ spec }) => spec.rabbitmq as { additionalConfig: string })
+    const lines = configs.flatMap(({ additionalConfig }) => additionalConfig.trim().split('\n'))
     const own = text('config/rabbitmq/production.conf')
       .split('\n')
       .filter((line) => /^[a-z]/.test(line))
