@@ -88,8 +88,6 @@ const isChange = (change: Record<string, unknown>): change is Record<string, unk
   }
 }
 
-export const cutText = ({ at, until }: Cut): string => `${at}:${until}`
-
 /** Undefined for what is none. */
 export function cutOf(text: string | null | undefined): Cut | undefined {
   const [, at, until] = /^(\d+):(\d+)$/.exec(text ?? '') ?? []
