@@ -52,10 +52,10 @@ export default defineConfig({
       // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.
       project('cluster', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // What the README promises, each file in a virtual host of its own on the shared cluster.
-      project('promises', { group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true }),
+      project('promises', { group: 'promises', timeoutMs: 60_000, workers: 4, onSharedCluster: true }),
       // The packages beside the library, each with its tests.
       project('packages', {
-        ...{ group: 'promises', timeoutMs: 60_000, workers: 3, onSharedCluster: true },
+        ...{ group: 'promises', timeoutMs: 60_000, workers: 4, onSharedCluster: true },
         include: 'packages/*/test/**/*.test.ts',
       }),
       // Those that kill, freeze or scale what the others stand on.

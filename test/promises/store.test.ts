@@ -1,5 +1,6 @@
 /** The result store on real servers of the test's own: which word counts, what is refused, what is waited for. */
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import type { Redis } from 'iovalkey'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -216,10 +217,10 @@ describe('connect() says at once', () => {
   })
 
   it('nothing, when it has what docs/guide/results.md lists', async () => {
-    const commands =
-      'eval evalsha set get mget getrange del incr pexpire publish subscribe unsubscribe ping select info'
-    const rules = ['~celery-task-meta-*', '~warren-*', '&celery-task-meta-*', '&warren-replies-*', '-@all']
-    const results = await opened(await user(await shared(), ...rules, ...commands.split(' ').map((each) => `+${each}`)))
+    const row = readFileSync('docs/guide/results.md', 'utf8').match(/^\| commands \|.*$/m)?.[0] ?? ''
+    const commands = [...row.matchAll(/`([A-Z]+)`/g)].map(([, name]) => `+${name?.toLowerCase()}`)
+    const rules = ['~celery-task-meta-*', '~warren-*', '&celery-task-meta-*', '&warren-replies-*', '&warren-control-*']
+    const results = await opened(await user(await shared(), ...rules, '-@all', ...commands))
     const id = randomUUID()
     const waiting = results.wait(id, { timeoutMs: 10_000 })
     await say(results, id, 'SUCCESS')
