@@ -1,5 +1,6 @@
 /** Every drill, in the order in which `warren drill all` runs them. */
 import type { Drill } from './drill.js'
+import { cancelRace } from './faults/cancelRace.js'
 import { classicHostDrills } from './faults/classicHost.js'
 import { cutConnection, halfOpen } from './faults/connection.js'
 import { delayed } from './faults/delayed.js'
@@ -42,4 +43,5 @@ export const drills: readonly Drill[] = [
   halfOpen,
   cutConnection,
   schedule,
+  cancelRace,
 ]
