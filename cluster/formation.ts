@@ -33,7 +33,6 @@ export async function form(formation: Formation): Promise<void> {
   await waitFor('three nodes as one cluster', (each) => management.formed(each), wait)
   await management.loadDefinitions(signal)
   await fillQueues(formation)
-  await management.spreadLeaders(signal)
   await waitFor('three nodes behind HAProxy', (each) => allServersUp(settings, each), wait)
   writeFileSync(settings.folder.formedMark, `${new Date().toISOString()} ${versionNote(binaries.rabbitmqVersion)}\n`)
 }

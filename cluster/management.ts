@@ -83,19 +83,6 @@ export class Management {
     await this.request(1, '/definitions', { method: 'POST', body, signal })
   }
 
-  /**
-   * Nodes that start together with their old data leave the leaders of all queues on one of them: asks RabbitMQ to spread
-   * them, which takes it a while. Where they are spread already, nothing moves.
-   */
-  async spreadLeaders(signal: AbortSignal): Promise<void> {
-    const queues = (await this.request(1, '/queues?columns=name,leader', { signal })) as { leader?: string }[]
-    const leaders = queues.flatMap(({ leader }) => leader ?? [])
-    const most = Math.max(0, ...NODE_NUMBERS.map((node) => leaders.filter((each) => each === erlangNode(node)).length))
-    // As warren doctor judges.
-    if (most <= 0.8 * leaders.length) return
-    await this.request(1, '/rebalance/queues', { method: 'POST', signal })
-  }
-
   /** The fact that each predefined quorum queue has a member on each node. Returns the queues that fall short. */
   async thinQueues(signal: AbortSignal): Promise<string[]> {
     const { queues } = demoDefinitions(this.#settings.env) as { queues: { name: string; vhost: string }[] }
