@@ -94,7 +94,7 @@ beforeAll(async () => {
   plan = await freePortBlock()
   cluster = new Cluster(optionsFor(dir, plan))
   await cluster.start()
-}, 90_000)
+}, 240_000)
 
 afterAll(async () => {
   await cluster?.stop()
@@ -186,7 +186,7 @@ describe('a cluster that runs', () => {
     await cluster.startProcess('rabbitmq-2')
     await waitFor('the cluster whole', whole, { timeoutMs: 40_000 })
     expect(await deadLetterMembers()).toEqual([3, 3])
-  }, 90_000)
+  }, 240_000)
 
   it('names a virtual host and a classic queue that are dark while their nodes run, and repairs both by itself', async () => {
     const queue = 'user.dark.s'
@@ -231,7 +231,7 @@ describe('a cluster that runs', () => {
     if (!mayBeDark) return
     expect(lines).toContainEqual(expect.stringMatching(/queue user\.dark\.s .* down.*Restarting rabbitmq-1/))
     expect(after.get('rabbitmq-1')).not.toBe(before.get('rabbitmq-1'))
-  }, 120_000)
+  }, 240_000)
 
   it('leaves nothing behind when it stops, and starts again on its old data', async () => {
     await cluster.stop()
@@ -246,7 +246,7 @@ describe('a cluster that runs', () => {
     expect(await deadLetterMembers()).toEqual([3, 3])
     await cluster.stop()
     await expectNothingLeft(dir, plan)
-  }, 120_000)
+  }, 240_000)
 })
 
 describe('a start that cannot succeed', () => {
@@ -332,5 +332,5 @@ describe('a launcher that was killed', () => {
     await next.stop()
     expect(await outcome).toMatchObject({ code: 'INTERRUPTED' })
     await expectNothingLeft(folder, block)
-  }, 90_000)
+  }, 240_000)
 })

@@ -24,4 +24,4 @@ it('drills kill a worker, restart the store and block publishers, pass, and leav
     expect(counts).toMatchObject({ stored: counts?.confirmed, lost: 0, unexpected: 0, afterStored: 0 })
   }
   expect(said.join('\n')).toContain('Killed worker-2')
-}, 240_000)
+}, 480_000)
