@@ -28,14 +28,21 @@ export const cancelRace: Drill = {
   holds: 'What each caller was told is what happened: cancelled tasks did not succeed, and finished ones did.',
   recoverWithinMs: null,
   load: { ratePerQueue: 20 },
-  async fault({ drillCluster, mark, until, defer, numbers, signal }) {
+  async fault({ drillCluster, ledger, mark, until, defer, numbers, signal }) {
     const { adminUrl: broker, resultsUrl: results } = drillCluster
     const warren = await connect({ broker, results, logger: false })
     defer(() => warren.close())
     const races: Race[] = []
     let begun = 0
     const runners = Array.from({ length: AT_ONCE }, async () => {
-      while (begun++ < RACES && !signal.aborted) races.push(await race(warren))
+      while (begun++ < RACES && !signal.aborted) {
+        ledger.sent()
+        const each = await race(warren)
+        // Of a cancelled one the caller knows that it has no result.
+        if (each.told === 'finished') ledger.confirmed(each.id, 'payment')
+        else ledger.refused(each.id, 'payment', 'CANCELLED')
+        races.push(each)
+      }
     })
     const all = Promise.all(runners)
     // Its failure is thrown below; meanwhile it must not end the process.
