@@ -29,7 +29,7 @@ export class UniqueGates {
     this.#clock = clock
   }
 
-  /** Before all other gates: it hears of every end. */
+  /** Before all other gates: every end is reported to it. */
   readonly first: Gate = {
     enter: () => undefined,
     leave: (attempt, outcome, settled) => {

@@ -142,7 +142,7 @@ describe('A story', () => {
     expect(told(story, reply([], { text: state('SUCCESS', 4) }))).toEqual(['done 1'])
   })
 
-  it('tells of progress that was too long how long it was', () => {
+  it('reports the length of progress that was too long', () => {
     const json = JSON.stringify('x'.repeat(MAX_ENTRY_CHARACTERS))
     const entry = progressEntry(of(), T, { seq: 1, lost: 0 }, json)
     expect(entry.length).toBeLessThan(200)
