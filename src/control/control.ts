@@ -21,7 +21,10 @@ import { uniqueKeyProblem } from './uniqueOptions.js'
 import { ControlWatch } from './watch.js'
 
 export interface CancelOptions {
-  /** How long workers remember it, in milliseconds: longer than its message may still wait. Default 30 days. */
+  /**
+   * How long workers remember it, in milliseconds: longer than its message may still wait. Default 30 days; of a handle
+   * that `send` returned for a delayed task, 30 days after it is due.
+   */
   readonly keepMs?: number | undefined
 }
 
@@ -119,12 +122,13 @@ export class Control {
   }
 
   /** Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated. */
-  async cancelId(id: string, options: CancelOptions = {}): Promise<Cancellation> {
+  async cancelId(id: string, options: CancelOptions = {}, due?: Date): Promise<Cancellation> {
     if (is.text(id) !== undefined || Buffer.byteLength(id) > 255) {
       throw new OptionsError('cancel', ['expected the id to be a text of 1 to 255 bytes'])
     }
-    const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
-    const { resultTtlMs } = this.#dependencies
+    const { resultTtlMs, clock } = this.#dependencies
+    const waitsMs = due === undefined ? 0 : Math.max(0, due.getTime() - clock.now())
+    const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, { keepMs: defaults.cancelKeepMs + waitsMs })
     const results = this.#results
     const now = new Date()
     const encoded = encodeCancelled({ id, attempt: 0, run: now.getTime(), doneAt: now })

@@ -217,14 +217,16 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   const consumers = new Gauge({
     name: 'warren_consumer_up',
-    help: '1 for each queue that is consumed, 0 for one that should be and is not.',
+    help: '1 for each queue that is consumed or paused, 0 for one that should be consumed and is not.',
     labelNames: ['service', 'queue'],
     registers,
     collect() {
       this.reset()
       for (const [service, all] of byService(workers())) {
         const queues = all.flatMap((worker) => worker.health().queues)
-        const down = new Set(queues.filter(({ state }) => state !== 'consuming').map(({ queue }) => queue))
+        const down = new Set(
+          queues.filter(({ state }) => state !== 'consuming' && state !== 'paused').map(({ queue }) => queue),
+        )
         for (const { queue } of queues) this.set({ service, queue }, down.has(queue) ? 0 : 1)
       }
     },

@@ -173,7 +173,7 @@ export class Handle<Output> {
    */
   async cancel(options: CancelOptions = {}): Promise<Cancellation> {
     if (this.#control === undefined) throw new NoResultStoreError()
-    return this.#control.cancelId(this.id, options)
+    return this.#control.cancelId(this.id, options, this.due)
   }
 }
 

@@ -257,6 +257,16 @@ describe('With a store of its own', () => {
     }
   })
 
+  it('a task delayed by more than 30 days is remembered until after it is due', async () => {
+    const store = await ownStore()
+    await using of = await connect({ broker: urls.broker, results: store.url, logger: false })
+    const handle = await of.send(plain, { what: 'in 60 days' }, { delayMs: 60 * 86_400_000 })
+    await handle.cancel()
+    const [kept] = await store.admin.keys('warren-cancelled-*')
+    const until = /:(\d+)$/.exec((await store.admin.hget(kept ?? '', `id:${handle.id}`)) ?? '')?.[1]
+    expect(Number(until)).toBeGreaterThan(handle.due?.getTime() ?? Number.POSITIVE_INFINITY)
+  })
+
   it('a store that was emptied has forgotten it: the task runs', async () => {
     const store = await ownStore()
     await using of = await connect({ broker: urls.broker, results: store.url, logger: false })

@@ -99,6 +99,11 @@ describe('Several workers in one registry', () => {
       'warren_consumer_up{service="one",queue="a.b.one"} 0',
       'warren_consumer_up{service="two",queue="a.b.two"} 1',
     ])
+    const paused = { queues: [{ queue: 'a.b.three', state: 'paused' as const }] }
+    const apart = workerMetrics(new FakeWorker('three', paused))
+    expect(await lines(apart as Registry, 'warren_consumer_up')).toEqual([
+      'warren_consumer_up{service="three",queue="a.b.three"} 1',
+    ])
     expect(await lines(registry, 'warren_attempts_total')).toEqual([
       'warren_attempts_total{service="one",task="a.b",queue="a.b.one",outcome="succeeded"} 2',
       'warren_attempts_total{service="two",task="a.b",queue="a.b.two",outcome="succeeded"} 1',
