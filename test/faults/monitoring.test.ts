@@ -12,6 +12,9 @@ import { alerts } from '../../monitoring/alerts.js'
 import { dashboards } from '../../monitoring/files.js'
 import { serveStoreMetrics } from '../../monitoring/storeExporter.js'
 import { connect, type Warren } from '../../src/index.js'
+import { planLevel } from '../../src/time/delayLevels.js'
+import { DELAY_LEVELS, delayKey } from '../../src/wire/delayedKey.js'
+import { DELAY_DUE, delayLevel } from '../../src/wire/names.js'
 import { clusterUrls, fault, manage, scale, testCluster, until } from '../support/cluster.js'
 import { shortened, TestPrometheus } from '../support/prometheus.js'
 
@@ -151,5 +154,31 @@ describe('An alert fires at a fault, and is over once that is mended:', () => {
     await fires('QueueWithoutConsumers')
     await scale(1)
     await isOver('QueueWithoutConsumers')
+  })
+
+  it('DelayLevelStuck, while the way out of a level is gone', async () => {
+    await isOver('DelayLevelStuck')
+    const connection = await amqpConnect(clusterUrls().broker)
+    const channel = await connection.createConfirmChannel()
+    const wayOut = `${'*.'.repeat(DELAY_LEVELS - 1)}0.#`
+    const [level, next] = [delayLevel(1), delayLevel(0)]
+    try {
+      // From level 0 on, what need not wait there goes nowhere.
+      await channel.unbindExchange(DELAY_DUE, next, wayOut)
+      channel.publish(level, delayKey(2, 'payment.nobody.waits'), Buffer.from('[]'), { persistent: true })
+      await channel.waitForConfirms()
+      await fires('DelayLevelStuck')
+    } finally {
+      await channel.bindExchange(DELAY_DUE, next, wayOut)
+      // RabbitMQ would try it again three minutes later.
+      await channel.deleteQueue(level)
+      const { queues, bindings } = planLevel(1)
+      for (const queue of queues) {
+        await channel.assertQueue(level, { durable: true, arguments: { 'x-queue-type': 'quorum', ...queue.arguments } })
+      }
+      for (const { exchange, routingKey } of bindings) await channel.bindQueue(level, exchange, routingKey)
+      await connection.close()
+    }
+    await isOver('DelayLevelStuck')
   })
 })

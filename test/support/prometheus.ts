@@ -100,7 +100,8 @@ export class TestPrometheus {
       alerts: { labels: { alertname: string; queue?: string }; state: string }[]
     }>('alerts')
     // Queues that other tests left behind have alerts of their own.
-    const ours = (queue: string | undefined) => queue === undefined || /\.(demo-service|dlq)$/.test(queue)
+    const ours = (queue: string | undefined) =>
+      queue === undefined || /\.(demo-service|dlq)$|^warren\.delay\.\d+$/.test(queue)
     const firing = alerts.filter(({ state, labels }) => state === 'firing' && ours(labels.queue))
     return [...new Set(firing.map(({ labels }) => labels.alertname))]
   }
