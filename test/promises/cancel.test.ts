@@ -17,13 +17,12 @@ const RESULT = { timeoutMs: 20_000 }
 const input = z.object({ what: z.string() })
 const retry = { maxAttempts: 2, initialDelayMs: 2_000, backoff: 'fixed' as const }
 const plain = defineTask({ name: 'payment.cancel.plain', input, output: z.string(), retry })
-const isolated = defineTask({ name: 'payment.cancel.isolated', input: z.any(), output: z.any(), retry })
 
 let urls: ClusterUrls & { readonly vhost: string }
 let warren: Warren
 
 beforeAll(async () => {
-  urls = await virtualHost(SERVICE, [plain, isolated])
+  urls = await virtualHost(SERVICE, [plain])
   warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
   // The queue is there from now on, as with a worker that is away.
   await (await worker(warren)).stop()
@@ -52,10 +51,6 @@ async function worker(of: Warren, { concurrency = 20 } = {}) {
     }
     if (what === 'ignores') await new Promise((resolve) => setTimeout(resolve, 3_000))
     return what
-  })
-  made.handle(isolated, {
-    module: new URL('../support/isolated.mjs', import.meta.url),
-    isolation: 'process',
   })
   made.on('attemptSettled', ({ id, outcome }) => settled.push({ id, outcome }))
   await consuming(made)
@@ -114,17 +109,6 @@ describe('What the caller is told, and what happens', () => {
     expect(of(handle.id)).toEqual(['cancelled'])
     await stop()
     await isCancelled(handle)
-  })
-
-  it('an isolated handler that spins is ended', async () => {
-    const { of, made, stop } = await worker(warren)
-    const handle = await warren.send(isolated, { does: ['forever'] })
-    await until('it runs', () => made.health().running === 1)
-    await handle.cancel()
-    await until('it ended', () => of(handle.id).length > 0)
-    expect(of(handle.id)).toEqual(['cancelled'])
-    await isCancelled(handle)
-    await stop()
   })
 
   it('after its success or failure: finished, with the status, and nothing changes', async () => {

@@ -168,6 +168,16 @@ describe.each(isolations)('In a $isolation', ({ isolation, task, limited }) => {
     expect(worker.alive).toBe(true)
   })
 
+  it('a busy loop without end is ended when its task is cancelled: no retry, and others go on', async () => {
+    const { handle, pid } = await reporting(task, 'forever')
+    expect(await handle.cancel()).toMatchObject({ outcome: 'cancelled' })
+    await expect(handle.result(RESULT)).rejects.toMatchObject({ errorClass: 'TaskRevokedError' })
+    if (isolation === 'process') await until('the end of the process', () => !isAlive(pid))
+    expect(await (await warren.send(task, { does: ['return'] })).result(RESULT)).toMatchObject({ number: 1 })
+    expect(worker.runs(handle.id)).toBe(1)
+    expect(await handle.state()).toMatchObject({ status: 'REVOKED' })
+  })
+
   it('a handler that heeds its signal keeps its isolate past a time limit', async () => {
     const before = await (await warren.send(limited, { does: ['return'] })).result(RESULT)
     const handle = await warren.send(limited, { does: ['heed'] })
