@@ -33,12 +33,12 @@ export function ratios(values: readonly number[], others: readonly number[]): nu
   return Array.from({ length: rounds }, (_, round) => (values[round] as number) / (others[round] as number))
 }
 
-/** Every contender once in each round, in the same order: A B A B. */
+/** Every contender once in each round, in an order that turns around: A B B A. */
 export function* interleaved<Contender>(
   rounds: number,
   contenders: readonly Contender[],
 ): Generator<{ readonly round: number; readonly contender: Contender }> {
   for (let round = 1; round <= rounds; round++) {
-    for (const contender of contenders) yield { round, contender }
+    for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) yield { round, contender }
   }
 }

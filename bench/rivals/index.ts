@@ -13,10 +13,13 @@ const node = (name: string, hasResults: boolean, configuration: string): Rival =
   command: (part: Part) => [process.execPath, PROGRAM, name, part],
 })
 
+/** The name of another build of Warren. */
+export const BESIDE = 'warren-beside'
+
 /** Warren as another clone has built it: what a change brings is measured in the same rounds. */
 export const besideAt = (root: string): Rival => ({
   ...rivals.warren,
-  name: 'warren-beside',
+  name: BESIDE,
   configuration: 'another build of Warren',
   command: (part: Part) => [process.execPath, join(root, 'dist', 'bench', 'program.js'), 'warren', part],
 })

@@ -56,8 +56,8 @@ export class Attempt implements GatedAttempt {
   #aborted: { readonly reason: unknown } | undefined
   #onAbort: (() => void) | undefined
   #reports: Progress | undefined
-  /** The gates that let it through and are to hear of its end. */
-  readonly #passed: Gate[] = []
+  /** How many of the gates let it through, and are to hear of its end. */
+  #passed = 0
 
   constructor(delivery: Delivery, dependencies: AttemptDependencies) {
     this.delivery = delivery
@@ -140,7 +140,8 @@ export class Attempt implements GatedAttempt {
 
   /** To be called once it is settled. */
   leave(outcome: Outcome, settled: Settled): void {
-    for (const gate of this.#passed) gate.leave?.(this, outcome, settled)
+    const { gates } = this.#dependencies
+    for (let at = 0; at < this.#passed; at++) gates[at]?.leave?.(this, outcome, settled)
   }
 
   /** The limit is for all of the user's code: schemas may be asynchronous, too. */
@@ -156,7 +157,7 @@ export class Attempt implements GatedAttempt {
       const passing = gate.enter(this, envelope)
       const early = isThenable(passing) ? await passing : passing
       if (early !== undefined) return early
-      if (gate.leave !== undefined) this.#passed.push(gate)
+      this.#passed++
       if (!this.delivery.held) return { kind: 'returned' }
     }
     if (this.#aborted !== undefined) throw this.#aborted.reason

@@ -46,6 +46,8 @@ export class Dispatcher {
   readonly #quarantine: Quarantine
   readonly #pauses: Pauses
   readonly #gates: readonly Gate[]
+  /** By task name: what its attempts are made with. */
+  readonly #dependencies = new Map<string, AttemptDependencies>()
   /** Due and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
@@ -242,9 +244,8 @@ export class Dispatcher {
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
-    const registered = this.#registered(delivery.queue)
     const { settler, reports } = this.#options
-    const attempt = new Attempt(delivery, { ...this.#options, registered, gates: this.#gates })
+    const attempt = new Attempt(delivery, this.#dependenciesOf(delivery.queue))
     this.#active.add(attempt)
     this.#running++
     this.#intake.started()
@@ -267,9 +268,14 @@ export class Dispatcher {
     if (this.#quarantine.size > 0) this.#pump()
   }
 
-  #registered(queue: DeliveryQueue): RegisteredHandler {
+  #dependenciesOf({ task }: DeliveryQueue): AttemptDependencies {
+    const known = this.#dependencies.get(task)
+    if (known !== undefined) return known
+    const { handlers, results, log, report } = this.#options
     // Consumers are made from the handlers, so that each queue's task has one.
-    return this.#options.handlers.get(queue.task) as RegisteredHandler
+    const made = { registered: handlers.get(task) as RegisteredHandler, results, log, report, gates: this.#gates }
+    this.#dependencies.set(task, made)
+    return made
   }
 
   /** Requeues what has not started. */

@@ -43,16 +43,19 @@ export class Duplicates {
     if (this.#mayHaveAnother(delivery)) void this.#ask(delivery)
   }
 
-  /** Whether the task is done, when its attempt begins. False where that cannot be found out. */
-  async isDone(delivery: Delivery): Promise<boolean> {
+  /** Whether the task is done, when its attempt begins: at once for most. False where that cannot be found out. */
+  isDone(delivery: Delivery): Promise<boolean> | false {
     const lookup = this.#lookups.get(delivery)
-    if (lookup !== undefined) {
-      // What is done stays done.
-      if (await lookup.done) return true
-      // While it lay here, it may have been done elsewhere.
-      if (performance.now() - lookup.at < (this.#isLikely(delivery) ? RECENT_MS : OLD_MS)) return false
-    }
-    return this.#mayHaveAnother(delivery) && (await this.#ask(delivery))
+    if (lookup !== undefined) return this.#isDoneSince(delivery, lookup)
+    return this.#mayHaveAnother(delivery) && this.#ask(delivery)
+  }
+
+  async #isDoneSince(delivery: Delivery, lookup: Lookup): Promise<boolean> {
+    // What is done stays done.
+    if (await lookup.done) return true
+    // While it lay here, it may have been done elsewhere.
+    if (performance.now() - lookup.at < (this.#isLikely(delivery) ? RECENT_MS : OLD_MS)) return false
+    return this.#mayHaveAnother(delivery) && this.#ask(delivery)
   }
 
   /** Asks anew, whatever is known: another copy of the message may have ended at this moment. */

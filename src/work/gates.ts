@@ -4,10 +4,9 @@ import type { ControlWatch } from '../control/watch.js'
 import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import type { Clock } from '../time/clock.js'
-import type { Envelope } from '../wire/envelope.js'
 import { CancelGate } from './cancelGate.js'
 import type { Duplicates } from './duplicates.js'
-import type { Gate, GatedAttempt } from './gate.js'
+import type { Gate, Passing } from './gate.js'
 import { onceGate } from './onceGate.js'
 import { countedAs, TimedOut } from './timedOut.js'
 import { UniqueGates } from './uniqueGates.js'
@@ -46,8 +45,9 @@ const knownTask: Gate = {
 }
 
 const notDone = (duplicates: Duplicates): Gate => ({
-  async enter({ delivery }) {
-    return (await duplicates.isDone(delivery)) ? { kind: 'alreadyDone' } : undefined
+  enter({ delivery }) {
+    const asking = duplicates.isDone(delivery)
+    return asking === false ? undefined : asking.then((done) => (done ? { kind: 'alreadyDone' } : undefined))
   },
 })
 
@@ -59,24 +59,19 @@ const notExpired = (clock: Clock): Gate => ({
   },
 })
 
-const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number): Gate => ({
-  async enter(attempt, envelope) {
-    const redeliveries = await redeliveriesOf(attempt, envelope, results)
-    if (redeliveries <= deliveryLimit) return undefined
-    return { kind: 'deadLettered', reason: 'delivery-limit', error: new DeliveryLimitError(envelope.id, redeliveries) }
-  },
-})
-
 /**
- * How often the message was handed out again, as far as Warren must count it: a quorum queue counts by itself and
+ * Of how often the message was handed out again, Warren counts what RabbitMQ does not: a quorum queue counts by itself and
  * dead-letters by its policy. Counted before the handler runs, since afterwards there may be no worker left to count.
  */
-async function redeliveriesOf(
-  { delivery }: GatedAttempt,
-  envelope: Envelope,
-  results: Results | undefined,
-): Promise<number> {
-  const { redelivered, queue } = delivery
-  if (!redelivered || results === undefined || !results.available || queue.type === 'quorum') return 0
-  return results.countRedelivery(queue.name, countedAs(delivery, envelope)).catch(() => 0)
-}
+const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number): Gate => ({
+  enter({ delivery }, envelope) {
+    const { redelivered, queue } = delivery
+    if (!redelivered || queue.type === 'quorum' || results?.available !== true) return undefined
+    const judge = (redeliveries: number): Passing => {
+      if (redeliveries <= deliveryLimit) return undefined
+      const error = new DeliveryLimitError(envelope.id, redeliveries)
+      return { kind: 'deadLettered', reason: 'delivery-limit', error }
+    }
+    return results.countRedelivery(queue.name, countedAs(delivery, envelope)).then(judge, () => undefined)
+  },
+})

