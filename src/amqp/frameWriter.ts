@@ -6,6 +6,7 @@ import { types } from 'node:util'
 import { MAX_DEPTH, type Tagged } from './fieldTable.js'
 
 const MAX_NAME_BYTES = 255
+const SHORT_TEXT = 64
 
 /** Bytes that grow as they are written, up to what one frame may hold. */
 export class FrameWriter {
@@ -34,7 +35,10 @@ export class FrameWriter {
         `its headers and properties are too large: together at most ${this.#limitBytes} bytes (the broker's frame_max)`,
       )
     }
-    if (end <= this.bytes.length) return
+    if (end > this.bytes.length) this.#grow(end)
+  }
+
+  #grow(end: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.max(end, this.bytes.length * 2))
     this.bytes.copy(larger, 0, 0, this.at)
     this.bytes = larger
@@ -67,10 +71,26 @@ export class FrameWriter {
     if (text.length * 3 > MAX_NAME_BYTES && Buffer.byteLength(text) > MAX_NAME_BYTES) {
       throw new RangeError(`${what}: expected at most ${MAX_NAME_BYTES} bytes, got ${Buffer.byteLength(text)}`)
     }
-    this.need(1 + MAX_NAME_BYTES)
-    const length = this.bytes.write(text, this.at + 1)
+    const length = this.#write(text, this.at + 1)
+    this.need(1 + length)
     this.bytes[this.at] = length
     this.at += 1 + length
+  }
+
+  /** Writes text without moving on, and returns how many bytes it takes. The limit is the caller's to look at. */
+  #write(text: string, at: number): number {
+    const { length } = text
+    // A UTF-16 unit takes at most three bytes.
+    const end = at + (length > SHORT_TEXT ? Buffer.byteLength(text) : length * 3)
+    if (end > this.bytes.length) this.#grow(end)
+    // Most are short and ASCII, and a call of Node's costs more than they do.
+    if (length > SHORT_TEXT) return this.bytes.write(text, at)
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index)
+      if (code > 0x7f) return this.bytes.write(text, at)
+      this.bytes[at + index] = code
+    }
+    return length
   }
 
   headers(fields: unknown): void {
@@ -82,6 +102,11 @@ export class FrameWriter {
 
   /** A property of 64 bits without a sign. */
   instant(what: string, value: unknown): void {
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
+      this.need(8)
+      this.at = writeWhole(this.bytes, value, this.at)
+      return
+    }
     const whole = wholeOf(what, value)
     if (BigInt.asUintN(64, whole) !== whole) throw new RangeError(`${what}: expected 64 bits without a sign`)
     this.need(8)
@@ -116,10 +141,10 @@ export class FrameWriter {
   }
 
   #text(value: string): void {
-    const length = Buffer.byteLength(value)
+    const length = this.#write(value, this.at + 5)
     this.#open('S', 4 + length)
     this.long(length)
-    this.at += this.bytes.write(value, this.at)
+    this.at += length
   }
 
   #number(value: number, header: string): void {
@@ -194,6 +219,12 @@ export class FrameWriter {
 
 type FixedTag = 'b' | 'B' | 's' | 'u' | 'I' | 'i' | 'l' | 'f' | 'd' | 't'
 
+/** A safe integer as 64 bits: a BigInt for each would be felt. */
+function writeWhole(bytes: Buffer, value: number, at: number): number {
+  bytes.writeInt32BE(Math.floor(value / 2 ** 32), at)
+  return bytes.writeUInt32BE(value >>> 0, at + 4)
+}
+
 const WRITE: Readonly<Record<FixedTag, (bytes: Buffer, value: number, at: number) => number>> = {
   b: (bytes, value, at) => bytes.writeInt8(value, at),
   B: (bytes, value, at) => bytes.writeUInt8(value, at),
@@ -201,7 +232,7 @@ const WRITE: Readonly<Record<FixedTag, (bytes: Buffer, value: number, at: number
   u: (bytes, value, at) => bytes.writeUInt16BE(value, at),
   I: (bytes, value, at) => bytes.writeInt32BE(value, at),
   i: (bytes, value, at) => bytes.writeUInt32BE(value, at),
-  l: (bytes, value, at) => bytes.writeBigInt64BE(BigInt(value), at),
+  l: (bytes, value, at) => writeWhole(bytes, value, at),
   f: (bytes, value, at) => bytes.writeFloatBE(value, at),
   d: (bytes, value, at) => bytes.writeDoubleBE(value, at),
   t: (bytes, value, at) => bytes.writeUInt8(value, at),

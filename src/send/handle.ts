@@ -67,8 +67,9 @@ export interface HandleOptions {
   readonly existing?: boolean
   /** Known to the one who sent it. */
   readonly queued?: Queued
-  readonly control?: Control | undefined
 }
+
+const NOTHING_KNOWN: HandleOptions = {}
 
 export class Handle<Output> {
   readonly task: string
@@ -86,7 +87,8 @@ export class Handle<Output> {
     task: Pick<Task<unknown, unknown, Output, unknown>, 'name' | 'output'>,
     id: string,
     results: () => Results,
-    { due, existing = false, queued, control }: HandleOptions = {},
+    control?: Control,
+    { due, existing = false, queued }: HandleOptions = NOTHING_KNOWN,
   ) {
     this.task = task.name
     this.id = id

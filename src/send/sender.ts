@@ -21,7 +21,7 @@ import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
 import { checkTask, type Task } from '../task/task.js'
 import { startTimer } from '../timers.js'
-import { encode } from '../wire/envelope.js'
+import { type Encoded, encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import { newOnce } from '../wire/once.js'
 import type { StoredResult } from '../wire/resultFormat.js'
@@ -29,6 +29,7 @@ import { encodeUniqueMark } from '../wire/uniqueMark.js'
 import { type AllEvents, type AllEventsOptions, allEvents } from './allEvents.js'
 import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
 import { type EventsOptions, eventsOf, Handle, type HandleOptions, stateOf, type TaskEvents } from './handle.js'
+import type { Publication } from './outgoing.js'
 import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
 
@@ -151,8 +152,10 @@ export class Sender {
     const run = options.id === undefined ? 0 : Date.now()
     const sending = { id, run, options, due, limitMs }
     if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
-    const at = await this.#publish(task, input, sending, undefined)
-    return this.handle(task, id, { due, queued: { run, at } })
+    const publication = this.#publication(task, input, sending)
+    if (run > 0) await this.#beginRun(id, run)
+    await this.#publish(publication, due)
+    return this.handle(task, id, { due, queued: { run, at: publication.sent } })
   }
 
   /** Sends under a unique key, or finds the task that holds it. */
@@ -171,8 +174,13 @@ export class Sender {
     let at: number
     try {
       if (this.#closed) throw new ClosedError('The connection')
-      const added = { ...newOnce(), [headers.unique]: encodeUniqueMark(claim.mark) }
-      at = await this.#publish(task, input, { ...sending, id: claim.id, run: claim.run }, added)
+      const publication = this.#publication(task, input, { ...sending, id: claim.id, run: claim.run })
+      Object.assign(publication.message.properties.headers, newOnce(), {
+        [headers.unique]: encodeUniqueMark(claim.mark),
+      })
+      at = publication.sent
+      if (claim.run > 0) await this.#beginRun(claim.id, claim.run)
+      await this.#publish(publication, due)
     } catch (error) {
       await claim.failed(!isInNoQueue(error))
       throw error
@@ -181,14 +189,14 @@ export class Sender {
     return this.handle(task, claim.id, { due, queued: { run: claim.run, at } })
   }
 
-  /** Resolves with the instant that the message says it was sent at. */
-  async #publish<Input, Parsed, Output, Returned>(
+  /** Throws what `send` throws of an input that cannot be sent. */
+  #publication<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
     input: Input,
     { id, run, options, due, limitMs }: Sending,
-    added: Readonly<Record<string, string>> | undefined,
-  ): Promise<number> {
-    const sent = this.#options.delayed.clock.now()
+  ): Publication & { readonly message: Encoded; readonly sent: number } {
+    const { delayed, maxMessageBytes, replyTo } = this.#options
+    const sent = delayed.clock.now()
     const message = encode({
       task: task.name,
       id,
@@ -200,27 +208,28 @@ export class Sender {
       tags: options.tags,
       // For Python workers, who know it by this name.
       eta: due,
-      replyTo: this.#options.replyTo,
+      replyTo,
       ...traceHeaders(),
     })
-    const { producer, delayed, maxMessageBytes, results, control } = this.#options
-    if (added !== undefined) Object.assign(message.properties.headers, added)
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
     if (due !== undefined) message.properties.headers[headers.due] = due.getTime()
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
-    if (run > 0) await Promise.all([results?.begin(id, run, { anew: true }), control?.sentAnew(id)])
-    const publication = {
-      id,
-      exchange: commandsExchange(domainOf(task.name)),
-      routingKey: task.name,
-      message,
-      confirmTimeoutMs: limitMs,
-    }
-    await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
-    return sent
+    const exchange = commandsExchange(domainOf(task.name))
+    return { id, exchange, routingKey: task.name, message, confirmTimeoutMs: limitMs, sent }
+  }
+
+  /** What an earlier run of the same id left no longer counts. */
+  async #beginRun(id: string, run: number): Promise<void> {
+    const { results, control } = this.#options
+    await Promise.all([results?.begin(id, run, { anew: true }), control?.sentAnew(id)])
+  }
+
+  #publish(publication: Publication, due: Date | undefined): Promise<void> {
+    const { producer, delayed } = this.#options
+    return due === undefined ? producer.publish(publication) : delayed.publish(publication, due)
   }
 
   /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
@@ -229,7 +238,7 @@ export class Sender {
     const options = settleOptions('publishPrepared', given, PUBLISH_PREPARED_CHECKS, {})
     const { prepared, message, due } = readPrepared(record)
     const { task, id, run, chosen } = prepared
-    const { producer, delayed, maxMessageBytes, results, confirmTimeoutMs } = this.#options
+    const { maxMessageBytes, results, confirmTimeoutMs } = this.#options
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task, message.content.length, maxMessageBytes)
     }
@@ -241,7 +250,7 @@ export class Sender {
       message,
       confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
     }
-    await (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
+    await this.#publish(publication, due)
   }
 
   handle<Output>(
@@ -249,7 +258,7 @@ export class Sender {
     id: string,
     options?: HandleOptions,
   ): Handle<Output> {
-    return new Handle<Output>(task, id, this.#resultsOrThrow, { ...options, control: this.#options.control })
+    return new Handle<Output>(task, id, this.#resultsOrThrow, this.#options.control, options)
   }
 
   /** The events of a task, by its id alone. */
