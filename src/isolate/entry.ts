@@ -41,7 +41,10 @@ async function run(job: Job): Promise<void> {
   const { task } = job.attempt
   const { context, end } = contextOf(job)
   try {
-    const output = await (await load(job))(job.input, context)
+    const handler = await load(job)
+    const run = () => handler(job.input, context)
+    // Loaded where there is a trace, and after the handler's module, which may be what sets OpenTelemetry up in here.
+    const output = await (job.trace === undefined ? run() : (await import('./trace.js')).inTrace(job.trace, run))
     end()
     cloning(`what the handler of ${task} returned`, () => post({ kind: 'returned', output }))
   } catch (error) {

@@ -12,6 +12,7 @@ import type { AttemptContext, Handler } from '../task/handler.js'
 import { startTimer } from '../timers.js'
 import { Isolate, type Isolation, isolateEntry } from './isolate.js'
 import type { Job } from './protocol.js'
+import { activeTrace } from './trace.js'
 
 /** A handler that lives in a module of its own and runs outside the worker's event loop. */
 export interface IsolatedHandler {
@@ -72,7 +73,7 @@ export class IsolatePool {
       const { id, task, number, redelivered } = attempt
       return this.#run(
         { isolation, entry },
-        { module, exportName, input, attempt: { id, task, number, redelivered } },
+        { module, exportName, input, attempt: { id, task, number, redelivered }, ...activeTrace() },
         attempt,
       )
     }

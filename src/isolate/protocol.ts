@@ -21,6 +21,8 @@ export interface Job {
   readonly exportName: string
   readonly input: unknown
   readonly attempt: JobFacts
+  /** The trace that the handler runs in, as headers; left out where there is none. */
+  readonly trace?: Readonly<Record<string, string>>
 }
 
 export type ToIsolate =

@@ -15,8 +15,9 @@ export function traceContext({ traceparent, tracestate }: Envelope): Context {
   return propagation.extract(ROOT_CONTEXT, { traceparent, ...(tracestate === undefined ? {} : { tracestate }) })
 }
 
-/** Runs `act` in the context of the message's trace. */
-export function inTrace<T>(envelope: Envelope, act: () => T): T {
+/** Runs `act` in the context of its attempt's span, or else of the message's trace. */
+export function inTrace<T>(envelope: Envelope, span: Context | undefined, act: () => T): T {
+  if (span !== undefined) return context.with(span, act)
   return envelope.traceparent === undefined ? act() : context.with(traceContext(envelope), act)
 }
 
@@ -33,3 +34,10 @@ const SUPPRESSED = ROOT_CONTEXT.setValue(createContextKey('OpenTelemetry SDK Con
 export function withoutTracing(act: () => void): void {
   context.with(SUPPRESSED, act)
 }
+
+/**
+ * A method as it was before an instrumentation wrapped it: that of amqplib would make a second `process` span for each
+ * delivery, which ends with the acknowledgement and knows nothing of attempts.
+ */
+export const withoutSpans = <Method extends object>(method: Method): Method =>
+  (method as { __original?: Method }).__original ?? method

@@ -1,5 +1,6 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
+import type { Context } from '@opentelemetry/api'
 import type { Control } from '../control/control.js'
 import { areTags } from '../control/tags.js'
 import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
@@ -15,6 +16,7 @@ import {
   UnconfirmedError,
   UnroutableError,
 } from '../errors/index.js'
+import { sendersContext, sendTraced } from '../observe/messagingSpans.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
@@ -227,9 +229,10 @@ export class Sender {
     await Promise.all([results?.begin(id, run, { anew: true }), control?.sentAnew(id)])
   }
 
-  #publish(publication: Publication, due: Date | undefined): Promise<void> {
+  #publish(publication: Publication, due: Date | undefined, parent?: Context): Promise<void> {
     const { producer, delayed } = this.#options
-    return due === undefined ? producer.publish(publication) : delayed.publish(publication, due)
+    const publish = () => (due === undefined ? producer.publish(publication) : delayed.publish(publication, due))
+    return sendTraced(publication, publish, parent)
   }
 
   /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
@@ -250,7 +253,7 @@ export class Sender {
       message,
       confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
     }
-    await this.#publish(publication, due)
+    await this.#publish(publication, due, sendersContext(message.properties.headers))
   }
 
   handle<Output>(

@@ -11,6 +11,7 @@
  *     claim, begun who makes the visit that is not done yet; and `tick:hop `, followed by what it does, as JSON
  *     seeded       when a token was last made because none came
  *     problem      why the last tick could not be sent
+ *     trace        JSON: the trace in which it was defined; '' for none
  *     removed      1 once it is removed: tokens that still come are dropped
  *
  * Numbers are whole and below 2^53, which Lua's are exact for.

@@ -23,6 +23,8 @@ export interface ScheduleRecord {
   readonly waiting: number | null
   readonly paused: Paused | null
   readonly problem: string | undefined
+  /** The trace in which it was defined, as headers. */
+  readonly trace: Readonly<Record<string, string>> | undefined
 }
 
 /** What there is under a schedule's key. */
@@ -108,12 +110,12 @@ export class ScheduleStore {
 
   /** Begins a definition anew. False when another has changed the schedule since it was looked at. */
   async put(id: string, looked: Looked, token: Token, text: string): Promise<boolean> {
-    const { generation, order, due } = token
+    const { generation, order, due, trace } = token
     const put = await this.#eval<number>(
       id,
       PUT,
       ...[looked.held ?? '', 'generation', generation, 'definition', text],
-      ...['next', orderText(order), 'due', due],
+      ...['next', orderText(order), 'due', due, 'trace', trace === undefined ? '' : JSON.stringify(trace)],
     )
     if (put === 1) await this.index(id, due)
     return put === 1
@@ -189,7 +191,7 @@ export const scheduledServices = (results: Results): Promise<string[]> =>
 const orderText = ({ tick, hop }: Order): string => `${tick}:${hop}`
 
 function recordOf(fields: Readonly<Record<string, string>>, text: string): ScheduleRecord {
-  const { generation, tick = '-1', hop = '-1', next, paused, problem } = fields
+  const { generation, tick = '-1', hop = '-1', next, paused, problem, trace } = fields
   const visit = pair(next)
   const ran = pair(fields.ran)
   return {
@@ -203,6 +205,7 @@ function recordOf(fields: Readonly<Record<string, string>>, text: string): Sched
     waiting: instant(fields.waiting),
     paused: paused === undefined ? null : (JSON.parse(paused) as Paused),
     problem,
+    trace: trace === undefined || trace === '' ? undefined : (JSON.parse(trace) as Record<string, string>),
   }
 }
 

@@ -10,6 +10,7 @@ import {
   UnconfirmedError,
   UnknownScheduleError,
 } from '../errors/index.js'
+import { traceHeaders } from '../observe/tracing.js'
 import { settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { pause } from '../timers.js'
@@ -199,6 +200,7 @@ export class Schedules {
       ...{ order, progress, definition, paused: record?.paused ?? null },
       // A worker makes the token where this user may not.
       due: canPublish ? visitAt(rhythm, order, progress.waiting, now) : 0,
+      ...tracedAs(),
     }
     if (!(await this.#store.put(id, looked, token, text))) return undefined
     try {
@@ -207,9 +209,9 @@ export class Schedules {
       await this.#store.takeBack(id, token, looked)
       throw error
     }
-    const { generation, paused, due } = token
+    const { generation, paused, due, trace } = token
     const done = record?.done ?? { tick: -1, hop: -1 }
-    return { generation, definition, text, done, next: order, due, ...progress, paused, problem: undefined }
+    return { generation, definition, text, done, next: order, due, ...progress, paused, problem: undefined, trace }
   }
 
   /** Whether a token may be published: its queue is there. False where it is not, and this user may not declare it. */
@@ -261,4 +263,10 @@ function ticksBetween(rhythm: Rhythm, from: number, to: number): number[] {
   let tick = rhythm.next(from - 1)
   for (; tick !== undefined && tick <= to && ticks.length <= MAX_BACKFILL; tick = rhythm.next(tick)) ticks.push(tick)
   return ticks
+}
+
+/** What a token carries of the active trace, where there is one. */
+function tracedAs(): Pick<Token, 'trace'> {
+  const trace = traceHeaders()
+  return trace.traceparent === undefined ? {} : { trace: { ...trace } }
 }

@@ -16,9 +16,9 @@ export async function seedOverdue(store: ScheduleStore, mail: TokenMail): Promis
     } else if (record.next === null || record.due === null || record.due + LATE_MS > now) {
       await store.index(id, record.due)
     } else if (await store.seed(id, record, now)) {
-      const { generation, next, ran, waiting, paused, due, definition } = record
+      const { generation, next, ran, waiting, paused, due, definition, trace } = record
       await mail.passOn(
-        { schedule: id, generation, order: next, progress: { ran, waiting }, paused, due, definition },
+        { schedule: id, generation, order: next, progress: { ran, waiting }, paused, due, definition, trace },
         now,
       )
     }

@@ -18,6 +18,8 @@ export interface Token {
   /** When it is to come by, in milliseconds since 1970. */
   readonly due: number
   readonly definition: Definition
+  /** The trace in which the schedule was defined, as headers: that of all its tasks. */
+  readonly trace?: Readonly<Record<string, string>> | undefined
 }
 
 /** Since when a schedule sends nothing, and why. */

@@ -1,6 +1,8 @@
 /** Publishing what schedules send: tokens on their way to the next visit, and the tasks of ticks. */
 import { randomUUID } from 'node:crypto'
+import { type Context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { UnroutableError } from '../errors/index.js'
+import { sendersContext, sendTraced } from '../observe/messagingSpans.js'
 import { queueKey } from '../wire/delayedKey.js'
 import { encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers, ticksQueue } from '../wire/names.js'
@@ -19,7 +21,7 @@ export type Publish = (publication: {
   readonly confirmTimeoutMs: number
 }) => Promise<void>
 
-type Sender = Pick<Token, 'schedule' | 'definition'>
+type Sender = Pick<Token, 'schedule' | 'definition' | 'trace'>
 
 export interface TokenMailOptions {
   readonly service: string
@@ -63,7 +65,8 @@ export class TokenMail {
 
   /** Sends the task of a tick. Whoever repeats this sends the same. Throws what publishing throws. */
   async send(sender: Sender, tick: number): Promise<void> {
-    await this.sendAs(sender, tickId(this.#options.service, sender.schedule, tick), { tick, run: tick })
+    const parent = sendersContext(sender.trace) ?? ROOT_CONTEXT
+    await this.sendAs(sender, tickId(this.#options.service, sender.schedule, tick), { tick, run: tick }, parent)
   }
 
   /** Sends the task under an id, for a tick or for none. Throws what publishing throws. */
@@ -71,6 +74,7 @@ export class TokenMail {
     sender: Sender,
     id: string,
     { tick, run }: { readonly tick?: number; readonly run?: number },
+    parent?: Context,
   ): Promise<void> {
     const { publish, confirmTimeoutMs } = this.#options
     const { task, input } = sender.definition
@@ -78,6 +82,7 @@ export class TokenMail {
     const message = encode({ task, id, input, run, sent: Date.now() })
     message.properties.headers[headers.schedule] = sender.schedule
     if (tick !== undefined) Object.assign(message.properties.headers, { [headers.tick]: tick, ...newOnce() })
-    await publish({ id, exchange: commandsExchange(domainOf(task)), routingKey: task, message, confirmTimeoutMs })
+    const publication = { id, exchange: commandsExchange(domainOf(task)), routingKey: task, message, confirmTimeoutMs }
+    await sendTraced(publication, () => publish(publication), parent)
   }
 }

@@ -8,6 +8,7 @@
  */
 import { CancelledError, InputError, OutputError, Reject, TimeLimitError } from '../errors/index.js'
 import { childLogger, containedSignal, isThenable, type ReportProblem } from '../observe/contained.js'
+import type { AttemptTrace } from '../observe/messagingSpans.js'
 import { inTrace } from '../observe/tracing.js'
 import type { Results } from '../results/store.js'
 import { check, checkAsSent } from '../task/check.js'
@@ -46,6 +47,8 @@ export interface AttemptDependencies {
 
 export class Attempt implements GatedAttempt {
   readonly delivery: Delivery
+  /** Where somebody traces; set before it runs. */
+  trace: AttemptTrace | undefined
   readonly #dependencies: AttemptDependencies
   readonly #startedAt = performance.now()
   #beganAt: number | undefined
@@ -179,7 +182,9 @@ export class Attempt implements GatedAttempt {
     const { task, handler } = this.#dependencies.registered
     this.#beganAt = Date.now()
     if (task.trackStarted === true) this.#progress?.began()
-    const output = await this.#untilAborted(inTrace(envelope, () => handler(input, this.#context())))
+    const output = await this.#untilAborted(
+      inTrace(envelope, this.trace?.context, () => handler(input, this.#context())),
+    )
     if (task.output !== undefined) {
       const checked = await this.#untilAborted(checkAsSent(task.output, output))
       if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)

@@ -1,5 +1,6 @@
-/** What a worker tells about its attempts: events, made only when somebody listens. */
+/** What a worker tells about its attempts: events and spans, made only when somebody listens. */
 import type { WorkerEvents } from '../observe/events.js'
+import { AttemptTrace, type TracedAttempt } from '../observe/messagingSpans.js'
 import type { Outcome } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import type { Attempt } from './attempt.js'
@@ -20,11 +21,13 @@ export class AttemptReports {
   // An event that nobody hears would cost as much as a short task itself.
 
   started(attempt: Attempt): void {
+    attempt.trace = AttemptTrace.begin(() => tracedAs(attempt))
     if (!this.#listens('attemptStarted')) return
     this.#tell('attemptStarted', { ...refOf(attempt), redelivered: attempt.delivery.redelivered })
   }
 
   finished(attempt: Attempt, outcome: Outcome): void {
+    attempt.trace?.ran(outcome.kind, attempt.durationMs, 'error' in outcome ? outcome.error : undefined)
     if (!this.#listens('attemptFinished')) return
     const error = 'error' in outcome ? { error: outcome.error } : {}
     const { durationMs } = attempt
@@ -32,6 +35,7 @@ export class AttemptReports {
   }
 
   settled(attempt: Attempt, outcome: Outcome, settled: Settled, settleMs: number): void {
+    attempt.trace?.settled(settled, settleMs)
     if (!this.#listens('attemptSettled')) return
     this.#tell('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
   }
@@ -55,3 +59,8 @@ export class AttemptReports {
 const refOf = (attempt: Attempt): { id: string; task: string; queue: string; number: number } => ({
   ...{ id: attempt.id, task: attempt.task, queue: attempt.queue, number: attempt.number },
 })
+
+function tracedAs({ id, number, delivery: { queue, message, redelivered } }: Attempt): TracedAttempt {
+  const { headers } = message.properties
+  return { id, number, queue: queue.name, task: queue.task, headers, bodyBytes: message.content.length, redelivered }
+}

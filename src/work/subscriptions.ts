@@ -11,6 +11,7 @@ import type { Channel, ConsumeMessage, GetMessage } from 'amqplib'
 import { closeChannel } from '../amqp/channel.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { ClosedError } from '../errors/index.js'
+import { withoutSpans } from '../observe/tracing.js'
 import { Acknowledgements } from './acknowledgements.js'
 import type { OnConsumerTimeout } from './consumerTimeout.js'
 import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
@@ -87,7 +88,9 @@ export class Subscriptions implements Settlement {
     await withDeadline(this.channel.prefetch(prefetch), ANSWER_TIMEOUT_MS, 'setting the prefetch')
     const receive = (message: ConsumeMessage | null): void => this.#receive(message, subscription)
     const { queue, consumeArguments } = this.#options
-    const consuming = this.channel.consume(queue.name, receive, { arguments: consumeArguments() })
+    const consuming = withoutSpans(this.channel.consume).call(this.channel, queue.name, receive, {
+      arguments: consumeArguments(),
+    })
     try {
       subscription.tag = (await withDeadline(consuming, ANSWER_TIMEOUT_MS, 'consuming')).consumerTag
     } catch (error) {
