@@ -8,6 +8,7 @@ export type {
   PauseQueueOptions,
   ScopeCancellation,
 } from './control/control.js'
+export type { LimitHolder, LimitInfo, LimitSettings, Limits, LimitTarget } from './control/limits.js'
 export type { UniqueOptions } from './control/uniqueOptions.js'
 export type {
   DeadLetters,
@@ -58,6 +59,7 @@ export type { SendManyOptions, SendManySummary } from './send/sendMany.js'
 export { definitions, passwordHash, type UserPlan } from './task/definitions.js'
 export type { AttemptContext, Handler, HandlerOf } from './task/handler.js'
 export type { CarriedByJson } from './task/json.js'
+export type { LimitOptions, OnLimit, Rate, RateOptions, TaskLimit } from './task/limit.js'
 export type { Logger } from './task/logger.js'
 export type { OutcomeKind } from './task/outcome.js'
 export {

@@ -17,6 +17,7 @@ import {
   type PauseQueueOptions,
   type ScopeCancellation,
 } from './control/control.js'
+import type { Limits } from './control/limits.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError, NoResultStoreError } from './errors/index.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
@@ -54,6 +55,8 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
 }
 
 export class Warren extends ContainedEmitter<WarrenEvents> {
+  /** Sets limits while workers run, and lists them. */
+  readonly limits: Limits
   readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
   readonly #connections: Connections
   readonly #log: Logger
@@ -84,18 +87,15 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#publishing = this.#connections.make('publish')
     this.#producer = this.#makeProducer()
     this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
-    this.#results =
-      results === undefined
-        ? undefined
-        : new Results({
-            target: parseResults('connect: results', results),
-            ...{ producerId: this.#producerId, ttlMs: resultTtlMs, connectTimeoutMs },
-          })
+    const storing = { producerId: this.#producerId, ttlMs: resultTtlMs, connectTimeoutMs }
+    const target = results === undefined ? undefined : parseResults('connect: results', results)
+    this.#results = target && new Results({ target, ...storing })
     this.#delays = new DelayRoutes(this.#publishing)
     this.#storeClock = this.#results && new StoreClock(this.#results.time)
     // All addresses are of one cluster, and so of one virtual host.
     const of = { vhost: addresses[0]?.vhost ?? '/', resultTtlMs, log: this.#log }
     this.#control = new Control({ ...of, results: this.#results, clock: this.#storeClock ?? localClock })
+    this.limits = this.#control.limits
     this.#sender = new Sender({
       producer: this.#producer,
       delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#storeClock ?? localClock }),
@@ -223,7 +223,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       ...{ consuming, publishing: this.#publishing, delays: this.#delays, results: this.#results },
       makeProducer: () => this.#makeProducer(),
       clock: this.#storeClock ?? localClock,
-      control: this.#control.watch(),
+      ...{ control: this.#control.watch(), cancel: (id) => this.#control.cancelId(id) },
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
       onStopped: async () => {

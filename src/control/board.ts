@@ -4,7 +4,7 @@
  */
 import type { Envelope } from '../wire/envelope.js'
 import { cancelledField } from '../wire/names.js'
-import type { Change, Cut, Pause } from './changes.js'
+import type { Change, Cut, Pause, SetLimit } from './changes.js'
 
 /** Why a message is not to be run. */
 export interface Found {
@@ -22,6 +22,8 @@ type Cancellable = Pick<Envelope, 'id' | 'task' | 'tags' | 'run' | 'sent'>
 export class Board {
   #cuts = new Map<string, Cut>()
   #paused = new Map<string, Pause>()
+  #limits = new Map<string, SetLimit>()
+  #limitChanges = 0
   /** How many of the cuts are not for one id. */
   #scopes = 0
 
@@ -48,12 +50,28 @@ export class Board {
     return this.#paused.get(queue)
   }
 
+  /** The limits that were set live, by `limitField`. */
+  get limits(): ReadonlyMap<string, SetLimit> {
+    return this.#limits
+  }
+
+  /** Counts how often one of these may have changed. */
+  get limitChanges(): number {
+    return this.#limitChanges
+  }
+
   /** Takes the place of all that was known. */
-  replace(cuts: ReadonlyMap<string, Cut>, paused: ReadonlyMap<string, Pause>): void {
+  replace(
+    cuts: ReadonlyMap<string, Cut>,
+    paused: ReadonlyMap<string, Pause>,
+    limits: ReadonlyMap<string, SetLimit>,
+  ): void {
     this.#cuts = new Map()
     this.#scopes = 0
     for (const [field, cut] of cuts) this.#cancel(field, cut)
     this.#paused = new Map(paused)
+    if (limits.size > 0 || this.#limits.size > 0) this.#limitChanges++
+    this.#limits = new Map(limits)
   }
 
   apply(change: Change): void {
@@ -69,6 +87,14 @@ export class Board {
         return
       case 'resumed':
         this.#paused.delete(change.queue)
+        return
+      case 'limited':
+        this.#limits.set(change.field, change.limit)
+        this.#limitChanges++
+        return
+      case 'unlimited':
+        this.#limits.delete(change.field)
+        this.#limitChanges++
         return
       default:
         change satisfies never

@@ -7,6 +7,7 @@
  */
 import { keyScript } from '../results/keyScript.js'
 import type { Results } from '../results/store.js'
+import { isConcurrency, type Rate, settleRate } from '../task/limit.js'
 import { isTable, parseJson } from '../wire/celeryValues.js'
 import { controlChannel, controlVersionKey } from '../wire/names.js'
 
@@ -22,12 +23,24 @@ export interface Pause {
   readonly reason: string | undefined
 }
 
+/** A limit that was set live. What is undefined stays as the task declares it. */
+export interface SetLimit {
+  /** When it was set, in milliseconds since 1970. */
+  readonly at: number
+  readonly rate?: Rate | false | undefined
+  readonly concurrency?: number | false | undefined
+  /** Of a declared one: whether it is for each key. */
+  readonly perKey?: boolean
+}
+
 export type Change =
   | { readonly kind: 'cancelled'; readonly field: string; readonly cut: Cut }
   /** Sent anew by a caller. */
   | { readonly kind: 'uncancelled'; readonly field: string }
   | { readonly kind: 'paused'; readonly queue: string; readonly pause: Pause }
   | { readonly kind: 'resumed'; readonly queue: string }
+  | { readonly kind: 'limited'; readonly field: string; readonly limit: SetLimit }
+  | { readonly kind: 'unlimited'; readonly field: string }
 
 export interface Announcement {
   readonly version: number
@@ -73,11 +86,14 @@ export function announcementOf(text: string): Announcement | undefined {
 }
 
 const isChange = (change: Record<string, unknown>): change is Record<string, unknown> & Change => {
-  const { kind, field, cut, queue, pause } = change
+  const { kind, field, cut, queue, pause, limit } = change
   switch (kind) {
     case 'cancelled':
       return typeof field === 'string' && isTable(cut) && Number.isFinite(cut.at) && Number.isFinite(cut.until)
+    case 'limited':
+      return typeof field === 'string' && setLimitOf(JSON.stringify(limit)) !== undefined
     case 'uncancelled':
+    case 'unlimited':
       return typeof field === 'string'
     case 'paused':
       return typeof queue === 'string' && isTable(pause) && Number.isFinite(pause.at)
@@ -100,6 +116,24 @@ export function pauseOf(text: string | undefined): Pause | undefined {
     const pause = parseJson('A pause', text ?? '', { typed: false })
     if (!isTable(pause) || typeof pause.at !== 'number') return undefined
     return { at: pause.at, reason: typeof pause.reason === 'string' ? pause.reason : undefined }
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined for what is none. */
+export function setLimitOf(text: string | undefined): SetLimit | undefined {
+  try {
+    const limit = parseJson('A limit', text ?? '', { typed: false })
+    if (!isTable(limit) || typeof limit.at !== 'number') return undefined
+    const { at, rate, concurrency, perKey } = limit
+    if (concurrency !== undefined && concurrency !== false && isConcurrency(concurrency) !== undefined) return undefined
+    return {
+      at,
+      ...(rate === undefined ? {} : { rate: rate === false ? rate : settleRate('A limit', rate as Rate) }),
+      ...(concurrency === undefined ? {} : { concurrency: concurrency as number | false }),
+      ...(perKey === true ? { perKey } : {}),
+    }
   } catch {
     return undefined
   }

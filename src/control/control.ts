@@ -15,6 +15,7 @@ import { cancelledField, cancelledKey, pausedKey, resultKey } from '../wire/name
 import { encodeCancelled, type ResultStatus, statusOf } from '../wire/resultFormat.js'
 import { announce, pauseOf } from './changes.js'
 import { keepCut, STEP_MS } from './cuts.js'
+import { Limits } from './limits.js'
 import { isTag } from './tags.js'
 import { UniqueKeys } from './uniqueKeys.js'
 import { uniqueKeyProblem } from './uniqueOptions.js'
@@ -88,11 +89,13 @@ export class Control {
   readonly #dependencies: ControlDependencies
   #watch: ControlWatch | undefined
   #uniqueKeys: UniqueKeys | undefined
+  readonly limits: Limits
   #closed = false
 
   /** Does no I/O. */
   constructor(dependencies: ControlDependencies) {
     this.#dependencies = dependencies
+    this.limits = new Limits(dependencies.results, dependencies.vhost)
   }
 
   /** What workers look at: one for all of them, undefined without a store. Does no I/O until it is started. */

@@ -11,9 +11,9 @@ import { textOf } from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import type { Logger } from '../task/logger.js'
 import { startTimer } from '../timers.js'
-import { cancelledKey, controlChannel, controlVersionKey, pausedKey } from '../wire/names.js'
+import { cancelledKey, controlChannel, controlVersionKey, limitsKey, pausedKey } from '../wire/names.js'
 import { Board, type Found } from './board.js'
-import { type Announcement, announcementOf, type Cut, cutOf, type Pause, pauseOf } from './changes.js'
+import { type Announcement, announcementOf, type Cut, cutOf, pauseOf, setLimitOf } from './changes.js'
 import { forgetPast } from './cuts.js'
 
 /** How often the version is looked at, which finds what no announcement has told. */
@@ -191,8 +191,13 @@ export class ControlWatch {
       if (this.#closed) return
       this.#waiting = []
       const version = await this.#readVersion()
-      const [cuts, paused] = await Promise.all([this.#readCuts(), this.#readPaused()])
-      this.board.replace(cuts, paused)
+      const { vhost } = this.#options
+      const [cuts, paused, limits] = await Promise.all([
+        this.#readCuts(),
+        this.#readHash(pausedKey(vhost), pauseOf),
+        this.#readHash(limitsKey(vhost), setLimitOf),
+      ])
+      this.board.replace(cuts, paused, limits)
       this.#version = version
       this.#changed()
       // What came meanwhile may be in there already, and is so for good once applied in order.
@@ -227,13 +232,12 @@ export class ControlWatch {
     return cuts
   }
 
-  async #readPaused(): Promise<Map<string, Pause>> {
-    const { results, vhost } = this.#options
-    const kept = await results.ask((store) => store.hgetall(pausedKey(vhost)), ANSWER_MS)
+  async #readHash<Kept>(key: string, of: (text: string) => Kept | undefined): Promise<Map<string, Kept>> {
+    const kept = await this.#options.results.ask((store) => store.hgetall(key), ANSWER_MS)
     return new Map(
-      Object.entries(kept).flatMap(([queue, text]) => {
-        const pause = pauseOf(text)
-        return pause === undefined ? [] : [[queue, pause] as const]
+      Object.entries(kept).flatMap(([field, text]) => {
+        const read = of(text)
+        return read === undefined ? [] : [[field, read] as const]
       }),
     )
   }

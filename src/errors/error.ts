@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'TIME_LIMIT'
   | 'CONSUMER_TIMEOUT'
   | 'CANCELLED'
+  | 'PLACE_LOST'
   | 'DELIVERY_LIMIT'
   | 'ISOLATE_DIED'
   | 'NOT_CLONEABLE'

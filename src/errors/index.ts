@@ -29,6 +29,7 @@ export {
   DeliveryLimitError,
   IsolateDiedError,
   NotCloneableError,
+  PlaceLostError,
   Reject,
   TimeLimitError,
 } from './running.js'

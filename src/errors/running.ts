@@ -50,6 +50,26 @@ export class CancelledError extends WarrenError {
   }
 }
 
+/**
+ * An attempt lost its place of a concurrency limit: its process did not renew the lease in time, and another task took the
+ * place. The reason of its abort signal. The task is run again later, and this counts for no attempt.
+ */
+export class PlaceLostError extends WarrenError {
+  static {
+    identify(PlaceLostError, 'PlaceLostError')
+  }
+
+  readonly id: string
+  constructor(id: string, task: string, leaseMs: number) {
+    super(
+      'PLACE_LOST',
+      `Task ${id} lost its place of the concurrency limit of ${task}: its worker did not renew the lease of ${leaseMs} ms. Keep handlers from blocking their process, isolate them, or raise limit.leaseMs.`,
+      { retryable: true },
+    )
+    this.id = id
+  }
+}
+
 /** A message was redelivered again and again without an attempt ever ending: it may kill every worker that takes it. */
 export class DeliveryLimitError extends WarrenError {
   static {

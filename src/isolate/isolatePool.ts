@@ -70,10 +70,10 @@ export class IsolatePool {
     const module = moduleHref(where, isolated.module, isolation)
     const exportName = isolated.export ?? 'default'
     return (input, attempt) => {
-      const { id, task, number, redelivered } = attempt
+      const { id, task, number, redelivered, fence } = attempt
       return this.#run(
         { isolation, entry },
-        { module, exportName, input, attempt: { id, task, number, redelivered }, ...activeTrace() },
+        { module, exportName, input, attempt: { id, task, number, redelivered, fence }, ...activeTrace() },
         attempt,
       )
     }

@@ -13,6 +13,7 @@ export interface JobFacts {
   readonly task: string
   readonly number: number
   readonly redelivered: boolean
+  readonly fence: number | undefined
 }
 
 export interface Job {

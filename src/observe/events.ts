@@ -50,6 +50,19 @@ export interface WorkerEvents {
   /** Settling waits for the result store or the broker, and tries again; the message is held meanwhile. */
   settleDelayed: [AttemptRef & { waitingFor: 'store' | 'broker'; error: unknown }]
   /**
+   * A task's limit kept a message from being run now. `held`: it stays with the worker; `delayed`: it waits in the broker;
+   * both for `waitMs`, where that is known. `dropped`: it is not run. `cancelledRunning`: a task that runs was cancelled
+   * for it. `by` is `store` where the store cannot say what the limit allows.
+   */
+  limited: [
+    AttemptRef & {
+      by: 'rate' | 'concurrency' | 'store'
+      action: 'held' | 'delayed' | 'dropped' | 'cancelledRunning'
+      key?: string
+      waitMs?: number
+    },
+  ]
+  /**
    * A schedule of the worker's service ticked, and this worker looked after it. `waiting`: until the task of the tick
    * before has ended. `skipped`: for `reason`, `paused`, `overlap` or `missed`. `failed`: its task cannot be published.
    * `id` is the task's, when it was sent. `lateMs` counts from when it was due.

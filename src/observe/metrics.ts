@@ -99,7 +99,7 @@ class WatchedWorkers {
 
   watch(worker: ObservedWorker): void {
     if (this.#workers.has(worker)) return
-    const { attempts, duration, settle, settled, deadLettered, delayed } = this.#metrics
+    const { attempts, duration, settle, settled, deadLettered, delayed, limited } = this.#metrics
     const { service } = worker
     const taskOf = ({ task, queue }: { task: string; queue: string }): string =>
       queue === taskQueue(task, service) ? task : UNKNOWN_TASK
@@ -108,7 +108,7 @@ class WatchedWorkers {
         const { queue, outcome, durationMs } = attempt
         const task = taskOf(attempt)
         attempts.inc({ service, task, queue, outcome })
-        duration.observe({ service, task }, durationMs / 1000)
+        if (outcome !== 'held') duration.observe({ service, task }, durationMs / 1000)
       },
       attemptSettled: (attempt) => {
         const { queue, settled: how, settleMs } = attempt
@@ -120,6 +120,10 @@ class WatchedWorkers {
         deadLettered.inc({ service, task: taskOf(attempt), queue: attempt.queue, reason: attempt.reason }),
       settleDelayed: (attempt) =>
         delayed.inc({ service, task: taskOf(attempt), queue: attempt.queue, waiting_for: attempt.waitingFor }),
+      limited: (attempt) => {
+        const { queue, by, action } = attempt
+        limited.inc({ service, task: taskOf(attempt), queue, by, action })
+      },
       workerState: ({ state }) => {
         if (state === 'stopped') this.#forget(worker)
       },
@@ -183,6 +187,12 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
     labelNames: ['service', 'task', 'queue', 'waiting_for'],
     registers,
   })
+  const limited = new Counter({
+    name: 'warren_limited_total',
+    help: 'Times that a limit kept a message from being run at once.',
+    labelNames: ['service', 'task', 'queue', 'by', 'action'],
+    registers,
+  })
   const ready = new Gauge({
     name: 'warren_worker_ready',
     help: '1 when the worker consumes all its queues and its connections and store are there, else 0.',
@@ -231,7 +241,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
       }
     },
   })
-  return { attempts, duration, settle, settled, deadLettered, delayed, ready, running, held, consumers }
+  return { attempts, duration, settle, settled, deadLettered, delayed, limited, ready, running, held, consumers }
 }
 
 function byService(workers: Iterable<ObservedWorker>): Map<string, ObservedWorker[]> {

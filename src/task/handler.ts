@@ -13,6 +13,12 @@ export interface AttemptContext {
   /** Whether RabbitMQ handed the message out before: an earlier run may have done part of the work. */
   readonly redelivered: boolean
   /**
+   * With a `limit` of concurrency: the number of the place that this attempt holds, greater than those of all attempts
+   * that held one before. Write it beside what the limit protects, and refuse what comes with a smaller one: that is the late
+   * word of a worker that stood still. Undefined for a task without such a limit.
+   */
+  readonly fence: number | undefined
+  /**
    * Aborted when the attempt passes its time limit, loses its delivery (another worker will get it), or the worker's
    * grace period ends. The reason says which. Pass it on to whatever the handler awaits.
    */

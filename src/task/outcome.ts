@@ -14,8 +14,18 @@ export type Outcome =
   | { readonly kind: 'cancelled'; readonly error: CancelledError }
   /** Another task took its unique key: acknowledged without being run. */
   | { readonly kind: 'replaced'; readonly by: string }
-  /** Not to be run yet: a copy of the message comes back to its queue at `due`, in milliseconds since 1970. */
-  | { readonly kind: 'postponed'; readonly due: number }
+  /** Over its task's limit, which drops what is: acknowledged without being run. */
+  | { readonly kind: 'limited'; readonly reason: string }
+  /**
+   * Not to be run yet: a copy of the message, with `added` headers, comes back to its queue at `due`, in milliseconds since
+   * 1970.
+   */
+  | { readonly kind: 'postponed'; readonly due: number; readonly added?: Readonly<Record<string, unknown>> }
+  /**
+   * Not to be run yet: it stays with the worker, without a place among the handlers. `parked`: other messages of its queue
+   * need not wait for it.
+   */
+  | { readonly kind: 'held'; readonly until: Promise<unknown>; readonly parked?: true }
   /**
    * The delivery's channel died or the worker stopped: RabbitMQ hands the message to another worker. `counted`: so that
    * it counts towards the queue's delivery limit.

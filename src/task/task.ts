@@ -7,6 +7,7 @@ import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { checkOptions, is, kindOf, settleOptions } from '../options.js'
 import type { CarriedByJson } from './json.js'
+import { type LimitOptions, settleLimit, type TaskLimit } from './limit.js'
 import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
 
@@ -43,6 +44,11 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
    * its next state. Costs a write to the store for each attempt. Default false.
    */
   readonly trackStarted?: boolean | undefined
+  /**
+   * How fast, and how many at a time, it may be run by all workers together: for the task as a whole or for each key. Its
+   * workers need a result store. Default: no limit.
+   */
+  readonly limit?: LimitOptions<StandardSchemaV1.InferOutput<Input>> | undefined
 }
 
 /**
@@ -56,6 +62,7 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly trackStarted?: boolean
+  readonly limit?: TaskLimit<Parsed> | undefined
   readonly input: StandardSchemaV1<Input, Parsed>
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
@@ -122,6 +129,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     retry,
     timeoutMs,
     trackStarted = false,
+    limit,
   } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
   const { type } = settleOptions(
@@ -136,6 +144,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     retry: Object.freeze(retryPolicy(`${where}: retry`, retry ?? {})),
     timeoutMs,
     trackStarted,
+    ...(limit === undefined ? {} : { limit: settleLimit(`${where}: limit`, limit) }),
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
     output: output as never,
@@ -153,6 +162,7 @@ const TASK_CHECKS = {
   retry: is.record,
   timeoutMs: is.duration(1, { forever: true }),
   trackStarted: is.flag,
+  limit: is.record,
 }
 
 function retryPolicy(

@@ -92,6 +92,20 @@ export const onceKey = (queue: string, taskId: string): string => `warren-run-${
 export const uniqueKey = (vhost: string, taskName: string, key: string): string =>
   `warren-unique-${encodeURIComponent(vhost)}:${taskName}:${key}`
 
+/** The line of a rate limit: when its next start may be. */
+export const rateKey = (vhost: string, taskName: string, key: string): string =>
+  `warren-rate-${encodeURIComponent(vhost)}:${taskName}:${key}`
+
+/** The places of a concurrency limit, and who holds them. */
+export const placesKey = (vhost: string, taskName: string, key: string): string =>
+  `warren-places-${encodeURIComponent(vhost)}:${taskName}:${key}`
+
+/** The limits of a virtual host that were set live, by task and key. */
+export const limitsKey = (vhost: string): string => `warren-limits-${vhost}`
+
+/** The limits that workers found declared in their tasks, by task. */
+export const declaredLimitsKey = (vhost: string): string => `warren-limits-declared-${vhost}`
+
 /** What the store knows of a schedule: a hash. */
 export const scheduleKey = (service: string, id: string): string => `warren-schedule-${service}:${id}`
 
@@ -158,6 +172,10 @@ export const headers = {
   once: 'x-warren-once',
   /** The unique key that the message was sent under, as JSON: see `uniqueMark.ts`. */
   unique: 'x-warren-unique',
+  /** The start that a rate limit has reserved for the message, in milliseconds since 1970, and for which rate. */
+  slot: 'x-warren-slot',
+  /** How often it was handed out to a worker that died, before it waited for its limit: a copy is not counted by the broker. */
+  deliveries: 'x-warren-deliveries',
   /** The schedule that sent the message. */
   schedule: 'x-warren-schedule',
   /** The tick of the schedule that the message is for, in milliseconds since 1970. */

@@ -1,7 +1,7 @@
 /** What RabbitMQ reports about earlier deliveries of a message. Pure. */
 import type { ConsumeMessage } from 'amqplib'
 import { isName } from './copy.js'
-import { celeryHeaders } from './names.js'
+import { celeryHeaders, headers } from './names.js'
 
 /** Quorum queues count in this header what counts towards their delivery limit: see `Broker.countsReturns`. */
 const DELIVERY_COUNT = 'x-delivery-count'
@@ -35,7 +35,29 @@ export const wasDelivered = (message: ConsumeMessage): boolean =>
  */
 export function isSuspect(message: ConsumeMessage): boolean {
   const count = deliveryCount(message)
-  return count === undefined ? message.fields.redelivered : count >= 2
+  if (count === undefined) return message.fields.redelivered
+  return count + carriedDeliveries(message) >= 2
+}
+
+/**
+ * What a copy that waits for its limit carries of the deliveries before it: the broker counts them anew for each copy, and
+ * a message that kills its workers would never be stopped. A retry and a redriven message start at none.
+ */
+export function noteDeliveries(message: ConsumeMessage): Readonly<Record<string, unknown>> {
+  const count = (deliveryCount(message) ?? (message.fields.redelivered ? 1 : 0)) + carriedDeliveries(message)
+  return count === 0 ? {} : { [headers.deliveries]: `${count} ${startedAs(message)}` }
+}
+
+export function carriedDeliveries(message: ConsumeMessage): number {
+  const text: unknown = message.properties.headers?.[headers.deliveries]
+  if (typeof text !== 'string') return 0
+  const [count = '', ...as] = text.split(' ')
+  return as.join(' ') === startedAs(message) && /^\d{1,9}$/.test(count) ? Number(count) : 0
+}
+
+function startedAs({ properties }: ConsumeMessage): string {
+  const { [celeryHeaders.retries]: retries = 0, [headers.redriven]: redriven = 0 } = properties.headers ?? {}
+  return `${retries}/${redriven}`
 }
 
 /**

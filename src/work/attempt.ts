@@ -6,7 +6,7 @@
  * It never throws: whatever happens becomes an {@link Outcome}, and settling that is `settler.ts`. Before each step it
  * asks the delivery whether it is still held; one that was lost is not run, and one that is running is aborted.
  */
-import { CancelledError, InputError, OutputError, Reject, TimeLimitError } from '../errors/index.js'
+import { CancelledError, InputError, OutputError, PlaceLostError, Reject, TimeLimitError } from '../errors/index.js'
 import { childLogger, containedSignal, isThenable, type ReportProblem } from '../observe/contained.js'
 import type { AttemptTrace } from '../observe/messagingSpans.js'
 import { inTrace } from '../observe/tracing.js'
@@ -25,9 +25,10 @@ import type { Gate, GatedAttempt } from './gate.js'
 import { Progress } from './progress.js'
 import type { Settled } from './settled.js'
 import { speakerOf } from './speaker.js'
+import { follow } from './thenables.js'
 
-/** How many thenables may resolve with another one in a row. */
-const MAX_THENABLES = 100
+/** How long a task waits that has lost its place. */
+const PLACE_AGAIN_MS = 1_000
 
 export interface RegisteredHandler {
   readonly task: Task
@@ -59,6 +60,9 @@ export class Attempt implements GatedAttempt {
   #aborted: { readonly reason: unknown } | undefined
   #onAbort: (() => void) | undefined
   #reports: Progress | undefined
+  fence: number | undefined
+  #handling = false
+  #onHandled: (() => void) | undefined
   /** How many of the gates let it through, and are to hear of its end. */
   #passed = 0
 
@@ -89,6 +93,12 @@ export class Attempt implements GatedAttempt {
 
   get registeredTask(): Task {
     return this.#dependencies.registered.task
+  }
+
+  /** Calls `listener` when the handler has ended, or at once: after an abort it may still run. One listener: its limit. */
+  whenHandled(listener: () => void): void {
+    if (this.#handling) this.#onHandled = listener
+    else listener()
   }
 
   /** Whether the handler still runs; afterwards the attempt is being settled. */
@@ -182,9 +192,9 @@ export class Attempt implements GatedAttempt {
     const { task, handler } = this.#dependencies.registered
     this.#beganAt = Date.now()
     if (task.trackStarted === true) this.#progress?.began()
-    const output = await this.#untilAborted(
-      inTrace(envelope, this.trace?.context, () => handler(input, this.#context())),
-    )
+    const returned = inTrace(envelope, this.trace?.context, () => handler(input, this.#context()))
+    this.#handling = isThenable(returned)
+    const output = await this.#untilAborted(returned)
     if (task.output !== undefined) {
       const checked = await this.#untilAborted(checkAsSent(task.output, output))
       if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
@@ -194,30 +204,26 @@ export class Attempt implements GatedAttempt {
     return { kind: 'succeeded', result }
   }
 
-  /**
-   * A handler that does not heed its signal must not hold up the worker: its attempt ends when it is aborted. Thenables are
-   * followed here: `resolve` would follow one of a thenable's own without a limit, and one that resolves with itself would
-   * take all turns of this process, so that no timer ever ran again.
-   */
+  /** A handler that does not heed its signal must not hold up the worker: its attempt ends when it is aborted. */
   #untilAborted<T>(running: PromiseLike<T> | T): Promise<T> | T {
     if (!isThenable(running)) return running as T
     return new Promise<T>((resolve, reject) => {
-      const follow = (value: unknown, depth: number): void => {
-        try {
-          if (!isThenable(value)) resolve(value as T)
-          else if (depth < MAX_THENABLES) value.then((next) => follow(next, depth + 1), reject)
-          else
-            reject(
-              new TypeError('expected a value, got a thenable that resolves with itself, or with others in a circle'),
-            )
-        } catch (error) {
-          reject(error)
+      const ended =
+        <Value>(end: (value: Value) => void) =>
+        (value: Value) => {
+          this.#handled()
+          end(value)
         }
-      }
-      follow(running, 0)
+      follow(running, ended(resolve as (value: unknown) => void), ended(reject))
       this.#onAbort = () => reject(this.#aborted?.reason)
       if (this.#aborted !== undefined) this.#onAbort()
     })
+  }
+
+  #handled(): void {
+    this.#handling = false
+    this.#onHandled?.()
+    this.#onHandled = undefined
   }
 
   abort(reason: unknown): void {
@@ -233,6 +239,7 @@ export class Attempt implements GatedAttempt {
     // What a handler throws once its signal is aborted is only the echo of that.
     const cause = this.#aborted?.reason ?? error
     if (this.#aborted !== undefined && cause instanceof CancelledError) return { kind: 'cancelled', error: cause }
+    if (cause instanceof PlaceLostError) return { kind: 'postponed', due: Date.now() + PLACE_AGAIN_MS }
     if (cause instanceof Reject) return { kind: 'deadLettered', reason: 'rejected', error: cause }
     if (this.number < task.retry.maxAttempts) {
       return { kind: 'retried', error: cause, delayMs: retryDelayMs(task.retry, this.number) }
@@ -249,6 +256,7 @@ export class Attempt implements GatedAttempt {
       task,
       number,
       redelivered: delivery.redelivered,
+      fence: this.fence,
       get signal() {
         return attempt.signal
       },

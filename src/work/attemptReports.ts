@@ -5,6 +5,8 @@ import type { Outcome } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import type { Attempt } from './attempt.js'
 import type { Delivery } from './delivery.js'
+import type { GatedAttempt } from './gate.js'
+import type { Limited } from './limitGate.js'
 import type { Settled } from './settled.js'
 
 type Tell = <Event extends keyof WorkerEvents>(event: Event, ...values: WorkerEvents[Event]) => void
@@ -48,6 +50,12 @@ export class AttemptReports {
     this.#tell('settleDelayed', { ...refOf(attempt), waitingFor, error })
   }
 
+  limited(attempt: GatedAttempt, { by, action, key, waitMs }: Limited): void {
+    if (!this.#listens('limited')) return
+    const more = { ...(key === undefined ? {} : { key }), ...(waitMs === undefined ? {} : { waitMs }) }
+    this.#tell('limited', { ...refOf(attempt), by, action, ...more })
+  }
+
   /** A delivery that is not due could not be postponed. */
   postponed({ id, envelope, queue }: Delivery, error: unknown): void {
     const number = (envelope?.retries ?? 0) + 1
@@ -56,8 +64,13 @@ export class AttemptReports {
   }
 }
 
-const refOf = (attempt: Attempt): { id: string; task: string; queue: string; number: number } => ({
-  ...{ id: attempt.id, task: attempt.task, queue: attempt.queue, number: attempt.number },
+const refOf = (attempt: GatedAttempt): { id: string; task: string; queue: string; number: number } => ({
+  ...{
+    id: attempt.id,
+    task: attempt.delivery.envelope?.task ?? attempt.delivery.queue.task,
+    queue: attempt.queue,
+    number: attempt.number,
+  },
 })
 
 function tracedAs({ id, number, delivery: { queue, message, redelivered } }: Attempt): TracedAttempt {

@@ -7,29 +7,25 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
-import type { Results } from '../results/store.js'
+import type { Outcome } from '../task/outcome.js'
 import { isSuspect } from '../wire/redelivery.js'
-import { Attempt, type AttemptDependencies, type RegisteredHandler } from './attempt.js'
+import { Attempt } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
 import type { Consumer } from './consumer.js'
-import type { Delivery, DeliveryQueue } from './delivery.js'
-import type { Gate } from './gate.js'
-import { type GateDependencies, gatesOf } from './gates.js'
+import type { Delivery } from './delivery.js'
 import { Intake } from './intake.js'
 import { mayBeRequeued, Pauses } from './pauses.js'
 import { Quarantine } from './quarantine.js'
+import { Registrations, type RegistrationsOptions } from './registrations.js'
 import { Room } from './room.js'
 import type { Settler } from './settler.js'
 import { Stuck } from './stuck.js'
 import { WaitingRoom } from './waitingRoom.js'
 
-export interface DispatcherOptions extends Omit<AttemptDependencies, 'registered' | 'gates'>, GateDependencies {
-  readonly results: Results | undefined
+export interface DispatcherOptions extends Omit<RegistrationsOptions, 'free' | 'onLimited'> {
   readonly concurrency: number
   /** The prefetch of each consumer where the user has fixed it. */
   readonly prefetch: number | undefined
-  /** By task name. */
-  readonly handlers: ReadonlyMap<string, RegisteredHandler>
   readonly settler: Settler
   readonly reports: AttemptReports
 }
@@ -45,9 +41,7 @@ export class Dispatcher {
   readonly #waitingRoom: WaitingRoom
   readonly #quarantine: Quarantine
   readonly #pauses: Pauses
-  readonly #gates: readonly Gate[]
-  /** By task name: what its attempts are made with. */
-  readonly #dependencies = new Map<string, AttemptDependencies>()
+  readonly #registrations: Registrations
   /** Due and not started, oldest first. */
   #ready: Delivery[] = []
   readonly #active = new Set<Attempt>()
@@ -78,7 +72,11 @@ export class Dispatcher {
       newest: (count) => (count > 0 ? this.#ready.filter(mayBeRequeued).slice(-count) : []),
     })
     this.#quarantine = new Quarantine(results)
-    this.#gates = gatesOf(options)
+    this.#registrations = new Registrations({
+      ...options,
+      free: () => (this.#alone ? 0 : concurrency - this.#running - this.#ready.length),
+      onLimited: (attempt, limited) => reports.limited(attempt, limited),
+    })
     this.#pauses = new Pauses({
       control,
       take: (which) => [...this.#take(which), ...this.#quarantine.remove(which)],
@@ -89,6 +87,7 @@ export class Dispatcher {
       postpone: (delivery, due) => settler.postpone(delivery, due),
       onDelayed: (delivery, error) => reports.postponed(delivery, error),
       onDue: (delivery) => this.#due(delivery),
+      onTurn: (delivery) => this.#due(delivery, true),
       onHeld: ({ queue }, held) => (held ? this.#intake.park(queue) : this.#intake.unpark(queue)),
     })
   }
@@ -99,14 +98,8 @@ export class Dispatcher {
 
   /** How many deliveries the worker holds: waiting, running and settling. */
   get held(): number {
-    const { size } = this.#active
-    return (
-      this.#ready.filter(({ held }) => held).length +
-      this.#quarantine.size +
-      this.#waitingRoom.size +
-      this.#pauses.size +
-      size
-    )
+    const elsewhere = [this.#quarantine, this.#waitingRoom, this.#pauses, this.#active]
+    return elsewhere.reduce((sum, { size }) => sum + size, this.#ready.filter(({ held }) => held).length)
   }
 
   /** The prefetch with which each of `queues` consumers begins. */
@@ -173,7 +166,7 @@ export class Dispatcher {
   release(reason: unknown): void {
     for (const attempt of [...this.#active]) attempt.delivery.giveBack(reason)
     this.#intake.stop()
-    for (const gate of this.#gates) gate.close?.()
+    this.#registrations.close()
     this.#idle?.()
   }
 
@@ -186,14 +179,14 @@ export class Dispatcher {
     if (!this.#waitingRoom.takes(delivery)) this.#due(delivery)
   }
 
-  #due(delivery: Delivery): void {
+  /** `first`: before the others that wait. */
+  #due(delivery: Delivery, first = false): void {
     if (this.#pauses.takes(delivery)) return
     if (isSuspect(delivery.message)) {
       this.#quarantine.add(delivery)
       void this.#pauseAll()
-    } else {
-      this.#ready.push(delivery)
-    }
+    } else if (first) this.#ready.unshift(delivery)
+    else this.#ready.push(delivery)
     this.#pump()
     this.#room.update()
   }
@@ -207,6 +200,7 @@ export class Dispatcher {
       if (delivery.held) void this.#attempt(delivery)
     }
     if (this.#quarantine.size > 0 && this.#active.size === 0 && !this.#alone) void this.#runSuspect()
+    this.#registrations.placeFree()
   }
 
   async #runSuspect(): Promise<void> {
@@ -245,7 +239,7 @@ export class Dispatcher {
 
   async #attempt(delivery: Delivery): Promise<void> {
     const { settler, reports } = this.#options
-    const attempt = new Attempt(delivery, this.#dependenciesOf(delivery.queue))
+    const attempt = new Attempt(delivery, this.#registrations.of(delivery.queue))
     this.#active.add(attempt)
     this.#running++
     this.#intake.started()
@@ -254,28 +248,33 @@ export class Dispatcher {
     // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
     this.#running--
     reports.finished(attempt, outcome)
+    if (outcome.kind === 'held') return this.#keep(attempt, outcome)
     this.#intake.finished(delivery.queue, attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
     const { outcome: final, settled } = await settler.settle(attempt, outcome)
-    this.#active.delete(attempt)
     if (this.#stuck.remove(attempt)) this.#intake.unpark(delivery.queue)
     attempt.leave(final, settled)
     reports.settled(attempt, final, settled, performance.now() - finishedAt)
+    this.#ended(attempt)
+  }
+
+  /** It is not to be run yet. */
+  #keep(attempt: Attempt, outcome: Extract<Outcome, { kind: 'held' }>): void {
+    const { delivery } = attempt
+    attempt.leave({ kind: 'returned' }, 'returned')
+    if (this.#stopping) delivery.giveBack()
+    else void this.#waitingRoom.keep(delivery, outcome)
+    this.#pump()
+    this.#ended(attempt)
+  }
+
+  #ended(attempt: Attempt): void {
+    this.#active.delete(attempt)
     this.#room.update()
     if (this.#active.size > 0) return
     this.#idle?.()
     if (this.#quarantine.size > 0) this.#pump()
-  }
-
-  #dependenciesOf({ task }: DeliveryQueue): AttemptDependencies {
-    const known = this.#dependencies.get(task)
-    if (known !== undefined) return known
-    const { handlers, results, log, report } = this.#options
-    // Consumers are made from the handlers, so that each queue's task has one.
-    const made = { registered: handlers.get(task) as RegisteredHandler, results, log, report, gates: this.#gates }
-    this.#dependencies.set(task, made)
-    return made
   }
 
   /** Requeues what has not started. */

@@ -14,7 +14,14 @@ export interface GatedAttempt {
   /** 1 for the first attempt. */
   readonly number: number
   readonly queue: string
-  /** Aborts the attempt's signal. A `CancelledError` ends the attempt as cancelled; anything else fails it. */
+  /** The fencing number of the place that it holds of a concurrency limit, for the handler. */
+  fence: number | undefined
+  /** Calls `listener` when the handler has ended, or at once: after an abort it may still run. One listener: its limit. */
+  whenHandled(listener: () => void): void
+  /**
+   * Aborts the attempt's signal. A `CancelledError` ends the attempt as cancelled, a `PlaceLostError` lets it be run again;
+   * anything else fails it.
+   */
   abort(reason: unknown): void
 }
 

@@ -4,6 +4,8 @@ import type { ControlWatch } from '../control/watch.js'
 import { DeliveryLimitError, MessageError, UnknownTaskError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
 import type { Clock } from '../time/clock.js'
+import type { Envelope } from '../wire/envelope.js'
+import { carriedDeliveries, deliveryCount } from '../wire/redelivery.js'
 import { CancelGate } from './cancelGate.js'
 import type { Duplicates } from './duplicates.js'
 import type { Gate, Passing } from './gate.js'
@@ -34,6 +36,13 @@ export function gatesOf({ results, duplicates, clock, control, deliveryLimit }: 
   const cancel = control === undefined ? [] : [new CancelGate(control)]
   return [unique.first, ...own, ...cancel, onceGate(results, duplicates, clock), unique.last]
 }
+
+/** With the limit's gate: before a unique key's last, which begins the task. */
+export const withLimit = (gates: readonly Gate[], limit: Gate): readonly Gate[] => [
+  ...gates.slice(0, -1),
+  limit,
+  ...gates.slice(-1),
+]
 
 /** The handler follows the queue: whoever may write to one queue must not choose among a worker's handlers. */
 const knownTask: Gate = {
@@ -66,12 +75,20 @@ const notExpired = (clock: Clock): Gate => ({
 const withinDeliveryLimit = (results: Results | undefined, deliveryLimit: number): Gate => ({
   enter({ delivery }, envelope) {
     const { redelivered, queue } = delivery
-    if (!redelivered || queue.type === 'quorum' || results?.available !== true) return undefined
+    if (!redelivered) return undefined
+    const carried = carriedDeliveries(delivery.message)
+    if (carried > 0) {
+      const redeliveries = carried + (deliveryCount(delivery.message) ?? 0)
+      if (redeliveries > deliveryLimit) return over(envelope, redeliveries)
+    }
+    if (queue.type === 'quorum' || results?.available !== true) return undefined
     const judge = (redeliveries: number): Passing => {
-      if (redeliveries <= deliveryLimit) return undefined
-      const error = new DeliveryLimitError(envelope.id, redeliveries)
-      return { kind: 'deadLettered', reason: 'delivery-limit', error }
+      return redeliveries <= deliveryLimit ? undefined : over(envelope, redeliveries)
     }
     return results.countRedelivery(queue.name, countedAs(delivery, envelope)).then(judge, () => undefined)
   },
+})
+
+const over = ({ id }: Envelope, redeliveries: number): Passing => ({
+  ...{ kind: 'deadLettered', reason: 'delivery-limit', error: new DeliveryLimitError(id, redeliveries) },
 })

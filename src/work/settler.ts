@@ -98,16 +98,19 @@ export class Settler {
       case 'cancelled':
         return this.#store(attempt, encodeCancelled({ ...speakerOf(attempt), doneAt: new Date() }))
       case 'replaced':
-        return this.#store(
-          attempt,
-          encodeRevoked({ ...speakerOf(attempt), reason: `replaced by ${outcome.by}`, doneAt: new Date() }),
-        )
+        return this.#store(attempt, revoked(attempt, `replaced by ${outcome.by}`))
+      case 'limited':
+        return this.#store(attempt, revoked(attempt, outcome.reason))
       case 'postponed':
         return this.#persist(attempt, 'broker', () => {
           attempt.delivery.throwIfLost()
-          return this.#publishDelayed(attempt.delivery, outcome.due, originHeaders(attempt.delivery))
+          return this.#publishDelayed(attempt.delivery, outcome.due, {
+            ...originHeaders(attempt.delivery),
+            ...outcome.added,
+          })
         })
       case 'alreadyDone':
+      case 'held':
       case 'returned':
         return undefined
       default:
@@ -218,8 +221,10 @@ function originHeaders({ message }: Delivery): Readonly<Record<string, unknown>>
 }
 
 function deadLetterResult(attempt: Attempt, reason: DeadLetterReason, error: unknown): string {
-  const doneAt = new Date()
   return reason === 'expired'
-    ? encodeRevoked({ ...speakerOf(attempt), reason: 'expired', doneAt })
-    : encodeFailure({ ...speakerOf(attempt), error: describeThrown(error), doneAt })
+    ? revoked(attempt, 'expired')
+    : encodeFailure({ ...speakerOf(attempt), error: describeThrown(error), doneAt: new Date() })
 }
+
+const revoked = (attempt: Attempt, reason: string): string =>
+  encodeRevoked({ ...speakerOf(attempt), reason, doneAt: new Date() })

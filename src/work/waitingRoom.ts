@@ -18,7 +18,9 @@ export interface WaitingRoomOptions {
   readonly onDelayed: (delivery: Delivery, error: unknown) => void
   /** It is due. */
   readonly onDue: (delivery: Delivery) => void
-  /** A delivery has come in or left. */
+  /** What was kept may be run now. */
+  readonly onTurn: (delivery: Delivery) => void
+  /** A delivery has come in or left for which others may be taken meanwhile. */
   readonly onHeld: (delivery: Delivery, held: boolean) => void
 }
 
@@ -29,6 +31,8 @@ export class WaitingRoom {
   readonly #options: WaitingRoomOptions
   /** Each with what cancels its timer. */
   readonly #held = new Map<Delivery, () => void>()
+  /** Those of them for which no others are taken. */
+  readonly #unparked = new WeakSet<Delivery>()
 
   constructor(options: WaitingRoomOptions) {
     this.#options = options
@@ -49,6 +53,20 @@ export class WaitingRoom {
     this.#options.onHeld(delivery, true)
     this.#wait(delivery, due)
     return true
+  }
+
+  /** Keeps a delivery until `until` resolves. `parked`: others of its queue may be taken meanwhile. */
+  async keep(
+    delivery: Delivery,
+    { until, parked = false }: { until: Promise<unknown>; parked?: boolean },
+  ): Promise<void> {
+    this.#held.set(delivery, () => undefined)
+    if (parked) this.#options.onHeld(delivery, true)
+    else this.#unparked.add(delivery)
+    await until
+    if (!this.#held.has(delivery)) return
+    this.#leave(delivery)
+    if (delivery.held) this.#options.onTurn(delivery)
   }
 
   /** Drops what is not held any more. */
@@ -105,6 +123,6 @@ export class WaitingRoom {
     if (cancel === undefined) return
     cancel()
     this.#held.delete(delivery)
-    this.#options.onHeld(delivery, false)
+    if (!this.#unparked.delete(delivery)) this.#options.onHeld(delivery, false)
   }
 }

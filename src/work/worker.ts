@@ -10,24 +10,25 @@
 import { withDeadline } from '../amqp/deadline.js'
 import { declarationsOf, type QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
+import { noteDeclared } from '../control/limits.js'
 import { ClosedError, OptionsError, textOf } from '../errors/index.js'
-import { type IsolatedHandler, IsolatePool } from '../isolate/isolatePool.js'
+import type { IsolatedHandler } from '../isolate/isolatePool.js'
 import { ContainedEmitter, problemLog, type ReportProblem } from '../observe/contained.js'
 import type { WorkerEvents, WorkerState } from '../observe/events.js'
 import type { WorkerHealth } from '../observe/health.js'
 import { defaults, is, settleOptions } from '../options.js'
 import type { Producer } from '../send/producer.js'
 import type { Handler } from '../task/handler.js'
-import { checkTask, type Task } from '../task/task.js'
+import type { Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
 import { startTimer } from '../timers.js'
-import type { RegisteredHandler } from './attempt.js'
 import { AttemptReports } from './attemptReports.js'
 import { Consumer } from './consumer.js'
 import { timeoutProblems } from './consumerTimeout.js'
 import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
+import { Handlers } from './handlers.js'
 import { Settler } from './settler.js'
 import { Ticks } from './ticks.js'
 import type { WorkerDependencies } from './workerDependencies.js'
@@ -64,8 +65,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   readonly #dependencies: WorkerDependencies
   readonly #report: ReportProblem
   readonly #life: Lifecycle<WorkerState>
-  readonly #handlers = new Map<string, RegisteredHandler>()
-  readonly #isolates = new IsolatePool()
+  readonly #handlers = new Handlers()
   #consumers: Consumer[] = []
   /** From `start()` on. */
   #running: Running | undefined
@@ -102,13 +102,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     handler: Handler<Parsed, NoInfer<Returned>> | IsolatedHandler,
   ): this {
     if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
-    checkTask('worker.handle', task)
-    if (this.#handlers.has(task.name)) {
-      throw new OptionsError('worker.handle', [`expected one handler for each task, got a second for ${task.name}`])
-    }
-    // The map holds handlers of all types; each is only ever called with input that its own task's schema let through.
-    const run = typeof handler === 'function' ? (handler as Handler) : this.#isolates.handler(task.name, handler)
-    this.#handlers.set(task.name, { task: task as Task, handler: run })
+    const { results } = this.#dependencies
+    this.#handlers.add('worker.handle', task as Task, handler as Handler | IsolatedHandler, results !== undefined)
     return this
   }
 
@@ -119,16 +114,17 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   async start(): Promise<void> {
     if (this.#life.in('draining', 'stopped')) throw new ClosedError('The worker')
     if (this.#life.state !== 'idle') throw new OptionsError('worker.start', ['expected to be called once'])
-    if (this.#handlers.size === 0) throw new OptionsError('worker.start', ['expected handle() to be called first'])
+    if (this.#handlers.all.size === 0) throw new OptionsError('worker.start', ['expected handle() to be called first'])
     this.#life.to('starting')
-    const { consuming } = this.#dependencies
-    const tasks = [...this.#handlers.values()].map(({ task }) => task)
+    const { consuming, results, control } = this.#dependencies
+    const { tasks } = this.#handlers
     const { dispatcher, deadLettering } = this.#begin()
     const declarations = declarationsOf(planService(this.service, tasks))
     const prefetch = dispatcher.initialPrefetch(declarations.length)
     this.#consumers = declarations.map((each) => this.#consumer(each, prefetch, dispatcher))
     try {
       await dispatcher.prepare()
+      if (results !== undefined) void noteDeclared(results, control?.vhost ?? '/', tasks)
       if (this.#options.declareDeadLetters) await deadLettering.declare(this.service, tasks)
       if (consuming.state === 'idle') await consuming.open()
       await Promise.all([
@@ -190,8 +186,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   get #problems(): string[] {
     const { consuming, results } = this.#dependencies
     const delays = this.#consumers.map(({ delayProblem }) => delayProblem)
-    const tasks = [...this.#handlers.values()].map(({ task }) => task)
-    const timeouts = timeoutProblems(consuming.broker, tasks, this.#options.consumerTimeoutMs)
+    const timeouts = timeoutProblems(consuming.broker, this.#handlers.tasks, this.#options.consumerTimeoutMs)
     const { deadLettering, dispatcher } = this.#running ?? {}
     const held = [...(deadLettering?.problems ?? []), ...(dispatcher?.problems ?? [])]
     const all = [...held, ...delays, ...timeouts, results?.problem]
@@ -200,7 +195,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
 
   /** Makes what a running worker consists of. */
   #begin(): Running {
-    const { consuming, publishing, makeProducer, delays, clock, results, control, confirmTimeoutMs, log } =
+    const { consuming, publishing, makeProducer, delays, clock, results, control, cancel, confirmTimeoutMs, log } =
       this.#dependencies
     const producer = makeProducer()
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
@@ -219,8 +214,20 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const { concurrency, prefetch, deliveryLimit } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{ concurrency, prefetch, deliveryLimit, results, control, clock, log, settler, reports, report: this.#report },
-      handlers: this.#handlers,
+      ...{
+        concurrency,
+        prefetch,
+        deliveryLimit,
+        results,
+        control,
+        cancel,
+        clock,
+        log,
+        settler,
+        reports,
+        report: this.#report,
+      },
+      handlers: this.#handlers.all,
       duplicates: new Duplicates(results),
     })
     const ticks = new Ticks({
@@ -265,7 +272,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     this.#cancelGrace?.()
     dispatcher.release(new ClosedError('The worker'))
     settler.close()
-    await this.#isolates.close()
+    await this.#handlers.close()
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     producer.close()
     await this.#dependencies.onStopped().catch((error: unknown) => {

@@ -18,6 +18,8 @@ export interface WorkerDependencies {
   readonly results: Results | undefined
   /** What is cancelled and paused, where there is a store. */
   readonly control?: ControlWatch | undefined
+  /** Cancels a task by its id, where there is a store. */
+  readonly cancel?: ((id: string) => Promise<unknown>) | undefined
   readonly confirmTimeoutMs: number
   readonly log: Logger
   /** Called when the worker is stopped, so that its connection can be closed. */

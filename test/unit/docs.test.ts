@@ -73,6 +73,9 @@ describe('docs/reference/options.md', () => {
     ['pause', 'src/control/control.ts', 'PauseQueueOptions'],
     ['worker', 'src/work/workerOptions.ts', 'WorkerOptions'],
     ['defineTask', 'src/task/task.ts', 'TaskOptions'],
+    ['limit', 'src/task/limit.ts', 'LimitOptions'],
+    ['rate', 'src/task/limit.ts', 'RateOptions'],
+    ['limits.set', 'src/control/limits.ts', 'LimitSettings'],
     ['retry', 'src/task/task.ts', 'RetryPolicy'],
     ['retention', 'src/task/topology.ts', 'Retention'],
     ['serveWorker', 'src/observe/workerServer.ts', 'ServeOptions'],
@@ -97,6 +100,9 @@ describe('docs/reference/options.md', () => {
     ['worker', (options) => unopened().worker(options)],
     ['defineTask', (options) => defineTask(options)],
     ['retry', (options) => defineTask({ ...task, retry: options })],
+    ['limit', (options) => defineTask({ ...task, limit: options })],
+    ['rate', (options) => defineTask({ ...task, limit: { rate: options } })],
+    ['limits.set', (options) => unopened().limits.set({ task: 'user.docs.test' }, options)],
     ['handle', (options) => unopened().worker({ service: 'docs' }).handle(defineTask(task), options)],
     ['filter', (options) => unopened().deadLetters({ domain: 'user' }).list(options)],
     ['list', (options) => unopened().deadLetters({ domain: 'user' }).list({}, options)],
@@ -123,7 +129,11 @@ describe('docs/reference/options.md', () => {
     const all = { ...defaults, ...DEFAULT_RETRY, deliveryLimit: DEFAULT_DELIVERY_LIMIT }
     for (const [name, value] of Object.entries(all)) {
       const values = told
-        .filter((each) => each.name === name && !['send', 'publishPrepared', 'deadLetters'].includes(each.heading))
+        .filter(
+          (each) =>
+            each.name === name &&
+            !['send', 'publishPrepared', 'deadLetters', 'limit', 'limits.set'].includes(each.heading),
+        )
         .map((each) => each.value)
       expect(values.length, name).toBeGreaterThan(0)
       for (const each of values) expect(each.replaceAll(/[,`]/g, ''), name).toBe(String(value))

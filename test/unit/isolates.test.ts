@@ -119,7 +119,7 @@ describe.each(['thread', 'process'] as const)('An isolate, as a %s,', (isolation
     module: 'file:///none.js',
     exportName: 'default',
     input: {},
-    attempt: { id: 'i', task: 'a.b', number: 1, redelivered: false },
+    attempt: { id: 'i', task: 'a.b', number: 1, redelivered: false, fence: undefined },
   }
   const attempt = { ...job.attempt, signal: new AbortController().signal, log: silentLogger, progress: async () => {} }
 

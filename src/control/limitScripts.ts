@@ -1,0 +1,171 @@
+/**
+ * The store's side of limits, by the store's clock and on one key each.
+ *
+ * A rate is GCRA: `tat` is when the line of reserved starts ends. A start that is reserved belongs to one message; what
+ * comes later than its start fills a gap where nothing was run (`ran`), or takes another start. So the rate holds whatever
+ * becomes of messages, and nothing has to be given back.
+ *
+ * Places are a sorted set: each holder, by the end of its lease. Beside them are `#fence`, the last fencing number, `#mean`,
+ * how long a place is held on average, and `#line`, when what waits for a place comes by, one after the other.
+ */
+import { keyScript } from '../results/keyScript.js'
+
+/** How late a reserved start may be used, in milliseconds, and how much too early clocks may find it. */
+export const SLOT_GRACE_MS = 100
+const EARLY_MS = 25
+
+/** How far ahead starts are leased to a worker. A worker that stands still loses the starts of this time. */
+const LEASE_AHEAD_MS = 40
+/** What a late lease may catch up with, so that a busy machine does not lower the rate. */
+const CATCH_UP_MS = 30
+const MAX_LEASED = 500
+
+const NOW = `
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000`
+
+const LINE = `${NOW}
+local key, each, tolerance = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local kept = redis.call('HMGET', key, 'tat', 'ran', 'each')
+local tat, ran = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
+if kept[3] and kept[3] ~= ARGV[1] then tat = math.min(tat, ran) end
+local function keep()
+  redis.call('HSET', key, 'tat', string.format('%.3f', tat), 'ran', string.format('%.3f', ran), 'each', ARGV[1])
+  redis.call('PEXPIRE', key, string.format('%.0f', math.max(tat, ran) - now + 2000))
+end`
+
+/**
+ * KEYS[1]  the line
+ * ARGV     milliseconds for each start, tolerance of the burst in milliseconds, 1 to drop, the start that is reserved for
+ *          the message or '', 1 where that may have been used
+ * Returns `go`, `drop`, or `wait` with the start that is reserved, in milliseconds since 1970.
+ */
+export const START = keyScript(`${LINE}
+local slot, late = tonumber(ARGV[4]), ARGV[5] == '1'
+if slot and not late and now <= slot + ${SLOT_GRACE_MS} then
+  if slot - now > ${EARLY_MS} then return { 'wait', string.format('%.0f', math.ceil(slot)) } end
+  ran = math.max(ran, now) + each
+  keep()
+  return { 'go' }
+end
+if slot and ran <= now then
+  ran = now + each
+  keep()
+  return { 'go' }
+end
+local base = math.max(tat, ran)
+if not slot and base - tolerance <= now then
+  tat = math.max(base, now) + each
+  ran = math.max(ran, now) + each
+  keep()
+  return { 'go' }
+end
+if ARGV[3] == '1' then return { 'drop' } end
+local at = math.max(base - tolerance, now)
+tat = math.max(base, now) + each
+keep()
+return { 'wait', string.format('%.0f', math.ceil(at)) }`)
+
+/**
+ * KEYS[1]  the line
+ * ARGV     as of START's first two, how many starts
+ * Leases starts of the next few milliseconds. Returns in how many milliseconds to ask again, and in how many each start is.
+ */
+export const LEASE = keyScript(`${LINE}
+tolerance = tolerance + ${CATCH_UP_MS}
+local leased = {}
+local wanted = math.min(tonumber(ARGV[3]), ${MAX_LEASED})
+local base = math.max(tat, ran)
+local at = math.max(base - tolerance, now)
+while #leased < wanted and at <= now + ${LEASE_AHEAD_MS} do
+  leased[#leased + 1] = string.format('%.3f', at - now)
+  base = math.max(base, now) + each
+  at = math.max(base - tolerance, now)
+end
+if #leased > 0 then
+  tat = base
+  keep()
+end
+return { string.format('%.3f', math.max(at - now - ${LEASE_AHEAD_MS / 2}, 1)), unpack(leased) }`)
+
+const HOLDERS = `${NOW}
+local key = KEYS[1]
+redis.call('ZREMRANGEBYSCORE', key, 1e12, string.format('%.0f', now))
+local function special(name) return tonumber(redis.call('ZSCORE', key, name) or nil) end
+local fence, mean, line = special('#fence'), special('#mean'), special('#line')
+local held = redis.call('ZCARD', key) - (fence and 1 or 0) - (mean and 1 or 0) - (line and 1 or 0)
+local function keep(ms)
+  ms = math.max(ms * 2, 600000)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, string.format('%.0f', ms)) end
+end
+local function holders()
+  local all = {}
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, 1e12, '+inf')) do
+    local number, sent, id = string.match(member, '^(%d+):(%d+):(.*)$')
+    if number then all[#all + 1] = { number = tonumber(number), sent = tonumber(sent), id = id, member = member } end
+  end
+  return all
+end`
+
+/**
+ * KEYS[1]  the places
+ * ARGV     how many there are, the lease in milliseconds, the task's id, when it was sent, what to do where none is free
+ * Returns `go` and the place; `drop`; `wait` and for how many milliseconds; or `cancel` and the id of the oldest task
+ * that holds one; `newer` and its id where that was sent later.
+ */
+export const ENTER = keyScript(`${HOLDERS}
+local places, lease = tonumber(ARGV[1]), tonumber(ARGV[2])
+if held < places then
+  fence = math.max((fence or 0) + 1, math.floor(now * 1000))
+  local number = string.format('%.0f', fence)
+  local place = number .. ':' .. ARGV[4] .. ':' .. ARGV[3]
+  redis.call('ZADD', key, number, '#fence', string.format('%.0f', now + lease), place)
+  keep(lease)
+  return { 'go', place }
+end
+if ARGV[5] == 'drop' then return { 'drop' } end
+local oldest
+for _, each in ipairs(holders()) do
+  if ARGV[5] == 'cancelRunning' then
+    if not oldest or each.sent < oldest.sent then oldest = each end
+  elseif not oldest or each.number < oldest.number then
+    oldest = each
+  end
+end
+if ARGV[5] == 'cancelRunning' and oldest then
+  return { oldest.sent > tonumber(ARGV[4]) and 'newer' or 'cancel', oldest.id }
+end
+local expected = math.max(mean or 0, oldest and now - oldest.number / 1000 or 0)
+if expected == 0 then expected = 1000 end
+local step = math.max(5, math.min(0.7 * expected / places, math.max(1000, expected / 50)))
+line = math.min(math.max(line or 0, now) + step, now + 3600000)
+redis.call('ZADD', key, string.format('%.3f', line), '#line')
+keep(line - now)
+return { 'wait', string.format('%.0f', math.ceil(line - now)) }`)
+
+/**
+ * KEYS[1]  the places
+ * ARGV     the place, the lease, how many places there are
+ * Renews the lease; also of one that was over, where a place is free. Returns 0 where none is.
+ */
+export const RENEW = keyScript(`${HOLDERS}
+if not redis.call('ZSCORE', key, ARGV[1]) and held >= tonumber(ARGV[3]) then return 0 end
+redis.call('ZADD', key, string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
+keep(tonumber(ARGV[2]))
+return 1`)
+
+/** KEYS[1] the places; ARGV the place, 1 where it was used for work: then it says how long a place is held. */
+export const LEAVE = keyScript(`${HOLDERS}
+if redis.call('ZREM', key, ARGV[1]) == 0 then return 0 end
+local number = tonumber(string.match(ARGV[1], '^(%d+):'))
+if number and ARGV[2] == '1' then
+  local lasted = math.max(now - number / 1000, 1)
+  redis.call('ZADD', key, string.format('%.3f', mean and mean * 0.8 + lasted * 0.2 or lasted), '#mean')
+end
+return 1`)
+
+/** KEYS[1] the places. Returns the holders, as `number:sent:id`. */
+export const HELD = keyScript(`${HOLDERS}
+local all = {}
+for index, each in ipairs(holders()) do all[index] = each.member end
+return all`)

@@ -1,0 +1,287 @@
+/**
+ * The limits of one task: its messages start at its rate, and hold a place of its concurrency while they run. There is one
+ * of these only for a task that has a limit.
+ *
+ * A message that has to wait does not wait here: it stays with the worker, without a place among the handlers, for as long
+ * as a second and a half; for longer it goes into the delay levels, with the start that is reserved for it. While the
+ * store is away it waits: what a limit protects must not be run over because the limit is not known.
+ */
+import type { Entry, LimitKeys, LimitOwner } from '../control/limitKeys.js'
+import { eachMs } from '../control/limitKeys.js'
+import { effective, limitField } from '../control/limits.js'
+import type { ControlWatch } from '../control/watch.js'
+import { PlaceLostError } from '../errors/index.js'
+import type { Results } from '../results/store.js'
+import { check } from '../task/check.js'
+import type { LimitValues, OnLimit, Rate } from '../task/limit.js'
+import { DEFAULT_LEASE_MS } from '../task/limit.js'
+import type { Outcome } from '../task/outcome.js'
+import type { Task } from '../task/task.js'
+import type { Clock } from '../time/clock.js'
+import { HOLD_MS } from '../time/delayRoutes.js'
+import { pause } from '../timers.js'
+import type { Envelope } from '../wire/envelope.js'
+import { headers } from '../wire/names.js'
+import { isSuspect, noteDeliveries } from '../wire/redelivery.js'
+import { reservedStart, type Slot, slotText } from '../wire/slot.js'
+import type { Delivery } from './delivery.js'
+import type { Gate, GatedAttempt, Passing } from './gate.js'
+import { Pacer } from './pacer.js'
+import { type HeldPlace, Places } from './places.js'
+
+/** What a limit did to an attempt. */
+export interface Limited {
+  readonly by: 'rate' | 'concurrency' | 'store'
+  /** `held`: it stays with the worker. `delayed`: it waits in the broker. */
+  readonly action: 'held' | 'delayed' | 'dropped' | 'cancelledRunning'
+  readonly key: string | undefined
+  readonly waitMs: number | undefined
+}
+
+export interface LimitGateOptions {
+  readonly keys: LimitKeys
+  readonly control: ControlWatch
+  readonly results: Results
+  readonly clock: Clock
+  /** Cancels a task that runs. */
+  readonly cancel: (id: string) => Promise<unknown>
+  /** How many places the worker has free. */
+  readonly free: () => number
+  readonly onLimited: (attempt: GatedAttempt, limited: Limited) => void
+}
+
+/** Starts that are no further apart are paced by the workers, where the rate is that of the whole task. */
+const PACED_EACH_MS = 1_000
+/** How long a message is held again and again before it goes into the delay levels: RabbitMQ waits 30 minutes at most. */
+const MAX_HELD_MS = 30_000
+const MAX_HELD_AWAY_MS = 10 * 60 * 1000
+/** How long it waits for a store that is away, and for a task that was cancelled for it. */
+const AWAY_MS = 1_000
+const CANCELLING_MS = 100
+
+/** One that has to wait, of a task's limits. */
+interface Entrant {
+  readonly attempt: GatedAttempt
+  readonly envelope: Envelope
+  readonly owner: LimitOwner
+  readonly values: LimitValues
+  readonly onLimit: OnLimit
+}
+
+export class LimitGate implements Gate {
+  readonly #task: Task
+  readonly #options: LimitGateOptions
+  readonly #places: Places
+  readonly #held = new Map<GatedAttempt, HeldPlace>()
+  /** Starts that are reserved for what is held here. */
+  readonly #slots = new WeakMap<Delivery, Slot>()
+  readonly #pacer: Pacer
+  /** The rate for which the pacer asks. */
+  #paced: Rate | undefined
+
+  constructor(task: Task, options: LimitGateOptions) {
+    this.#task = task
+    this.#options = options
+    this.#places = new Places(options.keys)
+    this.#pacer = new Pacer({
+      lease: (count) => options.keys.lease({ task: task.name, key: undefined }, this.#paced as Rate, count),
+      free: options.free,
+    })
+  }
+
+  enter(attempt: GatedAttempt, envelope: Envelope): Promise<Passing> {
+    return this.#enter(attempt, envelope)
+  }
+
+  leave(attempt: GatedAttempt): void {
+    this.#held.get(attempt)?.leave(attempt)
+    this.#held.delete(attempt)
+  }
+
+  /** A place among the handlers may be free. */
+  look(): void {
+    this.#pacer.look()
+  }
+
+  close(): void {
+    this.#pacer.close()
+    this.#places.close()
+  }
+
+  async #enter(attempt: GatedAttempt, envelope: Envelope): Promise<Passing> {
+    const { delivery } = attempt
+    const found = await this.#keyOf(envelope)
+    if (found === undefined) return undefined
+    const owner = { task: this.#task.name, key: found.key }
+    const values = this.#valuesOf(owner)
+    // An attempt that is not the first has begun what dropping it would leave undone.
+    const dropped = attempt.number === 1 && !delivery.redelivered
+    const declared = this.#task.limit?.onLimit ?? 'wait'
+    const onLimit = declared === 'drop' && !dropped ? 'wait' : declared
+    for (;;) {
+      const passing = await this.#try({ attempt, envelope, owner, values, onLimit })
+      // Nothing runs beside one that may kill its worker, so it waits where it is.
+      if (passing?.kind !== 'held' || !isSuspect(delivery.message)) return passing
+      await passing.until
+      if (!delivery.held) return { kind: 'returned' }
+    }
+  }
+
+  /** Whose limit holds for this input. Undefined where none does, or the input does not fit. */
+  async #keyOf({ input, args }: Envelope): Promise<{ readonly key: string | undefined } | undefined> {
+    const { limit, input: schema, name } = this.#task
+    if (limit?.key === undefined) return { key: undefined }
+    if (args.length > 0) return undefined
+    const checked = await check(schema, input)
+    if (checked.issues !== undefined) return undefined
+    const key: unknown = limit.key(checked.value)
+    if (key === undefined || key === null) return undefined
+    if (typeof key === 'string') return { key }
+    throw new TypeError(`expected the limit's key of ${name} to return a text, got: ${typeof key}`)
+  }
+
+  #valuesOf({ task, key }: LimitOwner): LimitValues {
+    const { limits } = this.#options.control.board
+    const { limit } = this.#task
+    if (limits.size === 0) return limit ?? { rate: undefined, concurrency: undefined }
+    const own = key === undefined ? undefined : limits.get(limitField(task, key))
+    return effective(limit, own, limits.get(task))
+  }
+
+  async #try(entrant: Entrant): Promise<Passing> {
+    const { rate, concurrency } = entrant.values
+    if (rate === undefined && concurrency === undefined) return undefined
+    if (!this.#options.results.available) return this.#away(entrant)
+    let place: string | undefined
+    try {
+      const paced = rate !== undefined && this.#isPaced(rate, entrant)
+      if (paced && !(await this.#pace(rate, entrant))) return this.#waitForTurn(entrant)
+      if (concurrency !== undefined) {
+        const entry = await this.#takePlace(entrant, concurrency)
+        if (entry.kind !== 'go') return this.#full(entrant, entry)
+        place = entry.place
+      }
+      const waits = rate === undefined || paced ? undefined : await this.#start(entrant, rate)
+      if (waits === undefined && entrant.attempt.delivery.held) {
+        if (place !== undefined) this.#hold(entrant, place, concurrency as number)
+        return undefined
+      }
+      this.#free(entrant, place)
+      return waits ?? { kind: 'returned' }
+    } catch {
+      this.#free(entrant, place)
+      return this.#away(entrant)
+    }
+  }
+
+  #isPaced(rate: Rate, { owner, onLimit }: Entrant): boolean {
+    return owner.key === undefined && onLimit !== 'drop' && eachMs(rate) <= PACED_EACH_MS
+  }
+
+  #pace(rate: Rate, { attempt }: Entrant): boolean | Promise<boolean> {
+    this.#paced = rate
+    return this.#pacer.enter(attempt.delivery)
+  }
+
+  #waitForTurn(entrant: Entrant): Passing {
+    this.#tell(entrant, { by: 'rate', action: 'held', waitMs: undefined })
+    return { kind: 'held', until: this.#pacer.turn(entrant.attempt.delivery) }
+  }
+
+  async #start(entrant: Entrant, rate: Rate): Promise<Passing> {
+    const { attempt, owner, onLimit } = entrant
+    const { delivery } = attempt
+    const { clock, keys } = this.#options
+    const each = eachMs(rate)
+    const slot = this.#slots.get(delivery) ?? reservedStart(delivery.message)
+    this.#slots.delete(delivery)
+    // Handed out before, it may have been run at its start; and one that was reserved for another rate counts for nothing.
+    const late = delivery.redelivered || slot?.each !== each
+    const start = await keys.start(owner, rate, { drop: onLimit === 'drop', slot: slot?.at, late })
+    if (start.kind === 'go') return undefined
+    if (start.kind === 'drop') {
+      return this.#drop(entrant, 'rate', `over its limit of ${rate.count} in ${rate.perMs} ms`)
+    }
+    const reserved = { at: start.at, each }
+    const waitMs = Math.max(0, start.at - clock.now())
+    if (waitMs <= HOLD_MS) {
+      this.#slots.set(delivery, reserved)
+      return this.#holdFor(entrant, 'rate', waitMs)
+    }
+    return this.#delay(entrant, 'rate', start.at, { [headers.slot]: slotText(reserved) })
+  }
+
+  #takePlace({ envelope, owner, onLimit }: Entrant, count: number): Promise<Entry> {
+    const { id, sent = 0 } = envelope
+    return this.#options.keys.enter(owner, { count, leaseMs: this.#leaseMs }, { id, sent }, onLimit)
+  }
+
+  async #full(entrant: Entrant, entry: Exclude<Entry, { kind: 'go' }>): Promise<Passing> {
+    const { clock, cancel } = this.#options
+    const { envelope, values, attempt } = entrant
+    switch (entry.kind) {
+      case 'drop':
+        return this.#drop(entrant, 'concurrency', `over its limit of ${values.concurrency} at a time`)
+      case 'newer':
+        return this.#drop(entrant, 'concurrency', `${entry.id} was sent later, and runs`)
+      case 'cancel':
+        // Its own earlier attempt, whose worker has died: the place is free when its lease ends.
+        if (entry.id === envelope.id) return this.#holdFor(entrant, 'concurrency', AWAY_MS)
+        this.#tell(entrant, { by: 'concurrency', action: 'cancelledRunning', waitMs: undefined })
+        await cancel(entry.id)
+        return this.#holdFor(entrant, 'concurrency', CANCELLING_MS)
+      case 'wait':
+        if (entry.ms <= HOLD_MS && attempt.delivery.heldMs < MAX_HELD_MS) {
+          return this.#holdFor(entrant, 'concurrency', entry.ms)
+        }
+        return this.#delay(entrant, 'concurrency', clock.now() + Math.max(entry.ms, 2 * HOLD_MS), {})
+      default:
+        entry satisfies never
+        return undefined
+    }
+  }
+
+  #hold({ attempt, owner }: Entrant, place: string, count: number): void {
+    const leaseMs = this.#leaseMs
+    const onLost = (): void => attempt.abort(new PlaceLostError(attempt.id, owner.task, leaseMs))
+    const held = this.#places.hold(owner, place, { count, leaseMs }, onLost)
+    attempt.fence = held.fence
+    this.#held.set(attempt, held)
+  }
+
+  #free({ owner }: Entrant, place: string | undefined): void {
+    if (place !== undefined) void this.#options.keys.leave(owner, place, false).catch(() => undefined)
+  }
+
+  get #leaseMs(): number {
+    return this.#task.limit?.leaseMs ?? DEFAULT_LEASE_MS
+  }
+
+  #away(entrant: Entrant): Passing {
+    const { clock } = this.#options
+    if (entrant.attempt.delivery.heldMs < MAX_HELD_AWAY_MS) {
+      return this.#holdFor(entrant, 'store', AWAY_MS * (0.5 + Math.random()))
+    }
+    return this.#delay(entrant, 'store', clock.now() + 60 * AWAY_MS, {})
+  }
+
+  #holdFor(entrant: Entrant, by: Limited['by'], waitMs: number): Passing {
+    this.#tell(entrant, { by, action: 'held', waitMs })
+    return { kind: 'held', until: pause(waitMs), parked: true }
+  }
+
+  #delay(entrant: Entrant, by: Limited['by'], due: number, added: Readonly<Record<string, unknown>>): Passing {
+    this.#tell(entrant, { by, action: 'delayed', waitMs: Math.max(0, due - this.#options.clock.now()) })
+    const { message } = entrant.attempt.delivery
+    return { kind: 'postponed', due, added: { ...added, ...noteDeliveries(message) } }
+  }
+
+  #drop(entrant: Entrant, by: 'rate' | 'concurrency', reason: string): Outcome {
+    this.#tell(entrant, { by, action: 'dropped', waitMs: undefined })
+    return { kind: 'limited', reason: `dropped: ${reason}` }
+  }
+
+  #tell({ attempt, owner }: Entrant, limited: Omit<Limited, 'key'>): void {
+    this.#options.onLimited(attempt, { ...limited, key: owner.key })
+  }
+}
