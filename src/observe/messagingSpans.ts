@@ -112,11 +112,12 @@ export interface TracedAttempt {
 }
 
 /** How the conventions' settle operation is named for what Warren does with a message. */
-const SETTLED_BY: Readonly<Record<OutcomeKind, string>> = {
+const SETTLED_BY: Readonly<Record<Exclude<OutcomeKind, 'held'>, string>> = {
   succeeded: 'ack',
   alreadyDone: 'ack',
   cancelled: 'ack',
   replaced: 'ack',
+  limited: 'ack',
   retried: 'retry',
   deadLettered: 'dead_letter',
   postponed: 'postpone',
@@ -178,6 +179,11 @@ export class AttemptTrace {
 
   /** The handler has ended, and settling begins. */
   ran(outcome: OutcomeKind, durationMs: number, error: unknown): void {
+    // Nothing was run, and nothing is settled.
+    if (outcome === 'held') {
+      this.#span?.setAttribute('warren.outcome', outcome).end()
+      return
+    }
     const failed = error === undefined ? {} : { 'error.type': errorTypeOf(error) }
     activeInstruments()?.process.record(durationMs / 1000, {
       ...this.#about,
