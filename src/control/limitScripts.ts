@@ -17,7 +17,7 @@ const EARLY_MS = 25
 /** How far ahead starts are leased to a worker. A worker that stands still loses the starts of this time. */
 const LEASE_AHEAD_MS = 40
 /** What a late lease may catch up with, so that a busy machine does not lower the rate. */
-const CATCH_UP_MS = 30
+const CATCH_UP_MS = 20
 const MAX_LEASED = 500
 
 const NOW = `

@@ -34,6 +34,28 @@ export type Handler<Input = unknown, Returned = unknown> = (
   attempt: AttemptContext,
 ) => Promise<Returned> | Returned
 
+/** One task of a batch. */
+export interface BatchItem<Input> {
+  readonly input: Input
+  /** Its own attempt: its id, its number, its signal. */
+  readonly attempt: AttemptContext
+}
+
+export interface BatchContext {
+  /** Aborted when no item of the batch is wanted any more. Each item has a signal of its own. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Takes several tasks at once and returns how each ended, in the order of the items: its output, or an `Error` for one that
+ * failed and is retried by its task's policy (a `Reject` for one that is not). Undefined: all succeeded without an output.
+ * What it throws is how all of them failed.
+ */
+export type BatchHandler<Input = unknown, Returned = unknown> = (
+  items: readonly BatchItem<Input>[],
+  batch: BatchContext,
+) => Promise<readonly (Returned | Error)[] | undefined> | readonly (Returned | Error)[] | undefined
+
 /** The handler of a task by its type alone, for a module that must not load the task: `HandlerOf<typeof resize>`. */
 export type HandlerOf<T> =
   T extends Task<infer _Input, infer Parsed, infer _Output, infer Returned> ? Handler<Parsed, Returned> : never

@@ -18,13 +18,13 @@ import type { WorkerEvents, WorkerState } from '../observe/events.js'
 import type { WorkerHealth } from '../observe/health.js'
 import { defaults, is, settleOptions } from '../options.js'
 import type { Producer } from '../send/producer.js'
-import type { Handler } from '../task/handler.js'
+import type { BatchHandler, Handler } from '../task/handler.js'
 import type { Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
 import { startTimer } from '../timers.js'
 import { AttemptReports } from './attemptReports.js'
+import type { BatchOptions } from './batcher.js'
 import { Consumer } from './consumer.js'
-import { timeoutProblems } from './consumerTimeout.js'
 import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
@@ -32,6 +32,7 @@ import { Handlers } from './handlers.js'
 import { Settler } from './settler.js'
 import { Ticks } from './ticks.js'
 import type { WorkerDependencies } from './workerDependencies.js'
+import { healthOf, type ObservedParts, problemsOf } from './workerHealth.js'
 import { settleWorkerOptions, type WorkerOptions } from './workerOptions.js'
 
 /** What a running worker consists of, beside its consumers. */
@@ -101,9 +102,18 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     task: Task<Input, Parsed, Output, Returned>,
     handler: Handler<Parsed, NoInfer<Returned>> | IsolatedHandler,
   ): this {
-    if (this.#life.state !== 'idle') throw new OptionsError('worker.handle', ['expected to be called before start()'])
-    const { results } = this.#dependencies
-    this.#handlers.add('worker.handle', task as Task, handler as Handler | IsolatedHandler, results !== undefined)
+    this.#handlers.add(this.#idle('handle'), task as Task, handler as Handler | IsolatedHandler, this.#hasStore)
+    return this
+  }
+
+  /** Registers a handler that takes several tasks at once; each ends in its own way. As `handle` otherwise. */
+  handleBatch<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    handler: BatchHandler<Parsed, NoInfer<Returned>>,
+    options: BatchOptions,
+  ): this {
+    const about = { concurrency: this.concurrency, hasStore: this.#hasStore, report: this.#report }
+    this.#handlers.addBatch(this.#idle('handleBatch'), task as Task, handler as BatchHandler, options, about)
     return this
   }
 
@@ -139,7 +149,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     if (!this.#life.in('starting')) throw new ClosedError('The worker')
     this.#life.to('running')
     this.#running?.ticks.start()
-    for (const problem of this.#problems) this.#dependencies.log.warn({ service: this.service }, problem)
+    for (const problem of problemsOf(this.#observed)) this.#dependencies.log.warn({ service: this.service }, problem)
   }
 
   /**
@@ -158,39 +168,26 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   }
 
   health(): WorkerHealth {
-    const { consuming, publishing, results } = this.#dependencies
-    const queues = this.#consumers.map(({ health }) => {
-      const reason = health.reason ?? this.#running?.dispatcher.pauseOf(health.queue)
-      return reason === undefined ? health : { ...health, reason }
-    })
-    const store = results === undefined ? 'none' : results.available ? 'available' : 'unavailable'
-    const problems = this.#problems
+    return healthOf(this.#observed)
+  }
+
+  get #observed(): ObservedParts {
+    const { dispatcher, deadLettering } = this.#running ?? {}
     return {
-      ready:
-        this.#life.state === 'running' &&
-        queues.every(({ state }) => state === 'consuming' || state === 'paused') &&
-        publishing.state === 'open' &&
-        store !== 'unavailable' &&
-        // What is missing and holds up nothing is named all the same.
-        (this.#running?.dispatcher.problems.length ?? 0) === 0,
-      state: this.#life.state,
-      queues,
-      connections: { consume: consuming.state, publish: publishing.state },
-      store,
-      running: this.#running?.dispatcher.running ?? 0,
-      held: this.#running?.dispatcher.held ?? 0,
-      problems,
+      ...{ state: this.#life.state, consumers: this.#consumers, dispatcher, deadLettering },
+      ...{ dependencies: this.#dependencies, tasks: this.#handlers.tasks },
+      consumerTimeoutMs: this.#options.consumerTimeoutMs,
     }
   }
 
-  get #problems(): string[] {
-    const { consuming, results } = this.#dependencies
-    const delays = this.#consumers.map(({ delayProblem }) => delayProblem)
-    const timeouts = timeoutProblems(consuming.broker, this.#handlers.tasks, this.#options.consumerTimeoutMs)
-    const { deadLettering, dispatcher } = this.#running ?? {}
-    const held = [...(deadLettering?.problems ?? []), ...(dispatcher?.problems ?? [])]
-    const all = [...held, ...delays, ...timeouts, results?.problem]
-    return [...new Set(all.filter((problem) => problem !== undefined))]
+  get #hasStore(): boolean {
+    return this.#dependencies.results !== undefined
+  }
+
+  /** Throws once it is too late for this. */
+  #idle(call: string): string {
+    if (this.#life.state === 'idle') return `worker.${call}`
+    throw new OptionsError(`worker.${call}`, ['expected to be called before start()'])
   }
 
   /** Makes what a running worker consists of. */
@@ -266,6 +263,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     if (this.#graceEndsAt <= performance.now()) this.#endGrace?.()
     const { dispatcher, settler, producer, ticks } = this.#running ?? this.#begin()
     dispatcher.stop()
+    this.#handlers.drain()
     const cancelling = Promise.all([ticks.stop(), ...this.#consumers.map((consumer) => consumer.drain())])
     await withDeadline(cancelling, CANCEL_LIMIT_MS, 'cancelling').catch(() => undefined)
     await Promise.race([dispatcher.untilIdle(), graceOver])

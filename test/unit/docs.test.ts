@@ -80,6 +80,7 @@ describe('docs/reference/options.md', () => {
     ['retention', 'src/task/topology.ts', 'Retention'],
     ['serveWorker', 'src/observe/workerServer.ts', 'ServeOptions'],
     ['handle', 'src/isolate/isolatePool.ts', 'IsolatedHandler'],
+    ['handleBatch', 'src/work/batcher.ts', 'BatchOptions'],
     ['filter', 'src/deadLetters/filter.ts', 'DeadLetterFilter'],
     ['list', 'src/deadLetters/deadLetters.ts', 'ListOptions'],
     ['purge', 'src/deadLetters/deadLetters.ts', 'PurgeOptions'],
