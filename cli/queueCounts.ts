@@ -27,7 +27,7 @@ export interface Counts {
 }
 
 /** Warren's delay levels, and those of Celery 5.5. */
-const LEVEL = /^(warren\.delay\.|celery_delayed_)\d+$/
+const LEVEL = /^(warren\.delay\.level\.|celery_delayed_)\d+$/
 const COLUMNS = 'name,state,messages,messages_ready,messages_unacknowledged,effective_policy_definition'
 
 /** Asks each address of the management API until one answers. Throws when none does. */

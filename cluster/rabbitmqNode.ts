@@ -75,7 +75,7 @@ function nodeEnv(settings: Settings, { rabbitmqPlugins }: Binaries, node: number
     RABBITMQ_NODENAME: erlangNode(node),
     RABBITMQ_DIST_PORT: String(ports.nodeDistribution(plan, node)),
     RABBITMQ_CONFIG_FILE: own('rabbitmq.conf'),
-    RABBITMQ_ADVANCED_CONFIG_FILE: own('advanced.config'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: configFile('rabbitmq', 'advanced.config'),
     RABBITMQ_ENABLED_PLUGINS_FILE: own('enabled_plugins'),
     ...(rabbitmqPlugins === undefined ? {} : { RABBITMQ_PLUGINS_DIR: own('plugins') }),
     RABBITMQ_MNESIA_BASE: own('data'),

@@ -18,7 +18,7 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const all = { configure: '.*', write: '.*', read: '.*' }
   const commands = '^(user|payment)\\.commands$'
   const queues = `\\.${SERVICE}$`
-  const delays = '^warren\\.delay\\.[0-9]{2}$'
+  const delays = '^warren\\.delay\\.level\\.[0-9]{2}$'
   /** By which senders see that a queue takes what is due. */
   const marks = '^(user|payment)\\..+\\.due$'
   return [

@@ -76,6 +76,7 @@ export interface BindingFacts {
   readonly destination: string
   readonly to: 'queue' | 'exchange'
   readonly key: string
+  readonly arguments: Readonly<Record<string, unknown>>
 }
 
 export interface TopologyFacts {

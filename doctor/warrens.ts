@@ -34,7 +34,7 @@ const DEAD_LETTERS = deadLetterQueue('')
 export const DUE = DELAYS.exchanges.find((each) => each.arguments?.['alternate-exchange'])?.name ?? ''
 export const UNROUTABLE = DELAYS.queues.find((each) => each.arguments?.['x-message-ttl'] === undefined)?.name ?? ''
 export const DELAY_PLAN = DELAYS
-export const isLevel = (name: string): boolean => /^warren\.delay\.\d+$/.test(name)
+export const isLevel = (name: string): boolean => /^warren\.delay\.level\.\d+$/.test(name)
 
 /** Queues of earlier versions, which drain by themselves. */
 const isRetryQueue = (name: string): boolean => /\.retry\.\d+$/.test(name)
@@ -48,7 +48,7 @@ function bound(queue: QueueFacts, bindings: readonly BindingFacts[]): { task: st
     .filter(({ source, to, destination }) => {
       return (source === exchange || source === DUE) && to === 'queue' && destination === queue.name
     })
-    .map(({ key }) => key.replace(/^(\*\.)+/, ''))
+    .map(({ key }) => key)
   const task = keys.filter((key) => queue.name.startsWith(`${key}.`)).sort((a, b) => b.length - a.length)[0]
   return task === undefined ? undefined : { task, service: queue.name.slice(task.length + 1) }
 }

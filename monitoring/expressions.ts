@@ -13,7 +13,7 @@ const selector = (...parts: readonly string[]): string => {
 
 /** Queues that tasks wait in for a worker: neither dead letters nor what waits for its time. */
 export const TASK_QUEUES = 'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+|warren\\\\.delay\\\\..*"'
-export const DELAY_LEVELS = 'queue=~"warren\\\\.delay\\\\.[0-9]+"'
+export const DELAY_LEVELS = 'queue=~"warren\\\\.delay\\\\.level\\\\.[0-9]+"'
 export const UNROUTABLE_QUEUE = 'queue="warren.delay.unroutable"'
 export const DEAD_LETTER_QUEUES = 'queue=~".*\\\\.dlq"'
 /** What a dashboard is opened for. */

@@ -19,7 +19,7 @@ const ROUNDS = 3
 /** RabbitMQ looks for consumers that have timed out once a minute. */
 const TIMEOUT_MS = 10_000
 const TIMEOUT_SEEN_MS = 75_000
-const LEVELS = Array.from({ length: 24 }, (_, level) => `warren.delay.${String(level).padStart(2, '0')}`)
+const LEVELS = Array.from({ length: 24 }, (_, level) => `warren.delay.level.${String(level).padStart(2, '0')}`)
 
 export async function countdown({ ground, quick, say }: Scene, tally: Tally): Promise<Finding['claims']> {
   const count = quick ? COUNT / 10 : COUNT

@@ -25,7 +25,7 @@ export type RabbitmqCluster = Resource<
     readonly persistence: { readonly storage: string }
     readonly resources: { readonly requests: Quantities; readonly limits: Quantities }
     readonly affinity: object
-    readonly rabbitmq: { readonly additionalConfig: string }
+    readonly rabbitmq: { readonly additionalConfig: string; readonly advancedConfig: string }
   }
 >
 type Quantities = Readonly<Record<'cpu' | 'memory', string>>
@@ -79,8 +79,15 @@ function settings(...files: readonly string[]): string {
   return [...all].map(([key, value]) => `${key} = ${value}\n`).join('')
 }
 
-/** `shared` is config/rabbitmq/rabbitmq.conf, `production` what production has otherwise. */
-export function cluster(image: string, shared: string, production: string): RabbitmqCluster {
+/** The files of config/rabbitmq that a cluster is configured with. */
+export interface RabbitmqFiles {
+  readonly shared: string
+  /** What production has otherwise. */
+  readonly production: string
+  readonly advanced: string
+}
+
+export function cluster(image: string, { shared, production, advanced }: RabbitmqFiles): RabbitmqCluster {
   return resource('RabbitmqCluster', CLUSTER, {
     image,
     replicas: 3,
@@ -100,7 +107,7 @@ export function cluster(image: string, shared: string, production: string): Rabb
         ],
       },
     },
-    rabbitmq: { additionalConfig: settings(shared, production) },
+    rabbitmq: { additionalConfig: settings(shared, production), advancedConfig: advanced },
   })
 }
 
@@ -130,6 +137,7 @@ interface Definitions {
     readonly destination: string
     readonly destination_type: 'queue' | 'exchange'
     readonly routing_key: string
+    readonly arguments: object
   }[]
   readonly policies: readonly { readonly name: string; readonly pattern: string; readonly definition: object }[]
 }
@@ -147,11 +155,13 @@ export function topology(): TopologyResource[] {
     ...queues.map(({ name, arguments: { 'x-queue-type': type, ...more } }) =>
       resource('Queue', objectName(name), { name, type, durable: true, ...argumentsOf(more), ...common }),
     ),
-    ...bindings.map(({ source, destination, destination_type: destinationType, routing_key: routingKey }) =>
-      resource('Binding', bindingName(source, destination, destinationType), {
-        ...{ source, destination, destinationType, routingKey },
-        ...common,
-      }),
+    ...bindings.map(
+      ({ source, destination, destination_type: destinationType, routing_key: routingKey, arguments: more }) =>
+        resource('Binding', bindingName(source, destination, destinationType), {
+          ...{ source, destination, destinationType, routingKey },
+          ...argumentsOf(more),
+          ...common,
+        }),
     ),
     ...policies.map(({ name, pattern, definition }) =>
       resource('Policy', objectName(name), { name, pattern, applyTo: 'queues' as const, definition, ...common }),

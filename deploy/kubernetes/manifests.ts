@@ -10,6 +10,7 @@ export interface SharedTexts {
   readonly images: { readonly rabbitmq: string; readonly valkey: string }
   readonly rabbitmqConf: string
   readonly rabbitmqProductionConf: string
+  readonly rabbitmqAdvancedConfig: string
   readonly valkeyConf: string
   readonly valkeyProductionConf: string
   readonly valkeyStart: string
@@ -24,7 +25,11 @@ const RUNBOOKS = 'https://docs.example.com/warren/runbooks'
 export function resources(texts: SharedTexts): Readonly<Record<string, readonly object[]>> {
   return {
     'rabbitmq.yaml': [
-      cluster(texts.images.rabbitmq, texts.rabbitmqConf, texts.rabbitmqProductionConf),
+      cluster(texts.images.rabbitmq, {
+        shared: texts.rabbitmqConf,
+        production: texts.rabbitmqProductionConf,
+        advanced: texts.rabbitmqAdvancedConfig,
+      }),
       clusterBudget(),
     ],
     'topology.yaml': topology(),

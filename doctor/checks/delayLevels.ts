@@ -63,31 +63,30 @@ function broken(topology: TopologyFacts, setting: Setting): Found[] {
       .filter(({ name }) => within(name) && !has(topology.queues, name))
       .map(({ name }) => `the queue ${name}`),
   ]
-  const bound = (source: string, destination: string, to: 'queue' | 'exchange', key: string): boolean =>
-    topology.bindings.some((each) => {
-      return (
+  const bound = (
+    source: string,
+    destination: string,
+    to: 'queue' | 'exchange',
+    { arguments: wanted = {} }: { readonly arguments?: Readonly<Record<string, string>> },
+  ): boolean =>
+    topology.bindings.some(
+      (each) =>
         each.source === source &&
         each.destination === destination &&
         each.to === to &&
-        (to === 'queue' && key === '' ? true : each.key === key)
-      )
-    })
+        Object.entries(wanted).every(([name, value]) => each.arguments[name] === value),
+    )
   // What is bound to something that is gone is gone with it.
   const there = (exchange: string, other: string, list: readonly Named[]): boolean =>
     within(exchange) && within(other) && has(topology.exchanges, exchange) && has(list, other)
   const loose = [
     ...DELAY_PLAN.bindings
       .filter(
-        (each) =>
-          there(each.exchange, each.queue, topology.queues) &&
-          !bound(each.exchange, each.queue, 'queue', each.routingKey),
+        (each) => there(each.exchange, each.queue, topology.queues) && !bound(each.exchange, each.queue, 'queue', each),
       )
       .map((each) => `the binding of ${each.exchange} to the queue ${each.queue}`),
     ...(DELAY_PLAN.links ?? [])
-      .filter(
-        (each) =>
-          there(each.from, each.to, topology.exchanges) && !bound(each.from, each.to, 'exchange', each.routingKey),
-      )
+      .filter((each) => there(each.from, each.to, topology.exchanges) && !bound(each.from, each.to, 'exchange', each))
       .map((each) => `the binding of ${each.from} to the exchange ${each.to}`),
   ]
   const all = [...gone, ...loose]
@@ -96,7 +95,7 @@ function broken(topology: TopologyFacts, setting: Setting): Found[] {
     {
       severity: 'hurts',
       finding: `The delay levels have gaps: ${listed(all)} ${all.length > 1 ? 'are' : 'is'} missing.`,
-      why: 'What is to wait, or waits already, stops there: RabbitMQ tries 32 messages of a level again every three minutes, and the rest wait behind them.',
+      why: 'What is to wait, or waits already, stops there: RabbitMQ tries the first messages of a level again every three minutes, and the rest wait behind them.',
       fix: loadDefinitions(setting),
     },
   ]

@@ -78,7 +78,7 @@ function fitting(queues: readonly TaskQueue[]): Permissions {
   const services = alternatives([...new Set(queues.map(({ service = '' }) => escaped(service)))])
   return {
     configure: `^${domains}\\.commands$|\\.${services}$`,
-    write: `^${domains}\\.(commands|dlx)$|\\.${services}$|^warren\\.delay\\.[0-9]{2}$|^amq\\.default$`,
+    write: `^${domains}\\.(commands|dlx)$|\\.${services}$|^warren\\.delay\\.level\\.[0-9]{2}$|^amq\\.default$`,
     read: `^${domains}\\.commands$|\\.${services}$|^warren\\.delay\\.due$`,
   }
 }

@@ -56,6 +56,7 @@ export const bindingOf = (row: Fields): BindingFacts => ({
   destination: text(row.destination) ?? '',
   to: row.destination_type === 'exchange' ? 'exchange' : 'queue',
   key: typeof row.routing_key === 'string' ? row.routing_key : '',
+  arguments: fields(row.arguments),
 })
 
 export const policyOf = (row: Fields): PolicyFacts => ({

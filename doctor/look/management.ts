@@ -164,7 +164,7 @@ async function topologyOf(
     readQueues(),
     at.get(`/exchanges/${under}?columns=name,type,durable,arguments`).then(({ body }) => rows(body).map(exchangeOf)),
     at
-      .get(`/bindings/${under}?columns=source,destination,destination_type,routing_key`)
+      .get(`/bindings/${under}?columns=source,destination,destination_type,routing_key,arguments`)
       .then(({ body }) => rows(body).map(bindingOf)),
   ])
   const facts: TopologyFacts = { queues, exchanges, bindings, stuck: {}, version }

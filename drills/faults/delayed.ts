@@ -95,6 +95,6 @@ async function send({ load, hold }: Scene, from: number): Promise<readonly Pendi
 async function levelsLedBy({ drillCluster }: Scene, node: string): Promise<number[]> {
   const leaders = await drillCluster.management.leaders('warren.delay.')
   return Array.from({ length: LEVELS }, (_, level) => level).filter((level) =>
-    leaders.get(`warren.delay.${String(level).padStart(2, '0')}`)?.startsWith(`${node}@`),
+    leaders.get(`warren.delay.level.${String(level).padStart(2, '0')}`)?.startsWith(`${node}@`),
   )
 }

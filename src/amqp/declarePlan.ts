@@ -16,6 +16,10 @@ async function declareAll(channel: Channel, { exchanges, queues, bindings, links
   for (const { name, type, arguments: given = {} } of queues) {
     await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': type, ...given } })
   }
-  for (const { exchange, queue, routingKey } of bindings) await channel.bindQueue(queue, exchange, routingKey)
-  for (const { from, to, routingKey } of links) await channel.bindExchange(to, from, routingKey)
+  for (const { exchange, queue, routingKey, arguments: given = {} } of bindings) {
+    await channel.bindQueue(queue, exchange, routingKey, given)
+  }
+  for (const { from, to, routingKey, arguments: given = {} } of links) {
+    await channel.bindExchange(to, from, routingKey, given)
+  }
 }

@@ -15,10 +15,9 @@ import {
 } from '../errors/index.js'
 import { is } from '../options.js'
 import type { Clock } from '../time/clock.js'
-import { type DelayRoutes, HOLD_MS } from '../time/delayRoutes.js'
+import { type DelayRoute, type DelayRoutes, HOLD_MS } from '../time/delayRoutes.js'
 import { pause } from '../timers.js'
 import { formatInstant } from '../wire/celeryValues.js'
-import type { Route } from '../wire/delayedKey.js'
 import type { Publication } from './outgoing.js'
 import type { Producer } from './producer.js'
 
@@ -62,6 +61,15 @@ export interface DelayedOptions {
   readonly clock: Clock
 }
 
+/** The publication as it goes into the levels; without a route, straight on. */
+function takingRoute(publication: Publication, route: DelayRoute | undefined, confirmTimeoutMs: number): Publication {
+  if (route === undefined) return { ...publication, confirmTimeoutMs }
+  const { exchange, routingKey, headers } = route
+  const { content, properties } = publication.message
+  const message = { content, properties: { ...properties, headers: { ...properties.headers, ...headers } } }
+  return { ...publication, exchange, routingKey, message, confirmTimeoutMs }
+}
+
 export class Delayed {
   readonly clock: Clock
   readonly #options: DelayedOptions
@@ -85,7 +93,7 @@ export class Delayed {
     for (let repairs = 0; ; repairs++) {
       const route = await this.#route(publication, due, leftMs)
       try {
-        return await producer.publish({ ...publication, ...route, confirmTimeoutMs: Math.max(1, leftMs()) })
+        return await producer.publish(takingRoute(publication, route, Math.max(1, leftMs())))
       } catch (error) {
         if (!(error instanceof UnroutableError) || route === undefined || repairs === MAX_REPAIRS) throw error
         // Somebody deleted a level, or a part of one. What was returned is in no queue, so that it may be sent again.
@@ -99,7 +107,7 @@ export class Delayed {
     { id, routingKey, confirmTimeoutMs }: Publication,
     due: Date,
     leftMs: () => number,
-  ): Promise<Route | undefined> {
+  ): Promise<DelayRoute | undefined> {
     const { routes } = this.#options
     for (let failures = 0; ; failures++) {
       if (this.#closing.signal.aborted) throw new ClosedError('The connection')

@@ -4,7 +4,7 @@
  * a test can compare the file in the repository with the code.
  */
 import { createHash } from 'node:crypto'
-import type { OperatorPlan } from './topology.js'
+import type { BindingPlan, OperatorPlan } from './topology.js'
 
 export interface UserPlan {
   readonly name: string
@@ -27,8 +27,13 @@ export function passwordHash(name: string, password: string): string {
 
 /** The definitions object, ready for `JSON.stringify`. `vhost` defaults to `/`. */
 export function definitions(plan: OperatorPlan, users: readonly UserPlan[], vhost = '/'): Record<string, unknown> {
-  const binding = (source: string, destination: string, type: 'queue' | 'exchange', routingKey: string) => ({
-    ...{ source, vhost, destination, destination_type: type, routing_key: routingKey, arguments: {} },
+  const binding = (
+    source: string,
+    destination: string,
+    type: 'queue' | 'exchange',
+    { routingKey, arguments: given = {} }: Pick<BindingPlan, 'routingKey' | 'arguments'>,
+  ) => ({
+    ...{ source, vhost, destination, destination_type: type, routing_key: routingKey, arguments: given },
   })
   return {
     vhosts: [{ name: vhost }],
@@ -57,8 +62,8 @@ export function definitions(plan: OperatorPlan, users: readonly UserPlan[], vhos
       arguments: { 'x-queue-type': type, ...given },
     })),
     bindings: [
-      ...plan.bindings.map(({ exchange, queue, routingKey }) => binding(exchange, queue, 'queue', routingKey)),
-      ...(plan.links ?? []).map(({ from, to, routingKey }) => binding(from, to, 'exchange', routingKey)),
+      ...plan.bindings.map((each) => binding(each.exchange, each.queue, 'queue', each)),
+      ...(plan.links ?? []).map((each) => binding(each.from, each.to, 'exchange', each)),
     ],
     policies: plan.policies.map(({ name, pattern, definition }) => ({
       name,

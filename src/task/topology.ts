@@ -20,7 +20,7 @@ export type QueueType = 'classic' | 'quorum'
 
 export interface ExchangePlan {
   readonly name: string
-  readonly type: 'topic' | 'fanout'
+  readonly type: 'topic' | 'headers' | 'fanout'
   readonly arguments?: Readonly<Record<string, string | number>>
 }
 
@@ -35,6 +35,8 @@ export interface BindingPlan {
   readonly exchange: string
   readonly queue: string
   readonly routingKey: string
+  /** What a headers exchange looks for. */
+  readonly arguments?: Readonly<Record<string, string>>
 }
 
 /** A binding from one exchange to another. */
@@ -42,6 +44,7 @@ export interface LinkPlan {
   readonly from: string
   readonly to: string
   readonly routingKey: string
+  readonly arguments?: Readonly<Record<string, string>>
 }
 
 /** A RabbitMQ policy for exactly one queue. Keys are RabbitMQ's own. */

@@ -8,7 +8,7 @@ import { declarePlan } from '../amqp/declarePlan.js'
 import { exchangeExists } from '../amqp/passive.js'
 import { AccessRefusedError, DelaysMissingError, textOf } from '../errors/index.js'
 import type { OperatorPlan } from '../task/topology.js'
-import { delayKey, type Route } from '../wire/delayedKey.js'
+import { delayHeaders, type Route } from '../wire/delayedKey.js'
 import { delayLevel, dueMark } from '../wire/names.js'
 import { firstLevel, MAX_DELAY_SECONDS, planLevel } from './delayLevels.js'
 
@@ -17,6 +17,11 @@ export const HOLD_MS = 1_500
 
 /** How long it is remembered that a queue takes what is due of a task. After that it is asked again, beside the sending. */
 const REMEMBER_MS = 60_000
+
+/** A way through the levels: its headers belong on the message. */
+export interface DelayRoute extends Route {
+  readonly headers: Readonly<Record<string, string>>
+}
 
 export class DelayRoutes {
   readonly #connection: Connection
@@ -38,7 +43,7 @@ export class DelayRoutes {
    * The way through the levels for a message that waits for at least a second and comes to `key`, a little early: by up
    * to a second, and by more than {@link MAX_DELAY_SECONDS} in one go it cannot wait. Throws `DelaysMissingError`.
    */
-  async through(delayMs: number, key: string): Promise<Route> {
+  async through(delayMs: number, key: string): Promise<DelayRoute> {
     const seconds = Math.max(1, Math.min(Math.floor(delayMs / 1000), MAX_DELAY_SECONDS))
     const level = firstLevel(seconds)
     while (level > this.#highest) {
@@ -47,7 +52,7 @@ export class DelayRoutes {
       })
       await this.#ensuring
     }
-    return { exchange: delayLevel(level), routingKey: delayKey(seconds, key) }
+    return { exchange: delayLevel(level), routingKey: key, headers: delayHeaders(seconds, level) }
   }
 
   /**

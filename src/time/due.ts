@@ -1,7 +1,6 @@
 /** When a message is due, and under which keys a queue takes what is. Pure. */
 import { queueKey } from '../wire/delayedKey.js'
 import { headers } from '../wire/names.js'
-import { dueBinding } from './delayLevels.js'
 
 /** The instant before which a message is not to be run, in milliseconds since 1970; 0 for at once. */
 export function dueAt(eta: Date | undefined, given: Readonly<Record<string, unknown>> | undefined): number {
@@ -12,7 +11,4 @@ export function dueAt(eta: Date | undefined, given: Readonly<Record<string, unkn
 }
 
 /** What binds a queue to what is due: for its task, and for itself alone. */
-export const dueBindings = (task: string, queue: string): readonly string[] => [
-  dueBinding(task),
-  dueBinding(queueKey(queue)),
-]
+export const dueBindings = (task: string, queue: string): readonly string[] => [task, queueKey(queue)]

@@ -7,7 +7,7 @@ import { exchangeExists } from '../amqp/passive.js'
 import { AccessRefusedError, DelaysMissingError, QueueUnavailableError, textOf } from '../errors/index.js'
 import { queueKey } from '../wire/delayedKey.js'
 import { DELAY_DUE, ticksQueue } from '../wire/names.js'
-import { DUE_PLAN, dueBinding } from './delayLevels.js'
+import { DUE_PLAN } from './delayLevels.js'
 
 /** Whose queues are known to exist. */
 const ensured = new WeakMap<ChannelModel, Map<string, Promise<void>>>()
@@ -43,7 +43,7 @@ export async function declareTicksQueue(model: ChannelModel, service: string): P
   try {
     if (!(await exchangeExists(model, DELAY_DUE))) await declarePlan(model, `declaring ${DELAY_DUE}`, DUE_PLAN)
     await withChannel(model, `binding ${queue} to ${DELAY_DUE}`, (channel) =>
-      channel.bindQueue(queue, DELAY_DUE, dueBinding(queueKey(queue))),
+      channel.bindQueue(queue, DELAY_DUE, queueKey(queue)),
     )
   } catch (error) {
     throw codeOf(error) === 403 ? new DelaysMissingError(textOf(error), error) : error

@@ -52,8 +52,10 @@ export class TokenMail {
     const id = randomUUID()
     const message = encodeToken(token, id)
     const send = async (): Promise<void> => {
-      const route = direct ? { exchange: '', routingKey: queue } : await routes.through(leftMs, queueKey(queue))
-      await publish({ id, ...route, message, confirmTimeoutMs })
+      const way = direct ? undefined : await routes.through(leftMs, queueKey(queue))
+      const { exchange, routingKey } = way ?? { exchange: '', routingKey: queue }
+      Object.assign(message.properties.headers, way?.headers)
+      await publish({ id, exchange, routingKey, message, confirmTimeoutMs })
     }
     await send().catch((error: unknown) => {
       if (direct || !(error instanceof UnroutableError)) throw error

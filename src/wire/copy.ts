@@ -8,9 +8,9 @@ import type { OutgoingMessage } from './outgoingMessage.js'
 
 /**
  * Headers that a copy must not carry: the broker's record of earlier deaths, by which it detects cycles; its delivery
- * count; and `CC`/`BCC`, by which it would route the copy to more places.
+ * count; `CC`/`BCC`, by which it would route the copy to more places; and the way that it took through the delay levels.
  */
-const NOT_COPIED = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|CC|BCC)$/i
+const NOT_COPIED = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|CC|BCC|delay-\d\d)$/i
 
 /** The broker refuses a message with this `reply_to` on a channel that has no such consumer, and closes the channel. */
 const DIRECT_REPLY = 'amq.rabbitmq.reply-to'

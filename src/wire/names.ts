@@ -25,8 +25,16 @@ export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 /** What the names of all exchanges and queues of the delay levels begin with. */
 export const DELAY_PREFIX = 'warren.delay.'
 
-/** A delay level's exchange and queue, `warren.delay.00` to `.23`. The operator predefines them. */
-export const delayLevel = (level: number): string => `${DELAY_PREFIX}${String(level).padStart(2, '0')}`
+const twoDigits = (level: number): string => String(level).padStart(2, '0')
+
+/** A delay level's exchange and queue, `warren.delay.level.00` to `.23`. The operator predefines them. */
+export const delayLevel = (level: number): string => `${DELAY_PREFIX}level.${twoDigits(level)}`
+
+/**
+ * The header that says whether a message waits in a level: `1`, or `0` to pass it by. A headers exchange does not look at
+ * headers that begin with `x-`.
+ */
+export const delayHeader = (level: number): string => `delay-${twoDigits(level)}`
 
 /** The exchange behind all delay levels, to which every task queue is bound. */
 export const DELAY_DUE = `${DELAY_PREFIX}due`

@@ -171,11 +171,12 @@ export class Settler {
     const { message, queue } = delivery
     const leftMs = due - clock.now()
     const direct = leftMs < HOLD_MS
-    const route = direct ? { exchange: '', routingKey: queue.name } : await delays.through(leftMs, queueKey(queue.name))
+    const way = direct ? undefined : await delays.through(leftMs, queueKey(queue.name))
+    const { exchange, routingKey } = way ?? { exchange: '', routingKey: queue.name }
     const id = delivery.id ?? '?'
-    const all = { ...added, [headers.due]: due }
+    const all = { ...added, [headers.due]: due, ...way?.headers }
     const publish = (copy: ReturnType<typeof copyOf>): Promise<void> =>
-      producer.publish({ id, ...route, message: copy, confirmTimeoutMs })
+      producer.publish({ id, exchange, routingKey, message: copy, confirmTimeoutMs })
     try {
       await publish(copyOf(message, id, all)).catch((problem: unknown) => {
         if (!(problem instanceof MessageError)) throw problem

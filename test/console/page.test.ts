@@ -13,7 +13,7 @@ const dark = { ...QUEUE, name: 'payment.invoice.create.shop', state: 'unknown' }
 const letters = { ...QUEUE, ...KNOWN, name: 'payment.dlq', role: 'deadLetters' }
 const elsewhere = { ...letters, name: 'their.dlq', vhost: 'theirs' }
 const levels = Array.from({ length: 24 }, (_, index) => ({
-  ...{ ...QUEUE, ...KNOWN, name: `warren.delay.${index}`, role: 'delay', ready: 1 },
+  ...{ ...QUEUE, ...KNOWN, name: `warren.delay.level.${index}`, role: 'delay', ready: 1 },
 }))
 const moment = (queues: readonly object[]) => ({
   ...{ at: 1.7e12, cluster: 'warren', version: '4.1.0', ready: 7, unacknowledged: 1, queues, rates: {}, latency: [] },

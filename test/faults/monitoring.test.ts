@@ -13,8 +13,8 @@ import { dashboards } from '../../monitoring/files.js'
 import { serveStoreMetrics } from '../../monitoring/storeExporter.js'
 import { connect, type Warren } from '../../src/index.js'
 import { planLevel } from '../../src/time/delayLevels.js'
-import { DELAY_LEVELS, delayKey } from '../../src/wire/delayedKey.js'
-import { DELAY_DUE, delayLevel } from '../../src/wire/names.js'
+import { delayHeaders, PASSES } from '../../src/wire/delayedKey.js'
+import { DELAY_DUE, delayHeader, delayLevel } from '../../src/wire/names.js'
 import { clusterUrls, fault, manage, scale, testCluster, until } from '../support/cluster.js'
 import { shortened, TestPrometheus } from '../support/prometheus.js'
 
@@ -160,16 +160,17 @@ describe('An alert fires at a fault, and is over once that is mended:', () => {
     await isOver('DelayLevelStuck')
     const connection = await amqpConnect(clusterUrls().broker)
     const channel = await connection.createConfirmChannel()
-    const wayOut = `${'*.'.repeat(DELAY_LEVELS - 1)}0.#`
+    const wayOut = { 'x-match': 'all', [delayHeader(0)]: PASSES }
     const [level, next] = [delayLevel(1), delayLevel(0)]
     try {
       // From level 0 on, what need not wait there goes nowhere.
-      await channel.unbindExchange(DELAY_DUE, next, wayOut)
-      channel.publish(level, delayKey(2, 'payment.nobody.waits'), Buffer.from('[]'), { persistent: true })
+      await channel.unbindExchange(DELAY_DUE, next, '', wayOut)
+      const headers = delayHeaders(2, 1)
+      channel.publish(level, 'payment.nobody.waits', Buffer.from('[]'), { persistent: true, headers })
       await channel.waitForConfirms()
       await fires('DelayLevelStuck')
     } finally {
-      await channel.bindExchange(DELAY_DUE, next, wayOut)
+      await channel.bindExchange(DELAY_DUE, next, '', wayOut)
       // RabbitMQ would try it again three minutes later.
       await channel.deleteQueue(level)
       const { queues, bindings } = planLevel(1)

@@ -4,7 +4,7 @@ import { connect as amqpConnect, type ConfirmChannel } from 'amqplib'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, taskQueue, type Warren } from '../../src/index.js'
-import { delayKey } from '../../src/wire/delayedKey.js'
+import { delayHeaders } from '../../src/wire/delayedKey.js'
 import { commandsExchange, DELAY_UNROUTABLE, delayLevel, headers } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, deadLetters, manage, until, virtualHost, waiting } from '../support/cluster.js'
 
@@ -165,16 +165,15 @@ it('a worker that is stopped while it holds one that is not due gives it back at
 
 it('what no queue takes when it is due is kept in warren.delay.unroutable', async () => {
   const id = randomUUID()
-  channel.publish(delayLevel(0), delayKey(1, 'payment.later.nobody'), Buffer.from('[]'), {
-    persistent: true,
-    messageId: id,
+  channel.publish(delayLevel(0), 'payment.later.nobody', Buffer.from('[]'), {
+    ...{ persistent: true, messageId: id, headers: delayHeaders(1, 0) },
   })
   await channel.waitForConfirms()
   await until('it is there', async () =>
     (await deadLetters(urls.vhost, DELAY_UNROUTABLE)).some((each) => each.properties.message_id === id),
   )
   expect((await deadLetters(urls.vhost, DELAY_UNROUTABLE)).map(({ routing_key }) => routing_key)).toEqual([
-    delayKey(1, 'payment.later.nobody'),
+    'payment.later.nobody',
   ])
 })
 

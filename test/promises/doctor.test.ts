@@ -425,29 +425,31 @@ describe('Delay levels', () => {
     expect(bad(await look()).map(({ check, finding }) => [check, finding])).toEqual([
       ['bindings', `${QUEUE} is not bound to warren.delay.due.`],
     ])
-    for (const routing_key of [`${'*.'.repeat(24)}${TASK}`, `${'*.'.repeat(24)}queue.${QUEUE}`]) {
+    for (const routing_key of [TASK, `@queue.${QUEUE}`]) {
       await manage('POST', `/bindings/${levels}/e/warren.delay.due/q/${QUEUE}`, { routing_key })
     }
     expect(bad(await look())).toEqual([])
   })
 
   it('with a gap, and messages that no queue took', async () => {
-    await remove(levels, 'queues', 'warren.delay.03')
+    await remove(levels, 'queues', 'warren.delay.level.03')
     expect(bad(await look())).toEqual([
       expect.objectContaining({
         check: 'delay-levels',
         severity: 'hurts',
-        finding: expect.stringContaining('the queue warren.delay.03'),
+        finding: expect.stringContaining('the queue warren.delay.level.03'),
       }),
     ])
     const plan = planDelays()
-    const declared = plan.queues.find(({ name }) => name === 'warren.delay.03')
-    await put(levels, 'queues', 'warren.delay.03', {
+    const declared = plan.queues.find(({ name }) => name === 'warren.delay.level.03')
+    await put(levels, 'queues', 'warren.delay.level.03', {
       durable: true,
       arguments: { 'x-queue-type': 'quorum', ...declared?.arguments },
     })
-    const key = plan.bindings.find(({ queue }) => queue === 'warren.delay.03')?.routingKey
-    await manage('POST', `/bindings/${levels}/e/warren.delay.03/q/warren.delay.03`, { routing_key: key })
+    const bound = plan.bindings.find(({ queue }) => queue === 'warren.delay.level.03')
+    await manage('POST', `/bindings/${levels}/e/warren.delay.level.03/q/warren.delay.level.03`, {
+      ...{ routing_key: '', arguments: bound?.arguments },
+    })
     await manage('POST', `/exchanges/${levels}/warren.delay.due/publish`, {
       ...{ properties: {}, routing_key: 'nobody.is.bound', payload: 'late', payload_encoding: 'string' },
     })

@@ -115,8 +115,8 @@ it('what no queue takes is refused, also when it would be due in an hour; once t
 it('a queue that is not bound to what is due gets the message at once, and its worker moves it into the levels', async () => {
   await manage('DELETE', `/exchanges/${urls.vhost}/${dueMark(plain.name)}`)
   await using other = await connect({ broker: urls.broker, results: urls.results, logger: false })
-  const handle = await other.send(plain, { what: 'unmarked' }, { delayMs: 2_100 })
-  await until('it waits in a level', async () => (await waiting(urls.broker, delayLevel(1))) === 1)
+  const handle = await other.send(plain, { what: 'unmarked' }, { delayMs: 5_500 })
+  await until('it waits in a level', async () => (await waiting(urls.broker, delayLevel(2))) === 1)
   expect(worker.health().held).toBe(0)
   expect(await handle.result(RESULT)).toBe(1)
   expect(runsOf('unmarked')[0]?.at).toBeGreaterThanOrEqual(handle.due?.getTime() ?? 0)

@@ -140,7 +140,7 @@ describe('the warren command', () => {
       expect(made.users).toEqual([])
       expect(names('vhosts')).toEqual(['images'])
       expect(names('exchanges')).toEqual(expect.arrayContaining(['image.dlx', 'mail.dlx', 'warren.delay.due']))
-      expect(names('queues')).toEqual(expect.arrayContaining(['image.dlq', 'mail.dlq', 'warren.delay.23']))
+      expect(names('queues')).toEqual(expect.arrayContaining(['image.dlq', 'mail.dlq', 'warren.delay.level.23']))
       expect(new Set(made.queues?.map(({ vhost }) => vhost))).toEqual(new Set(['images']))
       expect(names('policies')).toEqual(
         expect.arrayContaining(['image.file.resize.shop', 'mail.letter.send.shop', 'image.dlq', 'mail.dlq']),

@@ -75,7 +75,9 @@ it.each([false, true])('draws what is unknown as unknown, neither lost nor 0 (na
 })
 
 it.each([false, true])('shows all delay levels as one box (narrow: %s)', (narrow) => {
-  const levels = Array.from({ length: 24 }, (_, index) => queue(`warren.delay.${index}`, { role: 'delay', ready: 2 }))
+  const levels = Array.from({ length: 24 }, (_, index) =>
+    queue(`warren.delay.level.${index}`, { role: 'delay', ready: 2 }),
+  )
   const said = words(layOut(moment([queue('mine'), ...levels]), narrow).shapes)
   expect(said).toEqual(expect.arrayContaining(['delayed', '48']))
   expect(said.filter((text) => text?.includes('warren.delay'))).toEqual([])

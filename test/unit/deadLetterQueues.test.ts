@@ -32,7 +32,7 @@ const whole = {
     { name: 'image.dlq' },
     { name: 'shop.order.place.web', effective_policy_definition: { 'delivery-limit': 20 } },
     { name: 'warren.delay.unroutable', arguments: { 'x-delivery-limit': 1_000_000 } },
-    { name: 'warren.delay.05' },
+    { name: 'warren.delay.level.05' },
     null,
   ],
   '/rabbitmq/api/bindings/my%2Fshop': [

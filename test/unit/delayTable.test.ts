@@ -1,6 +1,6 @@
 /**
  * Where a message waits and when it runs, for every length of delay, with a clock that is moved. The broker is fake: a
- * level hands a message on when its seconds are over, as the digits of the routing key say.
+ * level hands a message on when its seconds are over, as its headers say.
  */
 import { expect, it } from 'vitest'
 import { z } from 'zod'
@@ -11,21 +11,23 @@ import { Producer } from '../../src/send/producer.js'
 import { localClock } from '../../src/time/clock.js'
 import { MAX_DELAY_SECONDS } from '../../src/time/delayLevels.js'
 import { DelayRoutes, HOLD_MS } from '../../src/time/delayRoutes.js'
-import { DELAY_LEVELS } from '../../src/wire/delayedKey.js'
+import { PASSES, WAITS } from '../../src/wire/delayedKey.js'
 import { encode } from '../../src/wire/envelope.js'
-import { commandsExchange, headers } from '../../src/wire/names.js'
+import { commandsExchange, delayHeader, headers } from '../../src/wire/names.js'
 import { FakeBroker, FakeClock, type Publication, queueOf, workerOn } from '../support/harness/index.js'
 
 const task = defineTask({ name: 'payment.table.row', input: z.object({}) })
 const YEAR_MS = 365.25 * 24 * 3_600_000
 
 /** How long a publication stays in the levels, in milliseconds. */
-function secondsIn({ exchange, routingKey }: Publication): number {
-  const level = Number(/^warren\.delay\.(\d\d)$/.exec(exchange)?.[1])
-  const digits = routingKey.split('.').slice(0, DELAY_LEVELS)
+function secondsIn({ exchange, properties }: Publication): number {
+  const first = Number(/^warren\.delay\.level\.(\d\d)$/.exec(exchange)?.[1])
+  const levels = Array.from({ length: first + 1 }, (_, level) => level)
+  const says = (level: number): unknown => properties.headers?.[delayHeader(level)]
+  expect(levels.every((level) => [WAITS, PASSES].includes(String(says(level))))).toBe(true)
   // Published at the highest level that it waits in.
-  expect(digits.indexOf('1')).toBe(DELAY_LEVELS - 1 - level)
-  return Number.parseInt(digits.join(''), 2) * 1_000
+  expect([says(first), says(first + 1)]).toEqual([WAITS, undefined])
+  return levels.reduce((sum, level) => sum + (says(level) === WAITS ? 2 ** level : 0), 0) * 1_000
 }
 
 interface Row {
@@ -42,13 +44,13 @@ const rows: readonly Row[] = [
   { delayMs: 999, first: 'payment.commands', passes: 0 },
   { delayMs: 1_000, first: 'payment.commands', passes: 0 },
   { delayMs: HOLD_MS - 1, first: 'payment.commands', passes: 0 },
-  { delayMs: HOLD_MS, first: 'warren.delay.00', passes: 1 },
-  { delayMs: 2_000, first: 'warren.delay.01', passes: 1 },
-  { delayMs: 3_600_000, first: 'warren.delay.11', passes: 1 },
-  { delayMs: MAX_DELAY_SECONDS * 1_000, first: 'warren.delay.23', passes: 1 },
+  { delayMs: HOLD_MS, first: 'warren.delay.level.00', passes: 1 },
+  { delayMs: 2_000, first: 'warren.delay.level.01', passes: 1 },
+  { delayMs: 3_600_000, first: 'warren.delay.level.11', passes: 1 },
+  { delayMs: MAX_DELAY_SECONDS * 1_000, first: 'warren.delay.level.23', passes: 1 },
   // The second that is left is held by the worker.
-  { delayMs: 2 ** 24 * 1_000, first: 'warren.delay.23', passes: 1 },
-  { delayMs: 10 * YEAR_MS, first: 'warren.delay.23', passes: 19 },
+  { delayMs: 2 ** 24 * 1_000, first: 'warren.delay.level.23', passes: 1 },
+  { delayMs: 10 * YEAR_MS, first: 'warren.delay.level.23', passes: 19 },
 ]
 
 it.each(rows)('$delayMs ms: waits first in $first, and runs on time', async (row) => {

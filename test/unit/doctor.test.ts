@@ -366,27 +366,28 @@ const cases: readonly Case[] = [
   [
     'a delay level that is gone',
     (draft) => {
-      removeQueue(draft, 'warren.delay.03')
-      removeExchange(draft, 'warren.delay.03')
+      removeQueue(draft, 'warren.delay.level.03')
+      removeExchange(draft, 'warren.delay.level.03')
     },
-    { check: 'delay-levels', severity: 'hurts', finding: /gaps: the exchange warren\.delay\.03 and the queue warren/ },
+    { check: 'delay-levels', severity: 'hurts', finding: /gaps: the exchange warren\.delay\.level\.03 and the queue warren/ },
   ],
   [
     'a delay level without its link',
-    (draft) => remove(draft.topology.bindings, (each) => each.source === 'warren.delay.05' && each.to === 'exchange'),
+    (draft) =>
+      remove(draft.topology.bindings, (each) => each.source === 'warren.delay.level.05' && each.to === 'exchange'),
     {
       check: 'delay-levels',
       severity: 'hurts',
-      finding: /the binding of warren\.delay\.05 to the exchange warren\.delay\.04/,
+      finding: /the binding of warren\.delay\.level\.05 to the exchange warren\.delay\.level\.04/,
     },
   ],
   [
     'a delay level that may lose on the way',
-    (draft) => delete queue(draft, 'warren.delay.05').arguments['x-overflow'],
+    (draft) => delete queue(draft, 'warren.delay.level.05').arguments['x-overflow'],
     {
       check: 'delay-levels',
       severity: 'loses',
-      finding: /warren\.delay\.05 is declared otherwise.*x-overflow is not set/,
+      finding: /warren\.delay\.level\.05 is declared otherwise.*x-overflow is not set/,
     },
   ],
   [
@@ -400,9 +401,9 @@ const cases: readonly Case[] = [
   [
     'a level that does not move',
     (draft) => {
-      draft.topology.stuck['warren.delay.05'] = 33
+      draft.topology.stuck['warren.delay.level.05'] = 33
     },
-    { check: 'delays-moving', severity: 'hurts', finding: /33 messages in warren\.delay\.05 are due and do not move/ },
+    { check: 'delays-moving', severity: 'hurts', finding: /33 messages in warren\.delay\.level\.05 are due and do not move/ },
   ],
   [
     'delayed messages that no queue took',
@@ -415,7 +416,7 @@ const cases: readonly Case[] = [
     'a service that may not dead-letter',
     (draft) =>
       Object.assign(draft.user.permissions ?? {}, {
-        write: '^(user|payment)\\.commands$|\\.demo-service$|^warren\\.delay\\.[0-9]{2}$|^amq\\.default$',
+        write: '^(user|payment)\\.commands$|\\.demo-service$|^warren\\.delay\\.level\\.[0-9]{2}$|^amq\\.default$',
       }),
     {
       check: 'permissions',
@@ -735,6 +736,7 @@ describe('A report', () => {
           destination: evil,
           to: 'queue',
           key: 'user.\u001b[2Jevil',
+          arguments: {},
         })
       }),
       checks,

@@ -19,6 +19,7 @@ const files = manifests({
   images: { rabbitmq: services['rabbitmq-1']?.image ?? '', valkey: services.valkey?.image ?? '' },
   rabbitmqConf: text('config/rabbitmq/rabbitmq.conf'),
   rabbitmqProductionConf: text('config/rabbitmq/production.conf'),
+  rabbitmqAdvancedConfig: text('config/rabbitmq/advanced.config'),
   valkeyConf: text('config/valkey/valkey.conf'),
   valkeyProductionConf: text('config/valkey/production.conf'),
   valkeyStart: text('config/valkey/start.sh'),
@@ -85,13 +86,17 @@ describe('Schemas', () => {
       persistence: z.strictObject({ storage: z.string() }),
       resources: z.strictObject({ requests: quantities, limits: quantities }),
       affinity: z.looseObject({}),
-      rabbitmq: z.strictObject({ additionalConfig: z.string().max(100_000) }),
+      rabbitmq: z.strictObject({
+        additionalConfig: z.string().max(100_000),
+        advancedConfig: z.string().max(100_000),
+      }),
     }),
     Exchange: z.strictObject({ ...reference, ...named, vhost, arguments: z.looseObject({}).optional() }),
     Queue: z.strictObject({ ...reference, ...named, vhost, arguments: z.looseObject({}).optional() }),
     Binding: z.strictObject({
       ...{ ...reference, vhost, source: z.string(), destination: z.string(), routingKey: z.string() },
       destinationType: z.enum(['exchange', 'queue']),
+      arguments: z.looseObject({}).optional(),
     }),
     Policy: z.strictObject({
       ...{ ...reference, vhost, name: z.string(), pattern: z.string(), definition: z.looseObject({}) },

@@ -18,7 +18,7 @@ const bindings = [
   { source: '', destination: 'a.dlq', destination_type: 'queue' },
 ]
 const policy = { effective_policy_definition: { 'dead-letter-exchange': 'a.dlx' } }
-const level = (ready: number | undefined) => queue('warren.delay.07', ready, 0)
+const level = (ready: number | undefined) => queue('warren.delay.level.07', ready, 0)
 const rows = (queues: object[], by: Record<string, Record<string, number>> = {}) => {
   const counts = countsOf(queues as never, bindings)
   const looked = new Map(Object.entries(by).map(([name, each]) => [name, new Map(Object.entries(each))]))
@@ -77,7 +77,7 @@ describe('warren queues', () => {
 
   it('does not sum up what it does not know: a level without a count, no level, no dead-letter queue', () => {
     const queues = [queue('a.b.one', 0, 0), queue('a.c.one', 0, 0)]
-    expect(rows([...queues, level(0), { name: 'warren.delay.08' }]).rows.map(({ delayed }) => delayed)).toEqual([
+    expect(rows([...queues, level(0), { name: 'warren.delay.level.08' }]).rows.map(({ delayed }) => delayed)).toEqual([
       null,
       null,
     ])

@@ -61,10 +61,10 @@ async function started(options: { concurrency?: number; prefetch?: number } = {}
 describe('One that is due in', () => {
   it.each([
     ['a second and a half', 1_500, []],
-    ['two seconds', 2_000, ['warren.delay.01']],
-    ['an hour', 3_600_000, ['warren.delay.11']],
-    ["fifty days, which is more than Node's timers take", 50 * 86_400_000, ['warren.delay.22']],
-    ['ten years, which is more than the levels take in one go', 3_650 * 86_400_000, ['warren.delay.23']],
+    ['two seconds', 2_000, ['warren.delay.level.01']],
+    ['an hour', 3_600_000, ['warren.delay.level.11']],
+    ["fifty days, which is more than Node's timers take", 50 * 86_400_000, ['warren.delay.level.22']],
+    ['ten years, which is more than the levels take in one go', 3_650 * 86_400_000, ['warren.delay.level.23']],
   ])(
     '%s is not run before: held, or published into the level of its highest bit and acknowledged',
     async (_what, ms, expected) => {
@@ -85,7 +85,9 @@ it('One that was lost while it could not be published is not published later: Ra
   const { handler, consuming } = await started()
   noLevels()
   deliver('later', 60_000)
-  await clock.until('the first try', () => broker.asked('assertExchange').some(([name]) => name === 'warren.delay.00'))
+  await clock.until('the first try', () =>
+    broker.asked('assertExchange').some(([name]) => name === 'warren.delay.level.00'),
+  )
   consuming.lose()
   consuming.reopen()
   levels()
@@ -122,8 +124,10 @@ it('A level that somebody deleted is declared again', async () => {
   const delivery = deliver('later', 600_000)
   await clock.until('it is in the level', () => delivery.settlement !== undefined)
   const declared = broker.asked('assertQueue').map(([name]) => name)
-  expect(declared).toEqual(expect.arrayContaining(['warren.delay.00', 'warren.delay.08', 'warren.delay.09']))
-  expect(new Set(exchanges())).toEqual(new Set(['warren.delay.09']))
+  expect(declared).toEqual(
+    expect.arrayContaining(['warren.delay.level.00', 'warren.delay.level.08', 'warren.delay.level.09']),
+  )
+  expect(new Set(exchanges())).toEqual(new Set(['warren.delay.level.09']))
 })
 
 it('One without an end of waiting holds nothing up: others run meanwhile, however many wait', async () => {
