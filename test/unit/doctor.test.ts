@@ -369,7 +369,11 @@ const cases: readonly Case[] = [
       removeQueue(draft, 'warren.delay.level.03')
       removeExchange(draft, 'warren.delay.level.03')
     },
-    { check: 'delay-levels', severity: 'hurts', finding: /gaps: the exchange warren\.delay\.level\.03 and the queue warren/ },
+    {
+      check: 'delay-levels',
+      severity: 'hurts',
+      finding: /gaps: the exchange warren\.delay\.level\.03 and the queue warren/,
+    },
   ],
   [
     'a delay level without its link',
@@ -403,7 +407,11 @@ const cases: readonly Case[] = [
     (draft) => {
       draft.topology.stuck['warren.delay.level.05'] = 33
     },
-    { check: 'delays-moving', severity: 'hurts', finding: /33 messages in warren\.delay\.level\.05 are due and do not move/ },
+    {
+      check: 'delays-moving',
+      severity: 'hurts',
+      finding: /33 messages in warren\.delay\.level\.05 are due and do not move/,
+    },
   ],
   [
     'delayed messages that no queue took',
