@@ -21,6 +21,8 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const delays = '^warren\\.delay\\.level\\.[0-9]{2}$'
   /** By which senders see that a queue takes what is due. */
   const marks = '^(user|payment)\\..+\\.due$'
+  /** Where Celery's tools ask a worker: docs/guide/celery.md. */
+  const node = `^${SERVICE}-.+\\.celery\\.pidbox$`
   return [
     { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
     // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
@@ -36,11 +38,11 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
       password: password('service', env),
       tags: [],
       permissions: {
-        configure: `${commands}|${queues}|${marks}`,
+        configure: `${commands}|${queues}|${marks}|${node}|^celery\\.pidbox$|^celeryev$`,
         // The default exchange, `amq.default`, leads back to a service's own queue: short delays take no level.
-        write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$`,
+        write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$|${node}|^reply\\.celery\\.pidbox$|^celeryev$`,
         // Its queues are bound to what is due.
-        read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$`,
+        read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$|${node}|^celery\\.pidbox$`,
       },
     },
     // Publishes commands, at once or delayed; declares nothing. RabbitMQ 4.3 says whether a mark exists to those who may read it.

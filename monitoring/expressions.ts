@@ -12,7 +12,8 @@ const selector = (...parts: readonly string[]): string => {
 }
 
 /** Queues that tasks wait in for a worker: neither dead letters nor what waits for its time. */
-export const TASK_QUEUES = 'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+|warren\\\\.delay\\\\..*"'
+export const TASK_QUEUES =
+  'queue!~".*\\\\.dlq|.*\\\\.retry\\\\.[0-9]+|warren\\\\.delay\\\\..*|.*\\\\.celery\\\\.pidbox|celeryev\\\\..*"'
 export const DELAY_LEVELS = 'queue=~"warren\\\\.delay\\\\.level\\\\.[0-9]+"'
 export const UNROUTABLE_QUEUE = 'queue="warren.delay.unroutable"'
 export const DEAD_LETTER_QUEUES = 'queue=~".*\\\\.dlq"'

@@ -63,6 +63,6 @@ function parsed(where: string, text: string, protocols: readonly string[], examp
 }
 
 /** `amqp://host:port/vhost`, without user and password. */
-export function redacted({ protocol, hostname, port, vhost }: Address): string {
+export function redacted({ protocol, hostname, port, vhost }: Omit<Address, 'password'>): string {
   return `${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}${vhost === '/' ? '' : `/${encodeURIComponent(vhost)}`}`
 }

@@ -172,6 +172,11 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#life.to('closed')
   }
 
+  /** Where it is connected to, or tries to be next. */
+  get address(): Omit<Address, 'password'> {
+    return this.#address
+  }
+
   get #address(): Address {
     const { addresses } = this.#options
     // The list is checked to be non-empty where it is parsed.

@@ -101,6 +101,16 @@ export class Board {
     }
   }
 
+  /** Up to `count` of the ids that are cancelled. */
+  ids(count: number): string[] {
+    const ids: string[] = []
+    for (const field of this.#cuts.keys()) {
+      if (ids.length === count) break
+      if (isOfId(field)) ids.push(field.slice(ID_PREFIX.length))
+    }
+    return ids
+  }
+
   /** Forgets and returns what the store need not keep any longer. */
   prune(now: number): string[] {
     const past = [...this.#cuts].flatMap(([field, { until }]) => (until < now ? [field] : []))

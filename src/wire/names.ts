@@ -48,6 +48,18 @@ export const DELAY_UNROUTABLE = `${DELAY_PREFIX}unroutable`
 /** The exchange behind Celery's own delay levels, which its clients use from 5.5 on when their queues are quorum queues. */
 export const CELERY_DELAY_DUE = 'celery_delayed_delivery'
 
+/** Where Celery's tools ask all workers; each has a queue of its own there. */
+export const CELERY_CONTROL = 'celery.pidbox'
+
+/** The queue in which a worker is asked, under the name by which Celery's tools know it. */
+export const celeryControlQueue = (node: string): string => `${node}.${CELERY_CONTROL}`
+
+/** Where workers answer Celery's tools. These declare it. */
+export const CELERY_REPLIES = `reply.${CELERY_CONTROL}`
+
+/** Where workers tell Celery's tools what happens. */
+export const CELERY_EVENTS = 'celeryev'
+
 /** A routing key as it leaves Celery's levels: a binary digit for each of the 28, then the key that the client gave. */
 const CELERY_DELAYED_KEY = /^(?:[01]\.){28}(.+)$/
 

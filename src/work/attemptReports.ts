@@ -11,7 +11,17 @@ import type { Settled } from './settled.js'
 
 type Tell = <Event extends keyof WorkerEvents>(event: Event, ...values: WorkerEvents[Event]) => void
 
+/** Sees attempts themselves, while it is set. */
+export interface AttemptObserver {
+  started(attempt: Attempt): void
+  finished(attempt: Attempt, outcome: Outcome): void
+  settled(attempt: Attempt, outcome: Outcome, settled: Settled): void
+}
+
 export class AttemptReports {
+  observer: AttemptObserver | undefined
+  /** How many attempts have ended, by the task of their queue. */
+  readonly ended = new Map<string, number>()
   readonly #tell: Tell
   readonly #listens: (event: keyof WorkerEvents) => boolean
 
@@ -24,12 +34,16 @@ export class AttemptReports {
 
   started(attempt: Attempt): void {
     attempt.trace = AttemptTrace.begin(() => tracedAs(attempt))
+    this.observer?.started(attempt)
     if (!this.#listens('attemptStarted')) return
     this.#tell('attemptStarted', { ...refOf(attempt), redelivered: attempt.delivery.redelivered })
   }
 
   finished(attempt: Attempt, outcome: Outcome): void {
+    const { task } = attempt.delivery.queue
+    if (outcome.kind !== 'held') this.ended.set(task, (this.ended.get(task) ?? 0) + 1)
     attempt.trace?.ran(outcome.kind, attempt.durationMs, 'error' in outcome ? outcome.error : undefined)
+    this.observer?.finished(attempt, outcome)
     if (!this.#listens('attemptFinished')) return
     const error = 'error' in outcome ? { error: outcome.error } : {}
     const { durationMs } = attempt
@@ -38,6 +52,7 @@ export class AttemptReports {
 
   settled(attempt: Attempt, outcome: Outcome, settled: Settled, settleMs: number): void {
     attempt.trace?.settled(settled, settleMs)
+    this.observer?.settled(attempt, outcome, settled)
     if (!this.#listens('attemptSettled')) return
     this.#tell('attemptSettled', { ...refOf(attempt), outcome: outcome.kind, settled, settleMs })
   }

@@ -102,6 +102,9 @@ export class Dispatcher {
     return elsewhere.reduce((sum, { size }) => sum + size, this.#ready.filter(({ held }) => held).length)
   }
 
+  /** For those who look: what runs, what may start, and what waits until it is due. */
+  inventory = () => ({ active: [...this.#active], ready: [...this.#ready], waiting: this.#waitingRoom.deliveries })
+
   /** The prefetch with which each of `queues` consumers begins. */
   initialPrefetch(queues: number): number {
     return this.#intake.initial(queues)
@@ -208,12 +211,10 @@ export class Dispatcher {
     // Which one runs first matters, so all that are on their way are waited for.
     await this.#pauseAll()
     const suspect = await this.#quarantine.next()
-    if (suspect !== undefined && !this.#stopping) {
-      await this.#attempt(suspect)
-      await this.#quarantine.clear(suspect)
-    } else if (suspect !== undefined) {
-      suspect.giveBack()
-      // Nobody ran it: the mark would say that it killed this worker.
+    if (suspect !== undefined) {
+      if (this.#stopping) suspect.giveBack()
+      else await this.#attempt(suspect)
+      // Also where nobody ran it: the mark would say that it killed this worker.
       await this.#quarantine.clear(suspect)
     }
     this.#alone = false
@@ -261,10 +262,9 @@ export class Dispatcher {
 
   /** It is not to be run yet. */
   #keep(attempt: Attempt, outcome: Extract<Outcome, { kind: 'held' }>): void {
-    const { delivery } = attempt
     attempt.leave({ kind: 'returned' }, 'returned')
-    if (this.#stopping) delivery.giveBack()
-    else void this.#waitingRoom.keep(delivery, outcome)
+    if (this.#stopping) attempt.delivery.giveBack()
+    else void this.#waitingRoom.keep(attempt.delivery, outcome)
     this.#pump()
     this.#ended(attempt)
   }

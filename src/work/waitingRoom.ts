@@ -42,6 +42,10 @@ export class WaitingRoom {
     return this.#held.size
   }
 
+  get deliveries(): Delivery[] {
+    return [...this.#held.keys()]
+  }
+
   /** Takes a delivery that is not due. False when it is due, or has expired for its sender already. */
   takes(delivery: Delivery): boolean {
     const { envelope, message } = delivery

@@ -24,6 +24,7 @@ import { planService } from '../task/topology.js'
 import { startTimer } from '../timers.js'
 import { AttemptReports } from './attemptReports.js'
 import type { BatchOptions } from './batcher.js'
+import { CeleryNode } from './celeryNode.js'
 import { Consumer } from './consumer.js'
 import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
@@ -42,6 +43,8 @@ interface Running {
   readonly deadLettering: DeadLettering
   readonly producer: Producer
   readonly ticks: Ticks
+  /** Undefined where it is not wanted. */
+  readonly celery: CeleryNode | undefined
 }
 
 /** How long the consumers get to stop at the broker: a frozen one answers never. */
@@ -149,6 +152,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     if (!this.#life.in('starting')) throw new ClosedError('The worker')
     this.#life.to('running')
     this.#running?.ticks.start()
+    this.#running?.celery?.start()
     for (const problem of problemsOf(this.#observed)) this.#dependencies.log.warn({ service: this.service }, problem)
   }
 
@@ -209,21 +213,10 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       },
       onDeadLettered: (attempt, exchange, reason, error) => reports.deadLettered(attempt, exchange, reason, error),
     })
-    const { concurrency, prefetch, deliveryLimit } = this.#options
+    const { concurrency, prefetch, deliveryLimit, celeryRemote } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{
-        concurrency,
-        prefetch,
-        deliveryLimit,
-        results,
-        control,
-        cancel,
-        clock,
-        log,
-        settler,
-        reports,
-        report: this.#report,
-      },
+      ...{ concurrency, prefetch, deliveryLimit, results, control, cancel, clock, log, settler, reports },
+      report: this.#report,
       handlers: this.#handlers.all,
       duplicates: new Duplicates(results),
     })
@@ -232,7 +225,10 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       onTick: (tick) => this.tell('tick', tick),
       onConsumer: (each) => this.#consumers.push(each.on('state', (event) => this.tell('consumerState', event))),
     })
-    this.#running = { dispatcher, settler, deadLettering, producer, ticks }
+    const seen = { service: this.service, concurrency, tasks: this.#handlers.tasks, dispatcher, reports }
+    const consumers = () => this.#consumers.filter(({ queue }) => this.#handlers.all.has(queue.task))
+    const celery = celeryRemote ? new CeleryNode({ ...this.#dependencies, ...seen, consumers }) : undefined
+    this.#running = { dispatcher, settler, deadLettering, producer, ticks, celery }
     return this.#running
   }
 
@@ -261,7 +257,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       this.#endGrace = resolve
     })
     if (this.#graceEndsAt <= performance.now()) this.#endGrace?.()
-    const { dispatcher, settler, producer, ticks } = this.#running ?? this.#begin()
+    const { dispatcher, settler, producer, ticks, celery } = this.#running ?? this.#begin()
     dispatcher.stop()
     this.#handlers.drain()
     const cancelling = Promise.all([ticks.stop(), ...this.#consumers.map((consumer) => consumer.drain())])
@@ -271,6 +267,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     dispatcher.release(new ClosedError('The worker'))
     settler.close()
     await this.#handlers.close()
+    await celery?.stop()
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()))
     producer.close()
     await this.#dependencies.onStopped().catch((error: unknown) => {

@@ -31,6 +31,11 @@ export interface WorkerOptions {
    * the operator predefines them.
    */
   readonly declareDeadLetters?: boolean | undefined
+  /**
+   * Answers Celery's tools: `celery inspect`, `celery control revoke`, `celery events`, Flower. Default true; a worker
+   * whose user may not says so once.
+   */
+  readonly celeryRemote?: boolean | undefined
 }
 
 /** RabbitMQ's advice for quorum queues (https://www.rabbitmq.com/docs/consumer-prefetch); AMQP itself allows 65,535. */
@@ -52,12 +57,14 @@ export function settleWorkerOptions(options: WorkerOptions) {
       consumerTimeoutMs: is.integer(1_000, MAX_CONSUMER_TIMEOUT_MS),
       gracePeriodMs: is.duration(0, { forever: true }),
       declareDeadLetters: is.flag,
+      celeryRemote: is.flag,
     },
     {
       concurrency: defaults.concurrency,
       deliveryLimit: DEFAULT_DELIVERY_LIMIT,
       gracePeriodMs: defaults.gracePeriodMs,
       declareDeadLetters: false,
+      celeryRemote: true,
     },
     ['service'],
   )
