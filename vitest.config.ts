@@ -5,6 +5,8 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 
 /** Everything outside src/ imports the package by its name, as users do; the tests run it on the sources. */
 const alias = {
+  // Before its package, whose name it begins with.
+  'warren/testing': source('./src/testing/index.ts'),
   warren: source('./src/index.ts'),
   '@warren/outbox': source('./packages/outbox/src/index.ts'),
   '@warren/nestjs': source('./packages/nestjs/src/index.ts'),
@@ -19,7 +21,7 @@ interface Kind {
   readonly workers?: number
   readonly timeoutMs: number
   /** Where its files are. Default: the folder of its name. */
-  readonly include?: string
+  readonly include?: string | readonly string[]
   /** On the cluster that `globalSetup.ts` starts once for all. */
   readonly onSharedCluster?: boolean
 }
@@ -30,7 +32,7 @@ function project(name: string, kind: Kind): TestProjectInlineConfiguration {
     resolve: { alias },
     test: {
       name,
-      include: [include],
+      include: [include].flat(),
       testTimeout: timeoutMs,
       hookTimeout: 120_000,
       sequence: { groupOrder: groups.indexOf(group) },
@@ -47,7 +49,10 @@ export default defineConfig({
     reporters: ['default', './test/support/closingLine.ts'],
     projects: [
       // Nothing outside the process: modules, and the tools that look at the whole repository.
-      project('unit', { group: 'quick', timeoutMs: 60_000, workers: 4 }),
+      project('unit', {
+        ...{ group: 'quick', timeoutMs: 60_000, workers: 4 },
+        include: ['test/unit/**/*.test.ts', 'examples/**/*.test.ts'],
+      }),
       project('static', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.
       project('cluster', { group: 'quick', timeoutMs: 120_000, workers: 4 }),

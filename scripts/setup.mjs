@@ -111,11 +111,16 @@ function openToCommonJs() {
   rmSync(to, { recursive: true, force: true })
   cpSync(from, to, { recursive: true, filter: (path) => statSync(path).isDirectory() || path.endsWith('.d.ts') })
   writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n')
-  const door = "const warren = require('../src/index.js')\nmodule.exports = warren\n"
-  writeFileSync(join(to, 'index.js'), door)
+  writeDoor(join(to, 'index.js'), '../src/index.js')
+  writeDoor(join(to, 'testing/index.js'), '../../src/testing/index.js')
+}
+
+function writeDoor(file, target) {
+  const door = `const warren = require('${target}')\nmodule.exports = warren\n`
+  writeFileSync(file, door)
   // Never run, and read by Node: the names that `import` finds in a CommonJS module.
-  const names = Object.keys(createRequire(import.meta.url)(join(to, 'index.js'))).filter((name) => /^\w+$/.test(name))
-  writeFileSync(join(to, 'index.js'), `${door}0 && (module.exports = { ${names.join(', ')} })\n`)
+  const names = Object.keys(createRequire(import.meta.url)(file)).filter((name) => /^\w+$/.test(name))
+  writeFileSync(file, `${door}0 && (module.exports = { ${names.join(', ')} })\n`)
 }
 
 /** One line that changes when any file that goes into the build is added, removed or changed. */

@@ -38,7 +38,7 @@ const blocks = (page: string): { file: string; code: string }[] =>
   }))
 
 describe('Code in the docs is the file it names', () => {
-  const pages = ['README.md', 'docs/guide/library.md', 'docs/guide/topology.md']
+  const pages = ['README.md', 'docs/guide/library.md', 'docs/guide/topology.md', 'docs/guide/testing.md']
   it.each(pages.flatMap((page) => blocks(page).map(({ file, code }) => ({ page, file, code }))))(
     '$page: $file',
     ({ file, code }) => expect(code).toBe(text(file)),

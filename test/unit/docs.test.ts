@@ -290,6 +290,17 @@ it('docs/reference/api.md lists every export', () => {
   sameNames(documented(text('docs/reference/api.md')), inCode)
 })
 
+describe('docs/reference/testing.md', () => {
+  const page = sections('docs/reference/testing.md')
+  it('lists every export', () => sameNames(documented(page.get('') ?? ''), exportedNames('src/testing/index.ts')))
+  it.each([
+    ['testWarren', 'src/testing/warren.ts', 'TestWarrenOptions'],
+    ['testAttempt', 'src/testing/attempt.ts', 'TestAttemptOptions'],
+  ])('lists the options of %s', (heading, file, name) =>
+    sameNames(documented(page.get(heading) ?? ''), names(interfaceBody(file, name), /^ {2}readonly (\w+)\??:/gm)),
+  )
+})
+
 it('docs/reference/configuration.md lists every environment variable', () => {
   const folders = ['src', 'cli', 'cluster', 'demo', 'drills', 'bench', 'console', 'config', 'scripts', 'test/support']
   const files = ['quorum.env', 'compose.yaml', 'Dockerfile', '.env.example']

@@ -1,0 +1,39 @@
+/** The clock of an in-memory Warren: it stands still until a test moves it, and calls what is due on its way, in order. */
+import type { Clock } from '../time/clock.js'
+
+interface Timer {
+  readonly at: number
+  readonly act: () => void
+}
+
+export class TestClock implements Clock {
+  #now: number
+  readonly #timers = new Set<Timer>()
+
+  constructor(now: number) {
+    this.#now = Math.floor(now)
+  }
+
+  readonly now = (): number => this.#now
+
+  /** Calls `act` once the clock is at `at`. Returns what cancels it. */
+  at(at: number, act: () => void): () => void {
+    const timer = { at, act }
+    this.#timers.add(timer)
+    return () => void this.#timers.delete(timer)
+  }
+
+  /** When the next timer is due; undefined without any. */
+  get next(): number | undefined {
+    let next: number | undefined
+    for (const { at } of this.#timers) if (next === undefined || at < next) next = at
+    return next
+  }
+
+  /** Moves it, never back, and calls what is due then, the earliest first. */
+  moveTo(now: number): void {
+    this.#now = Math.max(this.#now, now)
+    const due = [...this.#timers].filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at)
+    for (const timer of due) if (this.#timers.delete(timer)) timer.act()
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * An in-memory Warren: what `connect()` returns, for tests, without a broker and a store. It is a `Warren`, so that code
+ * under test takes it as it is. Sending, attempts, retries, dead letters, schedules, cancelling, unique keys and events are
+ * the library's own code; only the broker, the store's server and the clock are replaced.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Connection } from '../amqp/connection.js'
+import {
+  type CancelKey,
+  type Cancellation,
+  type CancelOptions,
+  type CancelScope,
+  Control,
+  type PausedQueue,
+  type PauseQueueOptions,
+  type ScopeCancellation,
+} from '../control/control.js'
+import type { Limits } from '../control/limits.js'
+import type { DeadLettersOptions } from '../deadLetters/deadLetters.js'
+import { ClosedError } from '../errors/index.js'
+import { containedLogger, problemLog } from '../observe/contained.js'
+import { defaults, is, settleOptions } from '../options.js'
+import { Results } from '../results/store.js'
+import type { AllEvents, AllEventsOptions } from '../send/allEvents.js'
+import { Delayed } from '../send/delayed.js'
+import type { EventsOptions, Handle, TaskEvents } from '../send/handle.js'
+import type { PreparedMessage } from '../send/prepared.js'
+import type { Producer } from '../send/producer.js'
+import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from '../send/sender.js'
+import { type SendManyOptions, type SendManySummary, sendMany } from '../send/sendMany.js'
+import { isLogger, type Logger, silentLogger } from '../task/logger.js'
+import { checkTask, type Task, type TaskInput, type TaskOutput } from '../task/task.js'
+import { makeSchedules } from '../time/makeSchedules.js'
+import { scheduledServices } from '../time/scheduleStore.js'
+import type { Schedules } from '../time/schedules.js'
+import type { SchedulesOptions } from '../time/schedulesOptions.js'
+import { Warren } from '../warren.js'
+import { commandsExchange, domainOf, replyChannel, taskQueue } from '../wire/names.js'
+import type { StoredResult } from '../wire/resultFormat.js'
+import type { WorkerOptions } from '../work/workerOptions.js'
+import { MemoryBroker, MemoryRoutes, memoryConnection, memoryProducer } from './broker.js'
+import { TestClock } from './clock.js'
+import { TestDeadLetters } from './deadLetters.js'
+import { type SentTask, sentTaskOf } from './sent.js'
+import { MemoryStore } from './store.js'
+import { memoryTarget } from './storeConnection.js'
+import { TestWorker } from './worker.js'
+
+export interface TestWarrenOptions {
+  /** Where the clock stands at first. Default: the present. */
+  readonly now?: Date | undefined
+  /**
+   * Which services have been started once before, with the tasks that they handle, so that their queues exist: a task that
+   * no queue takes is `UNROUTABLE`, as on a broker. A worker that is started here makes its own.
+   */
+  readonly services?: Readonly<Record<string, readonly Pick<Task, 'name'>[]>> | undefined
+  /** Default: none. */
+  readonly logger?: Logger | undefined
+}
+
+const CHECKS = { now: is.date, services: is.record, logger: isLogger }
+/** How long real work of a handler is waited for, in milliseconds, before it is taken to wait for the clock. */
+const HANDLER_MS = 20
+/** After so many turns of the event loop in which nothing happened, nothing is under way. */
+const QUIET_TURNS = 4
+
+/** Makes one. Throws `OptionsError`. */
+export async function testWarren(options: TestWarrenOptions = {}): Promise<TestWarren> {
+  const warren = new TestWarren(options)
+  await warren.open()
+  return warren
+}
+
+export class TestWarren extends Warren {
+  override readonly limits: Limits
+  readonly #clock: TestClock
+  readonly #broker: MemoryBroker
+  readonly #connection: Connection
+  readonly #routes: MemoryRoutes
+  readonly #producer: Producer
+  readonly #results: Results
+  readonly #control: Control
+  readonly #sender: Sender
+  readonly #log: Logger
+  readonly #workers = new Set<TestWorker>()
+  readonly #sent: SentTask[] = []
+  #closed = false
+
+  /** Use `testWarren()`. */
+  constructor(options: TestWarrenOptions = {}) {
+    const { now, services = {}, logger } = settleOptions('testWarren', options, CHECKS, {})
+    super({ broker: 'amqp://memory', logger: logger ?? false })
+    this.#log = logger === undefined ? silentLogger : containedLogger(logger)
+    this.reportProblemsTo(problemLog(this.#log))
+    this.#clock = new TestClock(now?.getTime() ?? Date.now())
+    this.#broker = new MemoryBroker(this.#clock)
+    this.#connection = memoryConnection(this.#broker)
+    this.#routes = new MemoryRoutes(this.#broker, this.#connection)
+    this.#producer = memoryProducer(this.#broker, (publication) => {
+      this.#sent.push(sentTaskOf(publication))
+      const { id, exchange, routingKey } = publication
+      this.tell('confirmed', { id, exchange, routingKey, latencyMs: 0 })
+    })
+    const producerId = randomUUID()
+    this.#results = new Results({
+      target: memoryTarget(new MemoryStore(this.#clock)),
+      ...{ producerId, ttlMs: defaults.resultTtlMs, connectTimeoutMs: defaults.connectTimeoutMs },
+    })
+    const clock = this.#clock
+    this.#control = new Control({
+      ...{ results: this.#results, vhost: '/', clock, resultTtlMs: defaults.resultTtlMs, log: this.#log },
+    })
+    this.limits = this.#control.limits
+    this.#sender = new Sender({
+      ...{ producer: this.#producer, results: this.#results, control: this.#control },
+      delayed: new Delayed({ producer: this.#producer, routes: this.#routes, clock }),
+      replyTo: replyChannel(producerId),
+      confirmTimeoutMs: defaults.confirmTimeoutMs,
+      maxMessageBytes: defaults.maxMessageBytes,
+    })
+    for (const [service, tasks] of Object.entries(services)) for (const task of tasks) this.#bind(service, task)
+  }
+
+  /** Called by `testWarren()`. */
+  override async open(): Promise<void> {
+    await this.#results.open()
+  }
+
+  /** What the clock says. */
+  get now(): Date {
+    return new Date(this.#clock.now())
+  }
+
+  /** Everything that was sent here, in order; of one task, with its input's type. Schedules, retries and redrives are not. */
+  sent(): readonly SentTask[]
+  sent<T extends Task>(task: T): readonly SentTask<TaskInput<T>>[]
+  sent(task?: Task): readonly SentTask[] {
+    if (task === undefined) return [...this.#sent]
+    checkTask('sent', task)
+    return this.#sent.filter(({ name }) => name === task.name)
+  }
+
+  /** Forgets what was sent so far. */
+  forgetSent(): void {
+    this.#sent.length = 0
+  }
+
+  /**
+   * Moves the clock, and lets everything that is due on the way happen in its order: retries, delayed tasks, ticks of
+   * schedules, time limits. Resolves when nothing is under way but handlers that wait for something else.
+   */
+  async advance(ms: number): Promise<void> {
+    settleOptions('advance', { ms }, { ms: is.duration(0) }, {})
+    await this.#advanceTo(this.#clock.now() + ms)
+  }
+
+  /** The same, up to an instant. One that has passed moves nothing. */
+  async advanceTo(instant: Date): Promise<void> {
+    settleOptions('advanceTo', { instant }, { instant: is.date }, {})
+    await this.#advanceTo(instant.getTime())
+  }
+
+  /** Resolves when nothing is under way but handlers that wait for something else. The clock stands still. */
+  async idle(): Promise<void> {
+    let quietFrom = performance.now()
+    for (let quiet = 0; quiet < QUIET_TURNS; ) {
+      await new Promise((resolve) => setImmediate(resolve))
+      const workers = [...this.#workers]
+      const busy = workers.some((worker) => worker.busy)
+      const working = workers.some(({ running }) => running > 0)
+      if (busy) quietFrom = performance.now()
+      if (busy || (working && performance.now() - quietFrom < HANDLER_MS)) quiet = 0
+      else quiet++
+      // A handler that reads a file or asks another server takes real time.
+      if (working && !busy) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  }
+
+  override send<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    input: NoInfer<Input>,
+    options?: SendOptions,
+  ): Promise<Handle<Output>> {
+    return this.#sender.send(task, input, options)
+  }
+
+  override async sendMany<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    inputs: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>,
+    options: SendManyOptions<Output, NoInfer<Input>> = {},
+  ): Promise<SendManySummary> {
+    checkTask('sendMany', task)
+    const sending = {
+      send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
+      ...{ window: defaults.maxUnconfirmed, full: () => false, report: problemLog(this.#log) },
+    }
+    return sendMany(sending, inputs, options)
+  }
+
+  override publishPrepared(message: PreparedMessage, options?: PublishPreparedOptions): Promise<void> {
+    return this.#sender.publishPrepared(message, options)
+  }
+
+  override handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
+    checkTask('handle', task)
+    checkId('handle', id)
+    return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
+  }
+
+  override state(id: string): Promise<StoredResult | undefined> {
+    return this.#sender.state(id)
+  }
+
+  override eventsOf(id: string, options?: EventsOptions): TaskEvents {
+    return this.#sender.eventsOf(id, options)
+  }
+
+  override events(options?: AllEventsOptions): AllEvents {
+    return this.#sender.events(options)
+  }
+
+  override cancel(id: string, options?: CancelOptions): Promise<Cancellation>
+  override cancel(key: CancelKey, options?: CancelOptions): Promise<Cancellation | undefined>
+  override cancel(scope: CancelScope, options?: CancelOptions): Promise<ScopeCancellation>
+  override async cancel(which: string | CancelScope | CancelKey, options?: CancelOptions) {
+    const cancelled = await this.#control.cancel(which, options)
+    // What is sent next is sent later than this.
+    this.#clock.moveTo(this.#clock.now() + 1)
+    return cancelled as Cancellation & ScopeCancellation
+  }
+
+  override pause(queue: string, options?: PauseQueueOptions): Promise<void> {
+    return this.#control.pause(queue, options)
+  }
+
+  override resume(queue: string): Promise<boolean> {
+    return this.#control.resume(queue)
+  }
+
+  override paused(): Promise<PausedQueue[]> {
+    return this.#control.paused()
+  }
+
+  override worker(options: WorkerOptions): TestWorker {
+    if (this.#closed) throw new ClosedError('The connection')
+    const worker: TestWorker = new TestWorker(options, {
+      ...{ broker: this.#broker, clock: this.#clock, connection: this.#connection, routes: this.#routes },
+      ...{ results: this.#results, control: this.#control, log: this.#log },
+      confirmTimeoutMs: defaults.confirmTimeoutMs,
+      onStopped: () => void this.#workers.delete(worker),
+    })
+    this.#workers.add(worker)
+    return worker
+  }
+
+  override deadLetters(options: DeadLettersOptions): TestDeadLetters {
+    return new TestDeadLetters(options, {
+      ...{ broker: this.#broker, clock: this.#clock, producer: memoryProducer(this.#broker) },
+      ...{ results: this.#results, confirmTimeoutMs: defaults.confirmTimeoutMs, log: this.#log },
+    })
+  }
+
+  override schedules(options: SchedulesOptions = {}): Schedules {
+    const services = new Set([...this.#workers].map(({ service }) => service))
+    const producer = memoryProducer(this.#broker)
+    return makeSchedules(options, services, {
+      ...{ connection: this.#connection, results: this.#results, routes: this.#routes },
+      publish: (publication) => producer.publish(publication),
+      confirmTimeoutMs: defaults.confirmTimeoutMs,
+      maxMessageBytes: defaults.maxMessageBytes,
+    })
+  }
+
+  override scheduledServices(): Promise<string[]> {
+    return scheduledServices(this.#results)
+  }
+
+  override async close(): Promise<void> {
+    this.#sender.close()
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.all([...this.#workers].map((worker) => worker.stop()))
+    this.#control.close()
+    this.#results.close()
+    await super.close()
+  }
+
+  #bind(service: string, { name }: Pick<Task, 'name'>): void {
+    this.#broker.bind(taskQueue(name, service), { exchange: commandsExchange(domainOf(name)), routingKey: name })
+  }
+
+  async #advanceTo(until: number): Promise<void> {
+    await this.idle()
+    for (let next = this.#clock.next; next !== undefined && next <= until; next = this.#clock.next) {
+      this.#clock.moveTo(next)
+      await this.idle()
+    }
+    this.#clock.moveTo(until)
+    await this.idle()
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * A worker of an in-memory Warren. It takes messages from the in-memory broker; the attempt, its gates and its settling
+ * are those of every worker. Time limits, and what is not due yet, go by the test's clock.
+ */
+import type { Connection } from '../amqp/connection.js'
+import type { Control } from '../control/control.js'
+import { noteDeclared } from '../control/limits.js'
+import type { ControlWatch } from '../control/watch.js'
+import { ClosedError, OptionsError } from '../errors/index.js'
+import type { IsolatedHandler } from '../isolate/isolatePool.js'
+import { problemLog, type ReportProblem } from '../observe/contained.js'
+import type { WorkerState } from '../observe/events.js'
+import type { WorkerHealth } from '../observe/health.js'
+import type { Results } from '../results/store.js'
+import type { BatchHandler, Handler } from '../task/handler.js'
+import type { Logger } from '../task/logger.js'
+import type { Task } from '../task/task.js'
+import type { DelayRoutes } from '../time/delayRoutes.js'
+import { dueAt } from '../time/due.js'
+import { ScheduleStore } from '../time/scheduleStore.js'
+import { Ticker } from '../time/ticker.js'
+import { decodeToken } from '../time/token.js'
+import { TokenMail } from '../time/tokenMail.js'
+import { commandsExchange, domainOf, taskQueue, ticksQueue } from '../wire/names.js'
+import { Attempt, type RegisteredHandler } from '../work/attempt.js'
+import { AttemptReports } from '../work/attemptReports.js'
+import type { BatchOptions } from '../work/batcher.js'
+import { DeadLettering } from '../work/deadLettering.js'
+import { Delivery, type DeliveryQueue } from '../work/delivery.js'
+import { Duplicates } from '../work/duplicates.js'
+import { Handlers } from '../work/handlers.js'
+import { Registrations } from '../work/registrations.js'
+import { Settler } from '../work/settler.js'
+import { Worker } from '../work/worker.js'
+import { settleWorkerOptions, type WorkerOptions } from '../work/workerOptions.js'
+import { type MemoryBroker, memoryProducer } from './broker.js'
+import type { TestClock } from './clock.js'
+import { limitTime, withoutTimeLimits } from './timeLimits.js'
+
+export interface TestWorkerDependencies {
+  readonly broker: MemoryBroker
+  readonly clock: TestClock
+  readonly connection: Connection
+  readonly routes: DelayRoutes
+  readonly results: Results
+  readonly control: Control
+  readonly confirmTimeoutMs: number
+  readonly log: Logger
+  readonly onStopped: () => void
+}
+
+export class TestWorker extends Worker {
+  readonly #dependencies: TestWorkerDependencies
+  readonly #options: ReturnType<typeof settleWorkerOptions>
+  readonly #handlers = new Handlers()
+  readonly #registrations: Registrations
+  readonly #report: ReportProblem
+  readonly #watch: ControlWatch
+  readonly #settler: Settler
+  readonly #reports: AttemptReports
+  readonly #duplicates: Duplicates
+  readonly #ticker: Ticker
+  readonly #active = new Set<Attempt>()
+  /** Each with what cancels its timer. */
+  readonly #notDue = new Map<Delivery, () => void>()
+  readonly #leave: (() => void)[] = []
+  #visits = 0
+  #running = 0
+  #state: WorkerState = 'idle'
+
+  constructor(options: WorkerOptions, dependencies: TestWorkerDependencies) {
+    const { broker, clock, connection, routes, results, control, confirmTimeoutMs, log } = dependencies
+    const producer = memoryProducer(broker)
+    const watch = control.watch() as ControlWatch
+    super(options, {
+      ...{ consuming: connection, publishing: connection, delays: routes, results, control: watch },
+      ...{ makeProducer: () => producer, clock, confirmTimeoutMs, log, onStopped: async () => undefined },
+    })
+    this.#dependencies = dependencies
+    this.#options = settleWorkerOptions(options)
+    this.#report = problemLog(log)
+    this.#watch = watch
+    this.#duplicates = new Duplicates(results)
+    this.#reports = new AttemptReports(
+      (event, ...values) => this.tell(event, ...values),
+      (event) => this.listenerCount(event) > 0,
+    )
+    this.#settler = new Settler({
+      ...{ producer, delays: routes, clock, results, confirmTimeoutMs },
+      deadLettering: new DeadLettering(connection, producer, confirmTimeoutMs),
+      beforeAck: () => undefined,
+      onDelayed: (attempt, waitingFor, error) => this.#reports.settleDelayed(attempt, waitingFor, error),
+      onDeadLettered: (attempt, exchange, reason, error) =>
+        this.#reports.deadLettered(attempt, exchange, reason, error),
+    })
+    const { service, concurrency, deliveryLimit } = this.#options
+    this.#registrations = new Registrations({
+      ...{ results, duplicates: this.#duplicates, clock, control: watch, deliveryLimit, log, report: this.#report },
+      cancel: (id) => control.cancelId(id),
+      // Its limit is counted here, by the test's clock.
+      handlers: withoutTimeLimits(this.#handlers.all),
+      free: () => concurrency - this.#running,
+      onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
+    })
+    this.#ticker = new Ticker({
+      store: new ScheduleStore(results, service),
+      mail: new TokenMail({ service, publish: producer.publish.bind(producer), routes, confirmTimeoutMs }),
+      ...{ results, resultTtlMs: results.ttlMs },
+      onTick: (tick) => this.tell('tick', tick),
+      onDelayed: (schedule, error) => this.#report(`schedule ${schedule}`, error),
+    })
+  }
+
+  override get state(): WorkerState {
+    return this.#state
+  }
+
+  /** Whether it does anything that ends by itself: all but handlers, which may wait for the clock. */
+  get busy(): boolean {
+    return this.#visits > 0 || [...this.#active].some(({ running, beganAt }) => !running || beganAt === undefined)
+  }
+
+  /** How many handlers run. */
+  get running(): number {
+    return this.#running
+  }
+
+  override handle<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    handler: Handler<Parsed, NoInfer<Returned>> | IsolatedHandler,
+  ): this {
+    this.#handlers.add(this.#where('handle'), task as Task, handler as Handler | IsolatedHandler, true)
+    return this
+  }
+
+  override handleBatch<Input, Parsed, Output, Returned>(
+    task: Task<Input, Parsed, Output, Returned>,
+    handler: BatchHandler<Parsed, NoInfer<Returned>>,
+    options: BatchOptions,
+  ): this {
+    const about = { concurrency: this.concurrency, hasStore: true, report: this.#report }
+    this.#handlers.addBatch(this.#where('handleBatch'), task as Task, handler as BatchHandler, options, about)
+    return this
+  }
+
+  override async start(): Promise<void> {
+    if (this.#state === 'draining' || this.#state === 'stopped') throw new ClosedError('The worker')
+    if (this.#state !== 'idle') throw new OptionsError('worker.start', ['expected to be called once'])
+    if (this.#handlers.all.size === 0) throw new OptionsError('worker.start', ['expected handle() to be called first'])
+    this.#to('starting')
+    const { broker } = this.#dependencies
+    await this.#watch.start()
+    await noteDeclared(this.#dependencies.results, this.#watch.vhost, this.#handlers.tasks)
+    for (const task of this.#handlers.tasks) {
+      const queue = { name: taskQueue(task.name, this.service), type: task.queue.type, task: task.name }
+      broker.bind(queue.name, { exchange: commandsExchange(domainOf(task.name)), routingKey: task.name })
+      const take = (): void => this.#take(queue)
+      this.#leave.push(broker.consume(queue.name, take), this.#watch.onChange(take))
+      this.tell('consumerState', { queue: queue.name, state: 'consuming' })
+    }
+    const ticks = ticksQueue(this.service)
+    this.#leave.push(broker.consume(ticks, () => this.#tick(ticks)))
+    this.#to('running')
+    this.#takeAll()
+  }
+
+  override async stop(options: { readonly gracePeriodMs?: number | undefined } = {}): Promise<void> {
+    const { gracePeriodMs = this.#options.gracePeriodMs } = options
+    if (this.#state === 'stopped' || this.#state === 'draining') return
+    this.#to('draining')
+    for (const leave of this.#leave.splice(0)) leave()
+    for (const [delivery, cancel] of this.#notDue) {
+      cancel()
+      delivery.giveBack()
+    }
+    this.#ticker.close()
+    this.#handlers.drain()
+    if (gracePeriodMs > 0 && this.#active.size > 0) await this.#idleWithin(gracePeriodMs)
+    for (const { delivery } of this.#active) delivery.giveBack(new ClosedError('The worker'))
+    this.#settler.close()
+    this.#registrations.close()
+    await this.#handlers.close()
+    this.#to('stopped')
+    this.#dependencies.onStopped()
+    await this.told()
+  }
+
+  override health(): WorkerHealth {
+    const ready = this.#state === 'running'
+    const queues = this.#handlers.tasks.map(({ name }) => {
+      const queue = taskQueue(name, this.service)
+      const paused = this.#watch.board.pauseOf(queue) !== undefined
+      return { queue, state: !ready ? 'stopped' : paused ? 'paused' : 'consuming' } as const
+    })
+    return {
+      ...{ ready, state: this.#state, connections: { consume: 'open', publish: 'open' }, store: 'available' },
+      queues: queues as unknown as WorkerHealth['queues'],
+      ...{ running: this.#running, held: this.#active.size + this.#notDue.size, problems: [] },
+    }
+  }
+
+  /** Throws once it is too late for this. */
+  #where(call: string): string {
+    if (this.#state === 'idle') return `worker.${call}`
+    throw new OptionsError(`worker.${call}`, ['expected to be called before start()'])
+  }
+
+  #to(state: WorkerState): void {
+    this.#state = state
+    this.tell('workerState', { state })
+  }
+
+  /** Waits for what runs, by real time: a handler does real work. */
+  async #idleWithin(ms: number): Promise<void> {
+    const endsAt = performance.now() + ms
+    while (this.#active.size > 0 && performance.now() < endsAt) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+
+  #takeAll(): void {
+    for (const task of this.#handlers.tasks) {
+      this.#take({ name: taskQueue(task.name, this.service), type: task.queue.type, task: task.name })
+    }
+    this.#tick(ticksQueue(this.service))
+  }
+
+  /** Takes what the queue has, as long as there is a place for it. */
+  #take(queue: DeliveryQueue): void {
+    const { broker, clock } = this.#dependencies
+    const messages = broker.messages(queue.name)
+    while (this.#state === 'running' && this.#watch.board.pauseOf(queue.name) === undefined) {
+      if (this.#running >= this.concurrency) return
+      const next = messages.shift()
+      if (next === undefined) return
+      const delivery = this.#delivery(next.message, queue)
+      this.#duplicates.lookUp(delivery)
+      const { envelope } = delivery
+      const due = envelope === undefined ? 0 : dueAt(envelope.eta, next.message.properties.headers)
+      const expires = envelope?.expires?.getTime() ?? Number.POSITIVE_INFINITY
+      if (due > clock.now() && expires > clock.now()) this.#hold(delivery, due)
+      else void this.#attempt(delivery)
+    }
+  }
+
+  #delivery(message: Delivery['message'], queue: DeliveryQueue): Delivery {
+    const { broker } = this.#dependencies
+    const settlement = {
+      ack: () => undefined,
+      giveBack: () => broker.requeue(queue.name, message),
+      nearlyFull: false,
+    }
+    return new Delivery(message, queue, settlement, () => undefined)
+  }
+
+  /** What is not due takes no place among the handlers. */
+  #hold(delivery: Delivery, due: number): void {
+    const cancel = this.#dependencies.clock.at(due, () => {
+      this.#notDue.delete(delivery)
+      void this.#attempt(delivery)
+    })
+    this.#notDue.set(delivery, cancel)
+  }
+
+  /** Over a limit: it is tried again once its turn may have come. */
+  async #keep(delivery: Delivery, until: Promise<unknown>): Promise<void> {
+    this.#notDue.set(delivery, () => undefined)
+    this.#takeAll()
+    await until
+    if (this.#notDue.delete(delivery) && delivery.held) void this.#attempt(delivery)
+  }
+
+  async #attempt(delivery: Delivery): Promise<void> {
+    const registered = this.#handlers.all.get(delivery.queue.task) as RegisteredHandler
+    const attempt = new Attempt(delivery, this.#registrations.of(delivery.queue))
+    this.#active.add(attempt)
+    this.#running++
+    this.#reports.started(attempt)
+    const stopTimer = limitTime(attempt, registered, this.#dependencies.clock)
+    const outcome = await attempt.run()
+    stopTimer()
+    this.#running--
+    this.#reports.finished(attempt, outcome)
+    this.#registrations.placeFree()
+    if (outcome.kind === 'held') {
+      attempt.leave({ kind: 'returned' }, 'returned')
+      this.#active.delete(attempt)
+      await this.#keep(delivery, outcome.until)
+      return
+    }
+    this.#takeAll()
+    const finishedAt = performance.now()
+    const { outcome: final, settled } = await this.#settler.settle(attempt, outcome)
+    this.#active.delete(attempt)
+    attempt.leave(final, settled)
+    this.#reports.settled(attempt, final, settled, performance.now() - finishedAt)
+    this.#takeAll()
+  }
+
+  #tick(queue: string): void {
+    const messages = this.#dependencies.broker.messages(queue)
+    for (let next = messages.shift(); next !== undefined; next = messages.shift()) {
+      const delivery = this.#delivery(next.message, { name: queue, type: 'quorum', task: queue })
+      this.#visits++
+      void this.#ticker.visit(decodeToken(next.message.content), delivery).finally(() => this.#visits--)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+/** `warren/testing`: what it adds to a Warren. How messages end in it is in `endingsSpec.test.ts`. */
+import { AssertionError } from 'node:assert'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineTask, InputError, OutputError, TimeLimitError } from '../../src/index.js'
+import { expectNotSent, expectSent, runHandler, testAttempt, testWarren } from '../../src/testing/index.js'
+import { parseLua } from '../../src/testing/luaParser.js'
+import { LuaError } from '../../src/testing/luaValue.js'
+import { MemoryStore } from '../../src/testing/store.js'
+import { Warren } from '../../src/warren.js'
+
+const task = defineTask({
+  name: 'user.kit.task',
+  input: z.object({ n: z.coerce.number(), list: z.array(z.object({ a: z.number(), b: z.number() })).optional() }),
+  output: z.object({ twice: z.number() }),
+  timeoutMs: 1_000,
+})
+const started = async (now?: Date) => {
+  const warren = await testWarren(now === undefined ? {} : { now })
+  const worker = warren.worker({ service: 'kit', concurrency: 2 })
+  return { warren, worker }
+}
+
+describe('runHandler', () => {
+  it('parses the input, gives an attempt, and parses the output', async () => {
+    const attempt = testAttempt(task, { id: 'one', number: 3, redelivered: true })
+    const ran = runHandler(
+      task,
+      async ({ n }, { id, number, redelivered, log, progress }) => {
+        log.info({ id }, 'began')
+        await progress({ half: n / 2 })
+        return { twice: n * 2 + number + Number(redelivered) }
+      },
+      { n: '4' },
+      attempt,
+    )
+    expect(await ran).toEqual({ twice: 12 })
+    expect(attempt.reported).toEqual([{ half: 2 }])
+    expect(attempt.logged).toEqual([{ level: 'info', fields: { id: 'one' }, message: 'began' }])
+  })
+
+  it('rejects with what the handler throws, and with what fits no schema', async () => {
+    const boom = new RangeError('boom')
+    await expect(runHandler(task, () => Promise.reject(boom), { n: 1 })).rejects.toBe(boom)
+    await expect(runHandler(task, () => ({ twice: 1 }), { n: 'x' })).rejects.toThrow(InputError)
+    await expect(runHandler(task, () => ({ twice: 'x' }) as never, { n: 1 })).rejects.toThrow(OutputError)
+  })
+
+  it('ends when its signal is aborted, whether the handler heeds it or not', async () => {
+    const attempt = testAttempt(task)
+    const ran = runHandler(task, () => new Promise(() => undefined), { n: 1 }, attempt)
+    attempt.abort(new TimeLimitError(task.name, 1_000))
+    await expect(ran).rejects.toThrow(TimeLimitError)
+  })
+})
+
+describe('testWarren', () => {
+  it('is a Warren, refuses options that it does not know, and closes twice', async () => {
+    const { warren, worker } = await started()
+    expect(warren).toBeInstanceOf(Warren)
+    await worker.handle(task, ({ n }) => ({ twice: n * 2 })).start()
+    await warren.close()
+    await warren.close()
+    expect(worker.state).toBe('stopped')
+    await expect(testWarren({ nwo: new Date() } as never)).rejects.toThrow('did you mean `now`')
+  })
+
+  it('the clock stands still, and moves what is due in its order', async () => {
+    const { warren, worker } = await started(new Date('2030-01-01T00:00:00Z'))
+    const ran: [number, string][] = []
+    worker.handle(task, ({ n }) => {
+      ran.push([n, warren.now.toISOString()])
+      return { twice: 0 }
+    })
+    await worker.start()
+    await warren.send(task, { n: 2 }, { at: new Date('2030-01-03T00:00:00Z') })
+    await warren.send(task, { n: 1 }, { at: new Date('2030-01-02T00:00:00Z') })
+    await warren.idle()
+    expect(ran).toEqual([])
+    await warren.advanceTo(new Date('2030-01-02T12:00:00Z'))
+    expect(ran).toEqual([[1, '2030-01-02T00:00:00.000Z']])
+    await warren.advance(12 * 3_600_000)
+    expect(ran[1]).toEqual([2, '2030-01-03T00:00:00.000Z'])
+    await expect(warren.advance(-1)).rejects.toThrow('ms')
+    await warren.close()
+  })
+
+  it('a schedule ticks each day at six in Berlin, over a change of the clocks', async () => {
+    const { warren, worker } = await started(new Date('2030-03-29T12:00:00Z'))
+    await worker.handle(task, ({ n }) => ({ twice: n * 2 })).start()
+    const ticks: string[] = []
+    worker.on('tick', ({ tick, action }) => ticks.push(`${action} ${tick.toISOString()}`))
+    await warren.schedules().upsert('daily', { task, input: { n: 1 }, cron: '0 6 * * *', timeZone: 'Europe/Berlin' })
+    await warren.advance(3 * 24 * 3_600_000)
+    expect(ticks).toEqual([
+      ...['sent 2030-03-30T05:00:00.000Z', 'sent 2030-03-31T04:00:00.000Z', 'sent 2030-04-01T04:00:00.000Z'],
+    ])
+    await warren.close()
+  })
+
+  it('a message waits for the next worker, and a grace period that is over puts it back', async () => {
+    const { warren, worker } = await started()
+    await worker.handle(task, () => new Promise(() => undefined)).start()
+    const handle = await warren.send(task, { n: 4 })
+    await warren.idle()
+    expect(worker.health()).toMatchObject({ ready: true, running: 1 })
+    await worker.stop({ gracePeriodMs: 0 })
+    const next = warren.worker({ service: 'kit' })
+    await next.handle(task, ({ n }, { redelivered }) => ({ twice: n * 2 + Number(redelivered) })).start()
+    expect(await handle.result()).toEqual({ twice: 9 })
+    await warren.close()
+  })
+
+  it('runs no more handlers at a time than its worker may', async () => {
+    const { warren, worker } = await started()
+    let [running, most] = [0, 0]
+    worker.handle(task, async ({ n }) => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running--
+      return { twice: n }
+    })
+    await worker.start()
+    const handles = await Promise.all(Array.from({ length: 20 }, (_, n) => warren.send(task, { n })))
+    await Promise.all(handles.map((handle) => handle.result()))
+    expect(most).toBe(2)
+    await warren.close()
+  })
+})
+
+describe('expectSent', () => {
+  it('finds by a part of the input, and shows what was sent instead', async () => {
+    const warren = await testWarren({ services: { kit: [task] } })
+    expect(() => expectSent(warren, task)).toThrow('expected user.kit.task to be sent, and it was not')
+    const list = [{ a: 1, b: 2 }]
+    const { id } = await warren.send(task, { n: 1, list }, { delayMs: 5_000, unique: { key: 'k' } })
+    expect(expectSent(warren, task, { list })).toMatchObject({ id, unique: 'k', input: { n: 1, list } })
+    expect(expectSent(warren, task).due).toEqual(new Date(warren.now.getTime() + 5_001))
+    expect(() => expectSent(warren, task, { n: 2 })).toThrow(AssertionError)
+    expectNotSent(warren, task, { n: 2 })
+    expect(() => expectNotSent(warren, task)).toThrow(id)
+    warren.forgetSent()
+    expect(warren.sent()).toEqual([])
+    await warren.close()
+  })
+})
+
+describe('The scripts in memory', () => {
+  const store = new MemoryStore({ now: () => 1_700_000_000_123 })
+  const run = (lua: string, ...given: string[]) => store.run(lua, ['key'], given)
+
+  it.each<[string, unknown]>([
+    ["return string.match('12-34', '^(%d+)-(%d+)$')", '12'],
+    ["return { string.find('a.b', '.', 1, true) }", [2, 2]],
+    ['local n = 0 for i = 10, 1, -3 do n = n + i end return n', 22],
+    ['local t = {} for k, v in pairs({ a = 1 }) do t[1] = k .. v end return t', ['a1']],
+    ['local i = 0 repeat i = i + 1 if i == 3 then break end until false return i', 3],
+    ["return string.format('%.0f:%s', 12345678901234, 'x')", '12345678901234:x'],
+    ['return { 1, 2.9, true, nil, 5 }', [1, 2, 1]],
+    ["return redis.call('SET', 'key', 'v', 'PX', 10, 'NX')", 'OK'],
+    ["return redis.call('GET', 'none')", null],
+    ["return redis.pcall('HGET', 'key', 'f').err", 'WRONGTYPE Operation against a key holding the wrong kind of value'],
+    ["return redis.call('TIME')", ['1700000000', '123000']],
+  ])('%s', (lua, answer) => {
+    const got = run(lua)
+    expect(typeof got === 'object' && got !== null && 'ok' in got ? got.ok : got).toEqual(answer)
+  })
+
+  it('what it does not know it refuses with the line', () => {
+    expect(() => parseLua('local a = 1\ngoto over')).toThrow('line 2')
+    expect(() => run('return nothing()')).toThrow(LuaError)
+    expect(() => run("return redis.call('GEOADD')")).toThrow("unknown command 'geoadd'")
+  })
+})
