@@ -9,8 +9,8 @@ import { UnroutableError } from '../errors/index.js'
 import type { Publication } from '../send/outgoing.js'
 import type { Producer } from '../send/producer.js'
 import { firstLevel, MAX_DELAY_SECONDS } from '../time/delayLevels.js'
-import { DelayRoutes } from '../time/delayRoutes.js'
-import { beyondDelays, delayKey, type Route } from '../wire/delayedKey.js'
+import { type DelayRoute, DelayRoutes } from '../time/delayRoutes.js'
+import { beyondDelays, delayHeaders, isDelayName, type Route } from '../wire/delayedKey.js'
 import { DELAY_DUE, DELAY_UNROUTABLE, deadLetterQueue, delayLevel, domainOf } from '../wire/names.js'
 import type { TestClock } from './clock.js'
 
@@ -25,10 +25,8 @@ interface Queue {
   readonly consumers: Set<() => void>
 }
 
-/** A publication that goes through the delay levels. */
-interface Delayed extends Publication {
-  readonly delayMs?: number
-}
+/** How long a message waits, to the millisecond: the delay levels know whole seconds. It never leaves a level. */
+const DELAY_MS = 'memory-delay-ms'
 
 export class MemoryBroker {
   readonly #clock: TestClock
@@ -81,9 +79,10 @@ export class MemoryBroker {
   }
 
   /** Throws `UnroutableError`. */
-  publish(publication: Delayed): void {
-    const { exchange, routingKey, delayMs } = publication
-    if (delayMs !== undefined) {
+  publish(publication: Publication): void {
+    const { exchange, routingKey, message } = publication
+    const delayMs = Number(message.properties.headers[DELAY_MS])
+    if (isDelayName(exchange) && Number.isFinite(delayMs)) {
       this.#waiting++
       this.#clock.at(this.#clock.now() + Math.max(0, Math.floor(delayMs)), () => {
         this.#waiting--
@@ -105,7 +104,7 @@ export class MemoryBroker {
     for (const take of [...consumers]) queueMicrotask(take)
   }
 
-  #due(publication: Delayed): void {
+  #due(publication: Publication): void {
     const target = beyondDelays(publication.routingKey)
     const queues = target === undefined ? [] : this.#route(target)
     const from = { exchange: DELAY_DUE, routingKey: publication.routingKey }
@@ -121,12 +120,14 @@ export class MemoryBroker {
 
   #enqueue(queue: string, { message }: Publication, { exchange, routingKey }: Route): void {
     const { messages, consumers } = this.declare(queue)
+    // As AMQP carries them: what is undefined is not there.
+    const properties = JSON.parse(JSON.stringify(message.properties)) as ConsumeMessage['properties']
+    delete properties.headers?.[DELAY_MS]
     messages.push({
       message: {
         content: Buffer.from(message.content),
         fields: { consumerTag: 'memory', deliveryTag: ++this.#tags, redelivered: false, exchange, routingKey },
-        // As AMQP carries them: what is undefined is not there.
-        properties: JSON.parse(JSON.stringify(message.properties)) as ConsumeMessage['properties'],
+        properties,
       },
     })
     for (const take of [...consumers]) queueMicrotask(take)
@@ -156,10 +157,11 @@ export class MemoryRoutes extends DelayRoutes {
     this.#broker = broker
   }
 
-  override async through(delayMs: number, key: string): Promise<Route> {
+  override async through(delayMs: number, key: string): Promise<DelayRoute> {
     const seconds = Math.max(1, Math.min(Math.floor(delayMs / 1_000), MAX_DELAY_SECONDS))
-    const route = { exchange: delayLevel(firstLevel(seconds)), routingKey: delayKey(seconds, key) }
-    return { ...route, delayMs } as Route
+    const level = firstLevel(seconds)
+    const headers = { ...delayHeaders(seconds, level), [DELAY_MS]: String(delayMs) }
+    return { exchange: delayLevel(level), routingKey: key, headers }
   }
 
   override async isTaken(task: string): Promise<boolean> {

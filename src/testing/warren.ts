@@ -135,9 +135,8 @@ export class TestWarren extends Warren {
   sent(): readonly SentTask[]
   sent<T extends Task>(task: T): readonly SentTask<TaskInput<T>>[]
   sent(task?: Task): readonly SentTask[] {
-    if (task === undefined) return [...this.#sent]
-    checkTask('sent', task)
-    return this.#sent.filter(({ name }) => name === task.name)
+    if (task !== undefined) checkTask('sent', task)
+    return this.#sent.filter(({ name }) => task === undefined || name === task.name)
   }
 
   /** Forgets what was sent so far. */

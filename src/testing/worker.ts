@@ -17,10 +17,9 @@ import type { Logger } from '../task/logger.js'
 import type { Task } from '../task/task.js'
 import type { DelayRoutes } from '../time/delayRoutes.js'
 import { dueAt } from '../time/due.js'
-import { ScheduleStore } from '../time/scheduleStore.js'
-import { Ticker } from '../time/ticker.js'
+import type { Ticker } from '../time/ticker.js'
 import { decodeToken } from '../time/token.js'
-import { TokenMail } from '../time/tokenMail.js'
+import { pause } from '../timers.js'
 import { commandsExchange, domainOf, taskQueue, ticksQueue } from '../wire/names.js'
 import { Attempt, type RegisteredHandler } from '../work/attempt.js'
 import { AttemptReports } from '../work/attemptReports.js'
@@ -35,6 +34,7 @@ import { Worker } from '../work/worker.js'
 import { settleWorkerOptions, type WorkerOptions } from '../work/workerOptions.js'
 import { type MemoryBroker, memoryProducer } from './broker.js'
 import type { TestClock } from './clock.js'
+import { tickerOf } from './ticker.js'
 import { limitTime, withoutTimeLimits } from './timeLimits.js'
 
 export interface TestWorkerDependencies {
@@ -102,10 +102,7 @@ export class TestWorker extends Worker {
       free: () => concurrency - this.#running,
       onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
     })
-    this.#ticker = new Ticker({
-      store: new ScheduleStore(results, service),
-      mail: new TokenMail({ service, publish: producer.publish.bind(producer), routes, confirmTimeoutMs }),
-      ...{ results, resultTtlMs: results.ttlMs },
+    this.#ticker = tickerOf(service, dependencies, producer, {
       onTick: (tick) => this.tell('tick', tick),
       onDelayed: (schedule, error) => this.#report(`schedule ${schedule}`, error),
     })
@@ -152,7 +149,7 @@ export class TestWorker extends Worker {
     await this.#watch.start()
     await noteDeclared(this.#dependencies.results, this.#watch.vhost, this.#handlers.tasks)
     for (const task of this.#handlers.tasks) {
-      const queue = { name: taskQueue(task.name, this.service), type: task.queue.type, task: task.name }
+      const queue = this.#queueOf(task)
       broker.bind(queue.name, { exchange: commandsExchange(domainOf(task.name)), routingKey: task.name })
       const take = (): void => this.#take(queue)
       this.#leave.push(broker.consume(queue.name, take), this.#watch.onChange(take))
@@ -187,15 +184,14 @@ export class TestWorker extends Worker {
 
   override health(): WorkerHealth {
     const ready = this.#state === 'running'
-    const queues = this.#handlers.tasks.map(({ name }) => {
-      const queue = taskQueue(name, this.service)
+    const queues = this.#handlers.tasks.map((task) => {
+      const { name: queue } = this.#queueOf(task)
       const paused = this.#watch.board.pauseOf(queue) !== undefined
       return { queue, state: !ready ? 'stopped' : paused ? 'paused' : 'consuming' } as const
     })
     return {
       ...{ ready, state: this.#state, connections: { consume: 'open', publish: 'open' }, store: 'available' },
-      queues: queues as unknown as WorkerHealth['queues'],
-      ...{ running: this.#running, held: this.#active.size + this.#notDue.size, problems: [] },
+      ...{ queues, running: this.#running, held: this.#active.size + this.#notDue.size, problems: [] },
     }
   }
 
@@ -210,16 +206,17 @@ export class TestWorker extends Worker {
     this.tell('workerState', { state })
   }
 
-  /** Waits for what runs, by real time: a handler does real work. */
+  /** By real time: a handler does real work. */
   async #idleWithin(ms: number): Promise<void> {
-    const endsAt = performance.now() + ms
-    while (this.#active.size > 0 && performance.now() < endsAt) await new Promise((resolve) => setTimeout(resolve, 1))
+    for (const endsAt = performance.now() + ms; this.#active.size > 0 && performance.now() < endsAt; ) await pause(1)
+  }
+
+  #queueOf({ name, queue }: Task): DeliveryQueue {
+    return { name: taskQueue(name, this.service), type: queue.type, task: name }
   }
 
   #takeAll(): void {
-    for (const task of this.#handlers.tasks) {
-      this.#take({ name: taskQueue(task.name, this.service), type: task.queue.type, task: task.name })
-    }
+    for (const task of this.#handlers.tasks) this.#take(this.#queueOf(task))
     this.#tick(ticksQueue(this.service))
   }
 
@@ -243,11 +240,8 @@ export class TestWorker extends Worker {
 
   #delivery(message: Delivery['message'], queue: DeliveryQueue): Delivery {
     const { broker } = this.#dependencies
-    const settlement = {
-      ack: () => undefined,
-      giveBack: () => broker.requeue(queue.name, message),
-      nearlyFull: false,
-    }
+    const giveBack = (): void => broker.requeue(queue.name, message)
+    const settlement = { ack: () => undefined, giveBack, nearlyFull: false }
     return new Delivery(message, queue, settlement, () => undefined)
   }
 
