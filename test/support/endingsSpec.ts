@@ -217,7 +217,7 @@ export function describeEndings(where: string, open: () => Promise<Ground>): voi
 
       it('with replace: only the last one is run', async () => {
         const unique = { key: key(), onConflict: 'replace' } as const
-        const first = await warren.send(plain, { does: ['return'] }, { unique, delayMs: 300 })
+        const first = await warren.send(plain, { does: ['return'] }, { unique, delayMs: 3_000 })
         const second = await warren.send(plain, { does: ['return'] }, { unique, delayMs: 300 })
         expect(second.existing).toBe(false)
         await result(second)
