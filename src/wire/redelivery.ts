@@ -19,22 +19,19 @@ export function deliveryCount(message: ConsumeMessage): number | undefined {
 /** How often the message was handed out before, where RabbitMQ counts that by itself: on quorum queues from 4.3 on. */
 export const acquiredCount = (message: ConsumeMessage): number | undefined => numberIn(message, ACQUIRED_COUNT)
 
-function numberIn({ properties }: ConsumeMessage, header: string): number | undefined {
-  const count: unknown = properties.headers?.[header]
-  return typeof count === 'number' ? count : undefined
+/** On a first delivery the broker writes no count: what stands there is its sender's, or of a queue that it was in before. */
+function numberIn({ properties, fields }: ConsumeMessage, header: string): number | undefined {
+  const count: unknown = fields.redelivered ? properties.headers?.[header] : undefined
+  return typeof count === 'number' && count >= 0 ? count : undefined
 }
-
-/** Whether the message was handed out before, to any consumer. */
-export const wasDelivered = (message: ConsumeMessage): boolean =>
-  message.fields.redelivered || (deliveryCount(message) ?? 0) > 0
 
 /**
  * Whether the message may be one that kills the workers it meets. One earlier delivery is nothing: a worker was scaled
  * down or a node restarted. A second one is a reason to run it alone, so that no other message dies with it. A classic
  * queue tells only that there was one.
  */
-export function isSuspect(message: ConsumeMessage): boolean {
-  const count = deliveryCount(message)
+export function isSuspect(message: ConsumeMessage, queue: 'classic' | 'quorum'): boolean {
+  const count = queue === 'quorum' ? deliveryCount(message) : undefined
   if (count === undefined) return message.fields.redelivered
   return count + carriedDeliveries(message) >= 2
 }

@@ -12,7 +12,7 @@ import type { ConsumeMessage } from 'amqplib'
 import { ClosedError, MessageError, textOf } from '../errors/index.js'
 import type { QueueType } from '../task/topology.js'
 import { decode, type Envelope } from '../wire/envelope.js'
-import { taskIdOf, wasDelivered } from '../wire/redelivery.js'
+import { taskIdOf } from '../wire/redelivery.js'
 
 /** The queue that a delivery comes from. */
 export interface DeliveryQueue {
@@ -58,7 +58,7 @@ export class Delivery {
     this.queue = queue
     this.#settlement = settlement
     this.#ended = ended
-    this.redelivered = wasDelivered(message)
+    this.redelivered = message.fields.redelivered
     try {
       this.envelope = decode(message.properties, message.content)
     } catch (error) {

@@ -185,7 +185,7 @@ export class Dispatcher {
   /** `first`: before the others that wait. */
   #due(delivery: Delivery, first = false): void {
     if (this.#pauses.takes(delivery)) return
-    if (isSuspect(delivery.message)) {
+    if (isSuspect(delivery.message, delivery.queue.type)) {
       this.#quarantine.add(delivery)
       void this.#pauseAll()
     } else if (first) this.#ready.unshift(delivery)

@@ -54,7 +54,7 @@ async function started(
 }
 
 describe('A message of which there may be another copy', () => {
-  const redelivered: MessageParts = { properties: { headers: { 'x-delivery-count': 1 } } }
+  const redelivered: MessageParts = { redelivered: true, properties: { headers: { 'x-delivery-count': 1 } } }
 
   it('whose channel is lost during the look-up in the store: its handler does not start', async () => {
     const store = new FakeStore()
@@ -97,7 +97,7 @@ describe('A message of which there may be another copy', () => {
     const { broker, clock, deliver } = await started(async (_input: never, { id }: { id: string }) => seen.push(id), {
       store,
     })
-    deliver('suspect', { properties: { headers: { 'x-delivery-count': 2 } } })
+    deliver('suspect', { redelivered: true, properties: { headers: { 'x-delivery-count': 2 } } })
     await clock.until('the mark', () => store.asked('mark').length === 1)
     for (const channel of broker.channels) if (!channel.confirms) channel.closeByBroker(406, 'PRECONDITION_FAILED')
     late.release()

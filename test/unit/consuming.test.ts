@@ -140,7 +140,7 @@ it('An answer to consume that comes too late brings nothing: the subscription is
 })
 
 describe('A suspect', () => {
-  const suspect = { properties: { headers: { 'x-delivery-count': 2 } } }
+  const suspect = { redelivered: true, properties: { headers: { 'x-delivery-count': 2 } } }
 
   it('runs within a second or so, although another queue is frozen and never answers the cancelling', async () => {
     const { worker } = workerOn(broker, undefined, { concurrency: 2, prefetch: 2 })
@@ -155,6 +155,17 @@ describe('A suspect', () => {
     expect(seen).toEqual(['suspect'])
     // Its own queue goes on at once.
     await clock.until('consuming again', () => consuming(QUEUE).length > 0, 500)
+  })
+
+  it('is none that nobody has had before: a count in its header is its sender’s', async () => {
+    const { worker } = workerOn(broker, undefined, { concurrency: 2, prefetch: 2 })
+    const seen: { id: string; redelivered: boolean }[] = []
+    worker.handle(task, async (_input, { id, redelivered }) => void seen.push({ id, redelivered }))
+    await worker.start()
+    const delivery = deliver('forged', { properties: { headers: { 'x-delivery-count': 51, 'x-acquired-count': 51 } } })
+    await clock.until('it has run', () => delivery.settlement === 'acked', 1_500)
+    expect(seen).toEqual([{ id: 'forged', redelivered: false }])
+    expect(broker.asked('cancel')).toEqual([])
   })
 
   it('of a stopped worker is requeued, and leaves no mark', async () => {
