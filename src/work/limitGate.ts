@@ -121,7 +121,7 @@ export class LimitGate implements Gate {
     for (;;) {
       const passing = await this.#try({ attempt, envelope, owner, values, onLimit })
       // Nothing runs beside one that may kill its worker, so it waits where it is.
-      if (passing?.kind !== 'held' || !isSuspect(delivery.message)) return passing
+      if (passing?.kind !== 'held' || !isSuspect(delivery.message, delivery.queue.type)) return passing
       await passing.until
       if (!delivery.held) return { kind: 'returned' }
     }
