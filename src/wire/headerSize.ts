@@ -6,7 +6,6 @@ import { isTable } from './celeryValues.js'
 const MAX_DEPTH = 64
 const NUMBER_BYTES = 9
 const DECIMAL_BYTES = 6
-const FIRST_INT64 = -(2 ** 63)
 
 /** Infinity for what the client cannot write: a value of no AMQP type, one nested too deep, a name over 255 bytes. */
 export function headerBytes(name: string, value: unknown): number {
@@ -23,8 +22,8 @@ function valueBytes(value: unknown, depth: number): number {
     case 'string':
       return 5 + Buffer.byteLength(value)
     case 'number':
-      // What is not a fraction is written as an integer of 64 bits.
-      return value >= FIRST_INT64 ? NUMBER_BYTES : Number.POSITIVE_INFINITY
+      // RabbitMQ ends the connection of who sends it another one.
+      return Number.isFinite(value) ? NUMBER_BYTES : Number.POSITIVE_INFINITY
     case 'bigint':
       return BigInt.asIntN(64, value) === value ? NUMBER_BYTES : Number.POSITIVE_INFINITY
     case 'boolean':

@@ -105,6 +105,13 @@ describe('A slim copy', () => {
     )
     expect(SLIM_HEADER_BYTES).toBeLessThan(64 * 1024)
   })
+
+  it('leaves out a number that RabbitMQ does not take, and says so', () => {
+    const given = { fine: 1.5, infinite: Number.POSITIVE_INFINITY, within: { deep: [Number.NEGATIVE_INFINITY] } }
+    const { headers: copied } = slimCopyOf(message(given), 'i', {}).properties
+    expect(copied).toEqual({ fine: 1.5, [headers.headersDropped]: 'infinite, within' })
+    expect(written(copied)).toBeGreaterThan(0)
+  })
 })
 
 it('The size of a header is at least what the client writes', () => {
