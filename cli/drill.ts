@@ -1,5 +1,5 @@
 /**
- * `warren drill list|run|all`: break a cluster on purpose, and verify by a ledger that nothing was lost.
+ * `warren drill list|run|all|storm`: break a cluster on purpose, and verify by a ledger that nothing was lost.
  *
  * It runs on a cluster of its own. Ctrl-C ends the drill and stops everything that was started.
  */
@@ -9,6 +9,7 @@ import { onStopSignals } from '../demo/stopSignals.js'
 import type { Drill, DrillOutcome } from '../drills/index.js'
 import { Failure } from './failure.js'
 import type { Output, Verdict } from './output.js'
+import { addStorm } from './stormDrill.js'
 import { table } from './table.js'
 
 interface DrillOptions {
@@ -47,6 +48,7 @@ export function addDrill(program: Command, output: Output, verdict: Verdict): vo
   options(drill.command('all').description('run every drill, one after the other'))
     .addHelpText('after', '\nExamples:\n  warren drill all --report drills.html')
     .action(async (chosen: DrillOptions) => verdict(await runNamed(['all'], chosen, output)))
+  addStorm(drill, output, verdict)
 }
 
 function options(command: Command): Command {

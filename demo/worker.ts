@@ -83,8 +83,11 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
 const given = <Key extends string, Value>(key: Key, value: Value | undefined): Partial<Record<Key, Value>> =>
   value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, Value>>)
 
-/** Runs until a signal. Resolves with the exit code. */
-export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<number> {
+/** Runs until a signal, with what `add` makes it handle. Resolves with the exit code. */
+export async function runWorker(
+  env: NodeJS.ProcessEnv = process.env,
+  add: (worker: Worker, name: string) => void = addHandlers,
+): Promise<number> {
   const settings = workerSettings(env)
   if ('problems' in settings) {
     process.stderr.write(`warren worker: ${settings.problems.join('; ')}\n`)
@@ -107,7 +110,7 @@ export async function runWorker(env: NodeJS.ProcessEnv = process.env): Promise<n
       ...given('gracePeriodMs', settings.gracePeriodMs),
       ...given('deliveryLimit', settings.deliveryLimit),
     })
-    addHandlers(worker, settings.name)
+    add(worker, settings.name)
     if (settings.ledgerFolder !== undefined) {
       const ledger = openLedger(settings.ledgerFolder, settings.name)
       undo.push(() => ledger.close())

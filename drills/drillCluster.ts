@@ -153,8 +153,15 @@ export class DrillCluster implements Target {
 
   // ------------------------------------------------------------ health
 
-  /** Starts, thaws and scales whatever a drill left otherwise, and waits until all of it is well. */
+  /** Starts, thaws and scales whatever a drill left otherwise, and waits until all of it is well, with empty queues. */
   async restore(signal: AbortSignal): Promise<void> {
+    await this.revive(signal)
+    await dropPolicies(this.management)
+    await this.empty(signal)
+  }
+
+  /** The same, whatever the queues hold. */
+  async revive(signal: AbortSignal): Promise<void> {
     const { cluster } = this
     const { processes } = await cluster.status()
     for (const { name, state } of processes) if (state === 'frozen') await cluster.thawProcess(name)
@@ -166,8 +173,6 @@ export class DrillCluster implements Target {
     )
     await cluster.scale(WORKERS)
     await this.heal(signal)
-    await dropPolicies(this.management)
-    await this.empty(signal)
   }
 
   whole(signal: AbortSignal): Promise<void> {
