@@ -99,8 +99,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#sender = new Sender({
       producer: this.#producer,
       delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#storeClock ?? localClock }),
-      results: this.#results,
-      control: this.#control,
+      ...{ results: this.#results, control: this.#control, broker: () => this.#publishing.broker },
       replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       maxMessageBytes: this.#options.maxMessageBytes,

@@ -16,6 +16,11 @@ export interface Broker {
    */
   readonly countsReturns: boolean
   /**
+   * Whether quorum queues hand out messages by their priority, all of a higher one first: from 4.3 on. From 4.0 on they know two, of
+   * which the higher one gets two of three, which is not enough for three.
+   */
+  readonly priorities: boolean
+  /**
    * Which queues have a consumer timeout, and what it does: the channel with all that it holds is closed, or the one
    * consumer is cancelled and keeps what has not timed out yet.
    */
@@ -36,6 +41,7 @@ export function brokerOf({ connection }: Pick<ChannelModel, 'connection'>): Brok
     name: `${text(product) ?? 'RabbitMQ'} ${text(version) ?? 'of an unknown version'}`,
     deliveryLimit: since(4, 0) ? DEFAULT_DELIVERY_LIMIT : undefined,
     countsReturns: !since(4, 3),
+    priorities: since(4, 3),
     consumerTimeout: since(4, 3) ? { of: 'quorum', ends: 'consumer' } : { of: 'all', ends: 'channel' },
   }
 }

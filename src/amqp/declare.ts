@@ -34,7 +34,10 @@ export async function declareQueue(model: ChannelModel, declaration: QueueDeclar
     await withCare(model, queue.name, (line) =>
       withChannel(line, `declaring ${queue.name}`, async (channel) => {
         await channel.assertExchange(exchange.name, exchange.type, { durable: true })
-        await channel.assertQueue(queue.name, { durable: true, arguments: { 'x-queue-type': queue.type } })
+        await channel.assertQueue(queue.name, {
+          durable: true,
+          arguments: { 'x-queue-type': queue.type, ...queue.arguments },
+        })
         await channel.bindQueue(binding.queue, binding.exchange, binding.routingKey)
       }),
     )

@@ -18,7 +18,7 @@ import {
 import { describeThrown } from '../errors/error.js'
 import { memberOf } from '../kinds.js'
 import type { OutcomeKind } from '../task/outcome.js'
-import { commandsExchange, domainOf, headers } from '../wire/names.js'
+import { commandsExchange, domainOf, headers, withoutLane } from '../wire/names.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
 import { activeInstruments, activeTracer } from './openTelemetry.js'
 
@@ -61,7 +61,7 @@ export function sendTraced(sending: Sendable, act: () => Promise<void>, parent?:
         'messaging.message.id': id,
         'messaging.message.conversation_id': id,
         'messaging.message.body.size': message.content.length,
-        'warren.task.name': routingKey,
+        'warren.task.name': withoutLane(routingKey),
         ...(typeof due === 'number' ? { 'warren.due': new Date(due).toISOString() } : {}),
       },
     },

@@ -11,7 +11,7 @@ import type { Registry } from 'prom-client'
 import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { kindOf } from '../options.js'
-import { taskQueue } from '../wire/names.js'
+import { taskQueue, withoutLane } from '../wire/names.js'
 import type { WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
 import { loadPromClient } from './promClient.js'
@@ -102,7 +102,7 @@ class WatchedWorkers {
     const { attempts, duration, settle, settled, deadLettered, delayed, limited } = this.#metrics
     const { service } = worker
     const taskOf = ({ task, queue }: { task: string; queue: string }): string =>
-      queue === taskQueue(task, service) ? task : UNKNOWN_TASK
+      withoutLane(queue) === taskQueue(task, service) ? task : UNKNOWN_TASK
     const listeners: { [Event in keyof WorkerEvents]?: (...values: WorkerEvents[Event]) => void } = {
       attemptFinished: (attempt) => {
         const { queue, outcome, durationMs } = attempt

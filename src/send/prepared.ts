@@ -12,11 +12,13 @@ import { memberOf } from '../kinds.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { defaults, is, kindOf, settleOptions } from '../options.js'
 import { checkAsSent } from '../task/check.js'
+import { laneFor, type Priority } from '../task/lanes.js'
 import { checkTask, TASK_NAME, type Task } from '../task/task.js'
 import { type Encoded, encode, propertiesOf } from '../wire/envelope.js'
 import { MAX_SHORT_BYTES } from '../wire/headerValues.js'
 import { headers } from '../wire/names.js'
 import { DELAY_CHECKS, dueIn } from './delayed.js'
+import { hasLanes, inLane } from './lane.js'
 
 export interface PrepareOptions {
   /** The task id. Default: a random UUID. */
@@ -29,6 +31,8 @@ export interface PrepareOptions {
   readonly delayMs?: number | undefined
   /** Not to be run before this instant. Instead of `delayMs`. */
   readonly at?: Date | undefined
+  /** As for `send`. */
+  readonly priority?: Priority | undefined
   /** The largest message, in bytes: that of the `connect()` that will publish it. Default 4 MiB. */
   readonly maxMessageBytes?: number | undefined
 }
@@ -54,6 +58,7 @@ const PREPARE_CHECKS = {
   expires: is.date,
   tags: areTags,
   ...DELAY_CHECKS,
+  priority: is.oneOf('high', 'normal', 'low'),
   maxMessageBytes: is.integer(1),
 }
 
@@ -72,12 +77,15 @@ export async function prepare<Input, Parsed, Output, Returned>(
   checkTask('prepare', task)
   const checked = await checkAsSent(task.input, input)
   if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
-  const { id = randomUUID(), expires, tags, delayMs, at } = given
+  const { id = randomUUID(), expires, tags, delayMs, at, priority } = given
   const run = Date.now()
   // By this machine's clock: there is no connection whose store could be asked.
   const due = delayMs === undefined && at === undefined ? undefined : dueIn(given, run)
   const envelope = { task: task.name, id, run, input, expires, sent: run, tags, eta: due }
   const { content, properties } = encode({ ...envelope, ...traceHeaders() })
+  // Which broker publishes it is not known: priorities of its own are not counted on.
+  const sent = { input: checked.value, priority, native: false }
+  if (hasLanes(task, { priority })) inLane(task.name, { content, properties }, laneFor('prepare', task, sent))
   if (content.length > maxMessageBytes) throw new PayloadTooLargeError(task.name, content.length, maxMessageBytes)
   return Object.freeze({
     version: 1 as const,

@@ -1,6 +1,7 @@
 /** `send`: one task, from what the caller gives to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
 import type { Context } from '@opentelemetry/api'
+import type { Broker } from '../amqp/broker.js'
 import type { Control } from '../control/control.js'
 import { areTags } from '../control/tags.js'
 import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
@@ -21,16 +22,18 @@ import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
+import { type Lanes, laneFor, type Priority, type SentTask } from '../task/lanes.js'
 import { checkTask, type Task } from '../task/task.js'
-import { startTimer } from '../timers.js'
 import { type Encoded, encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import { newOnce } from '../wire/once.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 import { encodeUniqueMark } from '../wire/uniqueMark.js'
 import { type AllEvents, type AllEventsOptions, allEvents } from './allEvents.js'
+import { answered } from './answered.js'
 import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
 import { type EventsOptions, eventsOf, Handle, type HandleOptions, stateOf, type TaskEvents } from './handle.js'
+import { hasLanes, inLane, preparedKey } from './lane.js'
 import type { Publication } from './outgoing.js'
 import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
@@ -50,6 +53,8 @@ export interface SendOptions {
   readonly at?: Date | undefined
   /** Of the tasks of one name, only one holds a key at a time: needs a result store. */
   readonly unique?: UniqueOptions | undefined
+  /** Of a task that is defined with `priority: true`. Default `normal`. */
+  readonly priority?: Priority | undefined
 }
 
 export interface PublishPreparedOptions {
@@ -66,6 +71,7 @@ const SEND_CHECKS = {
   tags: areTags,
   ...DELAY_CHECKS,
   unique: is.record,
+  priority: is.oneOf('high', 'normal', 'low'),
 }
 
 /** Throws an `OptionsError` for what is no task id. */
@@ -75,25 +81,12 @@ export function checkId(where: string, id: unknown): void {
 
 const NO_OPTIONS: SendOptions = Object.freeze({})
 
-/** What a schema answers within `ms`: it is users' code, and may hang. */
-async function answered<T>(checking: Promise<T>, id: string, ms: number): Promise<T> {
-  let stopTimer = (): void => undefined
-  const late = new Promise<never>((_, reject) => {
-    stopTimer = startTimer(ms, () =>
-      reject(new UnconfirmedError(id, ms, false, 'the input schema of its task has not answered')),
-    )
-  })
-  try {
-    return await Promise.race([checking, late])
-  } finally {
-    stopTimer()
-  }
-}
-
 export interface SenderOptions {
   readonly producer: Producer
   readonly delayed: Delayed
   readonly results: Results | undefined
+  /** What the broker says of itself, while connected. */
+  readonly broker?: (() => Broker | undefined) | undefined
   /** Cancelling, where there is a store. */
   readonly control?: Control | undefined
   /** Where the results of what is sent here are announced; undefined without a store. */
@@ -109,6 +102,7 @@ interface Sending {
   readonly options: SendOptions
   readonly due: Date | undefined
   readonly limitMs: number
+  readonly lanes: Lanes | undefined
 }
 
 /** Whether what could not be sent is certainly in no queue. */
@@ -152,7 +146,8 @@ export class Sender {
     if (this.#closed) throw new ClosedError('The connection')
     // An id that the caller chose may have been sent before, so that this may be another run of the task.
     const run = options.id === undefined ? 0 : Date.now()
-    const sending = { id, run, options, due, limitMs }
+    const lanes = hasLanes(task, options) ? this.#lanes(task, checked.value, options.priority) : undefined
+    const sending = { id, run, options, due, limitMs, lanes }
     if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
     const publication = this.#publication(task, input, sending)
     if (run > 0) await this.#beginRun(id, run)
@@ -195,7 +190,7 @@ export class Sender {
   #publication<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
     input: Input,
-    { id, run, options, due, limitMs }: Sending,
+    { id, run, options, due, limitMs, lanes }: Sending,
   ): Publication & { readonly message: Encoded; readonly sent: number } {
     const { delayed, maxMessageBytes, replyTo } = this.#options
     const sent = delayed.clock.now()
@@ -216,11 +211,16 @@ export class Sender {
     // The worker then looks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
     if (due !== undefined) message.properties.headers[headers.due] = due.getTime()
+    const routingKey = lanes === undefined ? task.name : inLane(task.name, message, lanes)
     if (message.content.length > maxMessageBytes) {
       throw new PayloadTooLargeError(task.name, message.content.length, maxMessageBytes)
     }
     const exchange = commandsExchange(domainOf(task.name))
-    return { id, exchange, routingKey: task.name, message, confirmTimeoutMs: limitMs, sent }
+    return { id, exchange, routingKey, message, confirmTimeoutMs: limitMs, sent }
+  }
+
+  #lanes(task: SentTask, input: unknown, priority: Priority | undefined): Lanes {
+    return laneFor('send', task, { input, priority, native: this.#options.broker?.()?.priorities === true })
   }
 
   /** What an earlier run of the same id left no longer counts. */
@@ -249,7 +249,7 @@ export class Sender {
     const publication = {
       id,
       exchange: commandsExchange(domainOf(task)),
-      routingKey: task,
+      routingKey: preparedKey(task, message),
       message,
       confirmTimeoutMs: options.confirmTimeoutMs ?? confirmTimeoutMs,
     }

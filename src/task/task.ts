@@ -7,6 +7,7 @@ import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { checkOptions, is, kindOf, settleOptions } from '../options.js'
 import type { CarriedByJson } from './json.js'
+import { type OrderOptions, settleOrder, type TaskOrder } from './lanes.js'
 import { type LimitOptions, settleLimit, type TaskLimit } from './limit.js'
 import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
@@ -49,6 +50,10 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
    * workers need a result store. Default: no limit.
    */
   readonly limit?: LimitOptions<StandardSchemaV1.InferOutput<Input>> | undefined
+  /** Whether `send` takes a `priority`: its service then has two queues more for it. Default false. */
+  readonly priority?: boolean | undefined
+  /** Messages of one key run one after the other, in the order they were sent. Default: in any order. */
+  readonly order?: OrderOptions<StandardSchemaV1.InferOutput<Input>> | undefined
 }
 
 /**
@@ -63,6 +68,8 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly timeoutMs: number | undefined
   readonly trackStarted?: boolean
   readonly limit?: TaskLimit<Parsed> | undefined
+  readonly priority?: boolean
+  readonly order?: TaskOrder<Parsed> | undefined
   readonly input: StandardSchemaV1<Input, Parsed>
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
@@ -130,8 +137,15 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     timeoutMs,
     trackStarted = false,
     limit,
+    priority = false,
+    order,
   } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
+  if (order !== undefined && (limit !== undefined || priority)) {
+    throw new OptionsError(where, [
+      `expected \`order\` without \`${limit === undefined ? 'priority' : 'limit'}\`, which lets messages overtake each other`,
+    ])
+  }
   const { type } = settleOptions(
     `${where}: queue`,
     queue ?? {},
@@ -145,6 +159,8 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     timeoutMs,
     trackStarted,
     ...(limit === undefined ? {} : { limit: settleLimit(`${where}: limit`, limit) }),
+    ...(priority ? { priority } : {}),
+    ...(order === undefined ? {} : { order: settleOrder(`${where}: order`, order) }),
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
     output: output as never,
@@ -163,6 +179,8 @@ const TASK_CHECKS = {
   timeoutMs: is.duration(1, { forever: true }),
   trackStarted: is.flag,
   limit: is.record,
+  priority: is.flag,
+  order: is.record,
 }
 
 function retryPolicy(

@@ -6,14 +6,8 @@
  * predefines the dead-letter exchanges and queues and every policy. Retention lives in policies, never in queue
  * arguments, so that it can be changed without redeclaring a queue.
  */
-import {
-  commandsExchange,
-  deadLetterExchange,
-  deadLetterQueue,
-  domainOf,
-  queuePolicy,
-  taskQueue,
-} from '../wire/names.js'
+import { commandsExchange, deadLetterExchange, deadLetterQueue, domainOf, queuePolicy } from '../wire/names.js'
+import { lanesOf } from './lanes.js'
 
 /** `quorum` is replicated over the cluster; `classic` lives on one node and stops when that node does. */
 export type QueueType = 'classic' | 'quorum'
@@ -28,7 +22,7 @@ export interface QueuePlan {
   readonly name: string
   readonly type: QueueType
   /** Only where what is in the queue is Warren's own matter: retention belongs into policies. */
-  readonly arguments?: Readonly<Record<string, string | number>>
+  readonly arguments?: Readonly<Record<string, string | number | boolean>>
 }
 
 export interface BindingPlan {
@@ -83,7 +77,12 @@ export interface Retention {
 export interface RoutedTask {
   readonly name: string
   readonly queue: { readonly type: QueueType }
+  readonly priority?: boolean
+  readonly order?: { readonly partitions: number } | undefined
 }
+
+/** The broker delivers to one of the queue's consumers only, and to another when that one is gone. */
+const ORDERED = { 'x-single-active-consumer': true }
 
 /** RabbitMQ 4.0's own default; a policy sets it explicitly, since 3.x has none. */
 export const DEFAULT_DELIVERY_LIMIT = 20
@@ -102,12 +101,17 @@ export function planService(service: string, tasks: readonly RoutedTask[]): Serv
   const domains = [...new Set(tasks.map((task) => domainOf(task.name)))]
   return {
     exchanges: domains.map((domain) => ({ name: commandsExchange(domain), type: 'topic' })),
-    queues: tasks.map((task) => ({ name: taskQueue(task.name, service), type: task.queue.type })),
-    bindings: tasks.map((task) => ({
-      exchange: commandsExchange(domainOf(task.name)),
-      queue: taskQueue(task.name, service),
-      routingKey: task.name,
-    })),
+    queues: tasks.flatMap((task) =>
+      lanesOf(task, service).map(({ queue, ordered }) => ({
+        ...{ name: queue, type: task.queue.type },
+        ...(ordered ? { arguments: ORDERED } : {}),
+      })),
+    ),
+    bindings: tasks.flatMap((task) =>
+      lanesOf(task, service).map(({ queue, routingKey }) => ({
+        ...{ exchange: commandsExchange(domainOf(task.name)), queue, routingKey },
+      })),
+    ),
   }
 }
 
@@ -127,7 +131,9 @@ export function planOperator(
       routingKey: '#',
     })),
     policies: [
-      ...tasks.map((task) => planPolicy(service, task, retention[task.name] ?? {})),
+      ...tasks.flatMap((task) =>
+        lanesOf(task, service).map(({ queue }) => planPolicy(queue, task, retention[task.name] ?? {})),
+      ),
       ...domains.map((domain) => ({
         name: queuePolicy(deadLetterQueue(domain)),
         pattern: exactly(deadLetterQueue(domain)),
@@ -140,8 +146,7 @@ export function planOperator(
 /** The regular expression that matches one queue's name. */
 const exactly = (queue: string): string => `^${queue.replaceAll('.', '\\.')}$`
 
-function planPolicy(service: string, task: RoutedTask, retention: Retention): PolicyPlan {
-  const queue = taskQueue(task.name, service)
+function planPolicy(queue: string, task: RoutedTask, retention: Retention): PolicyPlan {
   const ttl = retention.ttlMs === undefined ? {} : { 'message-ttl': retention.ttlMs }
   const deadLetter = { 'dead-letter-exchange': deadLetterExchange(domainOf(task.name)) }
   return {

@@ -16,6 +16,25 @@ export const commandsExchange = (domain: string): string => `${domain}.commands`
 /** The queue in which one service receives one task. */
 export const taskQueue = (taskName: string, service: string): string => `${taskName}.${service}`
 
+/** What stands before the lane of a task in routing keys and queue names; no task and no service has it in its name. */
+const LANE_MARK = '@'
+
+/** The routing key of one of a task's lanes: a priority or a partition. Empty for the task's own queue. */
+export const laneKey = (taskName: string, lane: string): string =>
+  lane === '' ? taskName : `${taskName}${LANE_MARK}${lane}`
+
+/** The queue of one of a task's lanes. */
+export const laneQueue = (queue: string, lane: string): string => (lane === '' ? queue : `${queue}${LANE_MARK}${lane}`)
+
+/** The name without its lane: a task's of a routing key, or the task's own queue of a queue. */
+export function withoutLane(name: string): string {
+  const at = name.indexOf(LANE_MARK)
+  return at < 0 ? name : name.slice(0, at)
+}
+
+/** The lane of a queue or a routing key; empty for the task's own. */
+export const laneIn = (name: string): string => name.slice(withoutLane(name).length + 1)
+
 /** The exchange to which a domain's messages are dead-lettered. The operator predefines it. */
 export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 
@@ -196,6 +215,8 @@ export const headers = {
   slot: 'x-warren-slot',
   /** How often it was handed out to a worker that died, before it waited for its limit: a copy is not counted by the broker. */
   deliveries: 'x-warren-deliveries',
+  /** The lane of its task that the message was sent to: a priority or a partition. */
+  lane: 'x-warren-lane',
   /** The schedule that sent the message. */
   schedule: 'x-warren-schedule',
   /** The tick of the schedule that the message is for, in milliseconds since 1970. */

@@ -84,7 +84,7 @@ export class Attempt implements GatedAttempt {
 
   /** 1 for the first attempt. */
   get number(): number {
-    return (this.delivery.envelope?.retries ?? 0) + 1
+    return (this.delivery.envelope?.retries ?? 0) + this.delivery.failed + 1
   }
 
   get queue(): string {

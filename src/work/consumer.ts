@@ -26,9 +26,8 @@ import type { ConsumerState } from '../observe/events.js'
 import { pause } from '../timers.js'
 import { type ConsumerEvents, type ConsumerOptions, consumerLife, type PauseCause } from './consumerLife.js'
 import { onConsumerTimeout } from './consumerTimeout.js'
-import type { Delivery, DeliveryQueue } from './delivery.js'
+import { type Delivery, type DeliveryQueue, queueOf } from './delivery.js'
 import { Lines } from './lines.js'
-import type { Subscriptions } from './subscriptions.js'
 import { asQueueError, isRefused, takeUp } from './takeUp.js'
 import { Turns } from './turns.js'
 import { Watchdog } from './watchdog.js'
@@ -54,7 +53,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   constructor(connection: Connection, options: ConsumerOptions) {
     super()
     const { queue, binding } = options.declaration
-    this.queue = { name: queue.name, type: queue.type, task: binding.routingKey }
+    this.queue = queueOf(options.declaration)
     this.#connection = connection
     this.#options = options
     this.#life = consumerLife(queue.name, (state, reason) => {
@@ -133,12 +132,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     await this.#changes.take(async () => {
       const line = this.#lines.current
       if (line === undefined || this.#life.state !== 'consuming' || this.#restWanted) return
-      try {
-        if (wanted > line.prefetch) await line.subscribe(wanted - line.prefetch)
-        else if (wanted < line.prefetch) cancelled = await line.shrink(wanted)
-      } catch (error) {
-        this.#lines.giveUp(line, textOf(error))
-      }
+      cancelled = await this.#lines.adjust(line, wanted)
     })
     return cancelled
   }
@@ -149,11 +143,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
    */
   async pause(limitMs: number, cause: PauseCause = 'suspect'): Promise<void> {
     this.#pauses.add(cause)
+    if (this.#holdsOrder) return
     const paused = this.#changes.take(async () => {
       const line = this.#lines.current
       if (this.#pauses.size === 0 || this.#life.state !== 'consuming' || line === undefined) return
       this.#life.to('paused')
-      await line.shrink(0).catch((error: unknown) => this.#lines.giveUp(line, textOf(error)))
+      await this.#lines.adjust(line, 0)
     })
     await Promise.race([paused, pause(limitMs)])
   }
@@ -164,7 +159,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
       const line = this.#lines.current
       if (this.#pauses.size > 0 || this.#life.state !== 'paused' || line === undefined) return
       this.#life.to('consuming')
-      if (!this.#restWanted) await this.#subscribeFirst(line)
+      if (!this.#restWanted) await this.#lines.adjust(line, this.#options.prefetch)
     })
   }
 
@@ -174,7 +169,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#changes.take(async () => {
       const line = this.#lines.current
       if (!this.#restWanted || this.#life.state !== 'consuming' || line === undefined) return
-      await line.shrink(0).catch((error: unknown) => this.#lines.giveUp(line, textOf(error)))
+      await this.#lines.adjust(line, 0)
     })
   }
 
@@ -183,7 +178,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#changes.take(async () => {
       const line = this.#lines.current
       if (this.#restWanted || this.#life.state !== 'consuming' || line === undefined || line.subscribed) return
-      await this.#subscribeFirst(line)
+      await this.#lines.adjust(line, this.#options.prefetch)
     })
   }
 
@@ -198,7 +193,20 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     this.#watchdog.stop()
     if (this.#life.in('draining', 'stopped', 'idle')) return
     this.#life.to('draining')
+    if (this.#holdsOrder) return
     // In its turn: a change that is at work may be about to subscribe.
+    await this.#changes.take(async () => void (await this.#lines.current?.shrink(0))).catch(() => undefined)
+  }
+
+  /** Nothing else may be delivered, here or elsewhere, before what runs has ended: `beforeAck` cancels then. */
+  get #holdsOrder(): boolean {
+    return this.queue.ordered === true && this.#lines.outstanding > 0
+  }
+
+  /** To be awaited before a delivery of an ordered queue is acknowledged. */
+  async beforeAck(): Promise<void> {
+    if (this.#pauses.size === 0 && this.#life.state !== 'draining') return
+    if (this.#life.state === 'consuming') this.#life.to('paused')
     await this.#changes.take(async () => void (await this.#lines.current?.shrink(0))).catch(() => undefined)
   }
 
@@ -243,15 +251,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     } catch (error) {
       this.#lines.discard(line, error)
       throw error
-    }
-  }
-
-  async #subscribeFirst(line: Subscriptions): Promise<void> {
-    try {
-      await line.subscribe(this.#options.prefetch)
-    } catch (error) {
-      // Without a subscription the channel is of no use: the ordinary way of recovery begins, unless it has begun.
-      this.#lines.giveUp(line, textOf(error))
     }
   }
 

@@ -9,9 +9,11 @@
  * Whoever has awaited anything asks `held` before the next step. A delivery leaves `held` once and for all.
  */
 import type { ConsumeMessage } from 'amqplib'
+import type { QueueDeclaration } from '../amqp/declare.js'
 import { ClosedError, MessageError, textOf } from '../errors/index.js'
 import type { QueueType } from '../task/topology.js'
 import { decode, type Envelope } from '../wire/envelope.js'
+import { laneIn, withoutLane } from '../wire/names.js'
 import { taskIdOf } from '../wire/redelivery.js'
 
 /** The queue that a delivery comes from. */
@@ -20,6 +22,19 @@ export interface DeliveryQueue {
   readonly type: QueueType
   /** The task that the queue is for. */
   readonly task: string
+  /** Where the task has a queue for each priority. */
+  readonly priority?: 'high' | 'low' | undefined
+  /** Its messages run one after the other, in their order. */
+  readonly ordered?: boolean
+}
+
+export function queueOf({ queue, binding }: QueueDeclaration): DeliveryQueue {
+  const lane = laneIn(queue.name)
+  return {
+    ...{ name: queue.name, type: queue.type, task: withoutLane(binding.routingKey) },
+    ...(lane === 'high' || lane === 'low' ? { priority: lane } : {}),
+    ...(queue.arguments?.['x-single-active-consumer'] === true ? { ordered: true } : {}),
+  }
 }
 
 /** What carries out the end of a delivery on its channel. */
@@ -40,6 +55,8 @@ export class Delivery {
   readonly undecodable: MessageError | undefined
   /** Whether the message was handed out before, to any consumer. */
   readonly redelivered: boolean
+  /** How many attempts of this delivery have failed, and were followed by another one here: in an ordered queue. */
+  failed = 0
   readonly #since = performance.now()
   readonly #settlement: Settlement
   readonly #ended: (delivery: Delivery) => void

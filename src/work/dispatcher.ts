@@ -7,15 +7,16 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
-import type { Outcome } from '../task/outcome.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
 import type { Consumer } from './consumer.js'
 import type { Delivery } from './delivery.js'
 import { Intake } from './intake.js'
-import { mayBeRequeued, Pauses } from './pauses.js'
+import { staysHere } from './ordered.js'
+import { Pauses } from './pauses.js'
 import { Quarantine } from './quarantine.js'
+import { Ready } from './ready.js'
 import { Registrations, type RegistrationsOptions } from './registrations.js'
 import { Room } from './room.js'
 import type { Settler } from './settler.js'
@@ -43,7 +44,7 @@ export class Dispatcher {
   readonly #pauses: Pauses
   readonly #registrations: Registrations
   /** Due and not started, oldest first. */
-  #ready: Delivery[] = []
+  readonly #ready = new Ready()
   readonly #active = new Set<Attempt>()
   readonly #stuck = new Stuck()
   #running = 0
@@ -66,10 +67,10 @@ export class Dispatcher {
         return dispatcher.#running
       },
       get waiting() {
-        return dispatcher.#ready.reduce((count, { held }) => (held ? count + 1 : count), 0)
+        return dispatcher.#ready.held
       },
       expectedMs: () => this.#intake.expectedMs(),
-      newest: (count) => (count > 0 ? this.#ready.filter(mayBeRequeued).slice(-count) : []),
+      newest: (count) => this.#ready.newest(count),
     })
     this.#quarantine = new Quarantine(results)
     this.#registrations = new Registrations({
@@ -79,7 +80,7 @@ export class Dispatcher {
     })
     this.#pauses = new Pauses({
       control,
-      take: (which) => [...this.#take(which), ...this.#quarantine.remove(which)],
+      take: (which) => [...this.#ready.take(which), ...this.#quarantine.remove(which)],
       onResumed: (delivery) => this.#due(delivery),
     })
     this.#waitingRoom = new WaitingRoom({
@@ -99,11 +100,15 @@ export class Dispatcher {
   /** How many deliveries the worker holds: waiting, running and settling. */
   get held(): number {
     const elsewhere = [this.#quarantine, this.#waitingRoom, this.#pauses, this.#active]
-    return elsewhere.reduce((sum, { size }) => sum + size, this.#ready.filter(({ held }) => held).length)
+    return elsewhere.reduce((sum, { size }) => sum + size, this.#ready.held)
   }
 
   /** For those who look: what runs, what may start, and what waits until it is due. */
-  inventory = () => ({ active: [...this.#active], ready: [...this.#ready], waiting: this.#waitingRoom.deliveries })
+  inventory = () => ({
+    active: [...this.#active],
+    ready: this.#ready.deliveries,
+    waiting: this.#waitingRoom.deliveries,
+  })
 
   /** The prefetch with which each of `queues` consumers begins. */
   initialPrefetch(queues: number): number {
@@ -113,8 +118,11 @@ export class Dispatcher {
   add(consumer: Consumer): void {
     this.#consumers.push(consumer)
     this.#pauses.add(consumer)
-    this.#intake.add(consumer)
-    if (this.#options.prefetch === undefined) this.#room.add(consumer)
+    if (consumer.queue.priority !== undefined) this.#ready.pickByPriority()
+    if (consumer.queue.ordered !== true) {
+      this.#intake.add(consumer)
+      if (this.#options.prefetch === undefined) this.#room.add(consumer)
+    }
     consumer.on('delivery', (delivery) => this.#receive(delivery))
     consumer.on('state', ({ state }) => {
       if (state === 'waiting') this.#prune()
@@ -135,7 +143,9 @@ export class Dispatcher {
 
   /** To be awaited before a delivery is acknowledged. */
   beforeAck(delivery: Delivery): Promise<unknown> | undefined {
-    return this.#room.beforeAck(delivery)
+    const { queue } = delivery
+    if (queue.ordered !== true) return this.#room.beforeAck(delivery)
+    return this.#consumers.find((consumer) => consumer.queue === queue)?.beforeAck()
   }
 
   /** What keeps messages from being settled until somebody acts, in a sentence each. */
@@ -154,7 +164,8 @@ export class Dispatcher {
     this.#room.close()
     this.#pauses.stop()
     this.#waitingRoom.giveBackAll()
-    for (const delivery of [...this.#ready.splice(0), ...this.#quarantine.remove(() => true)]) delivery.giveBack()
+    for (const delivery of [...this.#ready.take(() => true), ...this.#quarantine.remove(() => true)])
+      delivery.giveBack()
   }
 
   /** Resolves when nothing runs or is being settled. `release` ends the wait for what does. */
@@ -188,8 +199,7 @@ export class Dispatcher {
     if (isSuspect(delivery.message, delivery.queue.type)) {
       this.#quarantine.add(delivery)
       void this.#pauseAll()
-    } else if (first) this.#ready.unshift(delivery)
-    else this.#ready.push(delivery)
+    } else this.#ready.add(delivery, first)
     this.#pump()
     this.#room.update()
   }
@@ -198,7 +208,7 @@ export class Dispatcher {
   #pump(): void {
     if (this.#stopping) return
     while (this.#running < this.#options.concurrency && !this.#alone) {
-      const delivery = this.#ready.shift()
+      const delivery = this.#ready.next()
       if (delivery === undefined) break
       if (delivery.held) void this.#attempt(delivery)
     }
@@ -249,7 +259,8 @@ export class Dispatcher {
     // The next handler starts while this one's outcome is being settled; the prefetch bounds how many may pile up.
     this.#running--
     reports.finished(attempt, outcome)
-    if (outcome.kind === 'held') return this.#keep(attempt, outcome)
+    const stays = staysHere(attempt, outcome, this.#options)
+    if (stays !== undefined) return this.#keep(attempt, stays)
     this.#intake.finished(delivery.queue, attempt.durationMs)
     this.#pump()
     const finishedAt = performance.now()
@@ -261,10 +272,10 @@ export class Dispatcher {
   }
 
   /** It is not to be run yet. */
-  #keep(attempt: Attempt, outcome: Extract<Outcome, { kind: 'held' }>): void {
+  #keep(attempt: Attempt, stays: { readonly until: Promise<unknown> }): void {
     attempt.leave({ kind: 'returned' }, 'returned')
     if (this.#stopping) attempt.delivery.giveBack()
-    else void this.#waitingRoom.keep(attempt.delivery, outcome)
+    else void this.#waitingRoom.keep(attempt.delivery, stays)
     this.#pump()
     this.#ended(attempt)
   }
@@ -279,18 +290,12 @@ export class Dispatcher {
 
   /** Requeues what has not started. */
   #giveBack(which: (delivery: Delivery) => boolean): void {
-    for (const delivery of this.#take(which)) delivery.giveBack()
-  }
-
-  #take(which: (delivery: Delivery) => boolean): Delivery[] {
-    const taken = this.#ready.filter(which)
-    if (taken.length > 0) this.#ready = this.#ready.filter((delivery) => !which(delivery))
-    return taken
+    for (const delivery of this.#ready.take(which)) delivery.giveBack()
   }
 
   /** A channel died: what it delivered is RabbitMQ's again. */
   #prune(): void {
-    this.#ready = this.#ready.filter(({ held }) => held)
+    this.#ready.prune()
     this.#quarantine.prune()
     this.#pauses.prune()
     this.#waitingRoom.prune()

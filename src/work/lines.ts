@@ -5,6 +5,7 @@
 import type { Channel } from 'amqplib'
 import { ConsumerTimeoutError, textOf } from '../errors/index.js'
 import { whyClosed } from './consumerTimeout.js'
+import type { Delivery } from './delivery.js'
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
 
 export interface LinesOptions extends Omit<SubscriptionsOptions, 'onCancelled'> {
@@ -47,6 +48,20 @@ export class Lines {
     })
     channel.once('close', () => this.lose(line, reason))
     return line
+  }
+
+  /**
+   * Brings a channel's subscriptions to the prefetch that is wanted. Returns whether a delivery came over one that is cancelled
+   * now; undefined when none was. A channel that cannot be used is given up, and the ordinary way of recovery begins.
+   */
+  async adjust(line: Subscriptions, wanted: number): Promise<((delivery: Delivery) => boolean) | undefined> {
+    try {
+      if (wanted > line.prefetch) await line.subscribe(wanted - line.prefetch)
+      else if (wanted < line.prefetch) return await line.shrink(wanted)
+    } catch (error) {
+      this.giveUp(line, textOf(error))
+    }
+    return undefined
   }
 
   /** Asks for one message without a subscription. False when there is none, or the channel is given up over it. */

@@ -142,17 +142,27 @@ export class Settler {
     return this.#persist(attempt, 'store', () => results.store(speaker, encoded, urgent))
   }
 
+  /** The next attempt is one of the same delivery. */
+  retriedHere(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): void {
+    const described = this.#noteRetry(attempt, error, delayMs)
+    void this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }))?.catch(() => undefined)
+  }
+
+  /** Before the next attempt may speak. */
+  #noteRetry(attempt: Attempt, error: unknown, delayMs: number): ReturnType<typeof describeThrown> {
+    const described = describeThrown(error)
+    if (attempt.delivery.envelope?.ignoreResult === false) {
+      const speaker = speakerOf(attempt)
+      void this.#options.results?.append(speaker, retryEntry(speaker, Date.now(), { error: described, delayMs }))
+    }
+    return described
+  }
+
   async #retry(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): Promise<void> {
     const added = { [celeryHeaders.retries]: attempt.number, ...originHeaders(attempt.delivery) }
     const waitMs = Math.round(jittered(delayMs, 0, delayMs))
     const due = this.#options.clock.now() + waitMs
-    const described = describeThrown(error)
-    // Before the copy is published: the next attempt may speak before this one's state is stored.
-    if (attempt.delivery.envelope?.ignoreResult === false) {
-      const speaker = speakerOf(attempt)
-      const entry = retryEntry(speaker, Date.now(), { error: described, delayMs: waitMs })
-      void this.#options.results?.append(speaker, entry)
-    }
+    const described = this.#noteRetry(attempt, error, waitMs)
     try {
       await this.#persist(attempt, 'broker', () => {
         attempt.delivery.throwIfLost()

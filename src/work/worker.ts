@@ -235,7 +235,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
   #consumer(declaration: QueueDeclaration, prefetch: number, dispatcher: Dispatcher): Consumer {
     const consumer = new Consumer(this.#dependencies.consuming, {
       declaration,
-      prefetch,
+      // One at a time, and from one consumer: another subscription would be another consumer.
+      prefetch: declaration.queue.arguments === undefined ? prefetch : 1,
       consumerTimeoutMs: this.#options.consumerTimeoutMs,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,

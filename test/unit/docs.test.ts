@@ -76,6 +76,7 @@ describe('docs/reference/options.md', () => {
     ['limit', 'src/task/limit.ts', 'LimitOptions'],
     ['rate', 'src/task/limit.ts', 'RateOptions'],
     ['limits.set', 'src/control/limits.ts', 'LimitSettings'],
+    ['order', 'src/task/lanes.ts', 'OrderOptions'],
     ['retry', 'src/task/task.ts', 'RetryPolicy'],
     ['retention', 'src/task/topology.ts', 'Retention'],
     ['serveWorker', 'src/observe/workerServer.ts', 'ServeOptions'],
