@@ -104,11 +104,7 @@ export class Dispatcher {
   }
 
   /** For those who look: what runs, what may start, and what waits until it is due. */
-  inventory = () => ({
-    active: [...this.#active],
-    ready: this.#ready.deliveries,
-    waiting: this.#waitingRoom.deliveries,
-  })
+  inventory = () => ({ active: [...this.#active], ready: this.#ready.list, waiting: this.#waitingRoom.deliveries })
 
   /** The prefetch with which each of `queues` consumers begins. */
   initialPrefetch(queues: number): number {

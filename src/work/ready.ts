@@ -12,7 +12,7 @@ export class Ready {
     return this.#all.length
   }
 
-  get deliveries(): readonly Delivery[] {
+  get list(): readonly Delivery[] {
     return this.#all
   }
 
