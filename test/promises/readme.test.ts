@@ -5,14 +5,16 @@ import { type ClusterUrls, deadLetters, manage, until, virtualHost } from '../su
 
 const root = new URL('../..', import.meta.url)
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const examples = readdirSync(new URL('examples/', root))
+const examples = readdirSync(new URL('examples/', root), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  /\.m?[jt]s$/.test(name),
+)
 
 const quorum = { queue: { type: 'quorum' } } as const
 const said: string[] = []
 let urls: ClusterUrls & { readonly vhost: string }
 
 beforeAll(async () => {
-  const tasks = ['payment.invoice.send', 'user.image.resize', 'user.greeting.send']
+  const tasks = ['payment.invoice.send', 'user.image.resize', 'user.greeting.send', 'email.welcome.send']
   urls = await virtualHost(
     'examples',
     tasks.map((name) => ({ name, ...quorum })),
@@ -20,7 +22,7 @@ beforeAll(async () => {
   vi.stubEnv('WARREN_BROKER', urls.broker)
   vi.stubEnv('WARREN_RESULTS', urls.results)
   vi.stubEnv('WARREN_HTTP_PORT', '0')
-  const log = vi.spyOn(console, 'log').mockImplementation((line: unknown) => void said.push(String(line)))
+  const log = vi.spyOn(console, 'log').mockImplementation((...line: unknown[]) => void said.push(line.join(' ')))
   return () => {
     log.mockRestore()
     vi.unstubAllEnvs()
@@ -32,20 +34,28 @@ beforeEach(() => {
 
 /** The blocks of TypeScript in a page that name the file they are. */
 const blocks = (page: string): { file: string; code: string }[] =>
-  [...text(page).matchAll(/<!-- (examples\/\S+) -->\n+```ts\n([\s\S]*?)```/g)].map(([, file = '', code = '']) => ({
-    file,
-    code,
-  }))
+  [...text(page).matchAll(/<!-- (examples\/\S+) -->\n+```(?:ts|js)\n([\s\S]*?)```/g)].map(
+    ([, file = '', code = '']) => ({
+      file,
+      code,
+    }),
+  )
 
 describe('Code in the docs is the file it names', () => {
-  const pages = ['README.md', 'docs/guide/library.md', 'docs/guide/topology.md', 'docs/guide/testing.md']
+  const pages = [
+    'README.md',
+    'docs/guide/library.md',
+    'docs/guide/topology.md',
+    'docs/guide/testing.md',
+    'docs/tutorial/index.md',
+  ]
   it.each(pages.flatMap((page) => blocks(page).map(({ file, code }) => ({ page, file, code }))))(
     '$page: $file',
     ({ file, code }) => expect(code).toBe(text(file)),
   )
 
   it('and each example is shown in one of them', () => {
-    expect(blocks('README.md').map(({ file }) => file)).toEqual(['examples/invoice.ts'])
+    expect(blocks('README.md').map(({ file }) => file)).toEqual(['examples/first.mjs', 'examples/invoice.ts'])
     const shown = pages.flatMap((page) => blocks(page).map(({ file }) => file.replace('examples/', '')))
     expect(shown.sort()).toEqual([...examples].sort())
   })
@@ -54,6 +64,16 @@ describe('Code in the docs is the file it names', () => {
 it('examples/invoice.ts sends one task, handles it and prints its result', async () => {
   await import('../../examples/invoice.js')
   expect(said).toEqual(['attempt 1 for c1', expect.stringMatching(/^INV-[0-9a-f-]{36}$/)])
+})
+
+it('examples/first.mjs: a task that works, one that fails, its dead letter, and its redrive', async () => {
+  await import(new URL('../../examples/first.mjs', import.meta.url).href)
+  expect(said.map((line) => line.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID'))).toEqual([
+    'done: welcome-ID',
+    'failed: Task ID failed with Error: grace is no address',
+    'dead letter: failed on attempt 1 with Error: grace is no address',
+    'redriven: welcome-ID',
+  ])
 })
 
 it('examples/bulk.ts sends 500 tasks from a generator and gets 500 results', async () => {

@@ -1,0 +1,11 @@
+/** The tasks: whoever sends one and whoever handles it import it from here. */
+import { defineTask } from 'warren'
+import { z } from 'zod'
+
+export const makeReport = defineTask({
+  name: 'shop.report.make', // <domain>.<entity>.<action>
+  input: z.object({ month: z.string().regex(/^\d{4}-\d{2}$/) }),
+  output: z.object({ month: z.string(), orders: z.number(), total: z.number() }),
+  retry: { maxAttempts: 4, initialDelayMs: 1_000 },
+  timeoutMs: 60_000,
+})
