@@ -24,6 +24,16 @@ export type { DeadLetterFilter } from './deadLetters/filter.js'
 export type { Destination, RedriveTarget } from './deadLetters/redrive.js'
 export type { SweepProgress } from './deadLetters/sweep.js'
 export * from './errors/index.js'
+export type {
+  FlowHandle,
+  FlowMember,
+  FlowMemberState,
+  FlowResultOptions,
+  FlowStatus,
+} from './flow/flowHandle.js'
+export type { FlowRule, FlowState } from './flow/flowStore.js'
+export type { FlowOptions, Flows } from './flow/flows.js'
+export { chain, type FlowPart, group, join, type StepOptions, step } from './flow/parts.js'
 export type { Isolation } from './isolate/isolate.js'
 export type { IsolatedHandler } from './isolate/isolatePool.js'
 export type {

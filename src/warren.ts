@@ -20,6 +20,7 @@ import {
 import type { Limits } from './control/limits.js'
 import { DeadLetters, type DeadLettersOptions } from './deadLetters/deadLetters.js'
 import { ClosedError, NoResultStoreError } from './errors/index.js'
+import { Flows } from './flow/flows.js'
 import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } from './observe/contained.js'
 import type { WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
@@ -57,6 +58,8 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
 export class Warren extends ContainedEmitter<WarrenEvents> {
   /** Sets limits while workers run, and lists them. */
   readonly limits: Limits
+  /** Tasks that depend on each other. */
+  readonly flows: Flows
   readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
   readonly #connections: Connections
   readonly #log: Logger
@@ -94,16 +97,15 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#storeClock = this.#results && new StoreClock(this.#results.time)
     // All addresses are of one cluster, and so of one virtual host.
     const of = { vhost: addresses[0]?.vhost ?? '/', resultTtlMs, log: this.#log }
-    this.#control = new Control({ ...of, results: this.#results, clock: this.#storeClock ?? localClock })
+    const clock = this.#storeClock ?? localClock
+    this.#control = new Control({ ...of, results: this.#results, clock })
     this.limits = this.#control.limits
-    this.#sender = new Sender({
-      producer: this.#producer,
-      delayed: new Delayed({ producer: this.#producer, routes: this.#delays, clock: this.#storeClock ?? localClock }),
-      ...{ results: this.#results, control: this.#control, broker: () => this.#publishing.broker },
-      replyTo: results === undefined ? undefined : replyChannel(this.#producerId),
-      confirmTimeoutMs: this.#options.confirmTimeoutMs,
-      maxMessageBytes: this.#options.maxMessageBytes,
-    })
+    const to = { producer: this.#producer, connection: this.#publishing, routes: this.#delays, clock }
+    const replyTo = replyChannel(this.#producerId)
+    const sending = { ...settled, ...of, ...to, results: this.#results, control: this.#control }
+    this.flows = new Flows({ ...sending, replyTo })
+    const lanes = { broker: () => this.#publishing.broker, delayed: new Delayed(to) }
+    this.#sender = new Sender({ ...sending, ...lanes, replyTo: results && replyTo })
     this.#results?.on('storeState', (event) => {
       this.tell('storeState', event)
       // Another server may answer now, with a clock of its own.
@@ -222,7 +224,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       ...{ consuming, publishing: this.#publishing, delays: this.#delays, results: this.#results },
       makeProducer: () => this.#makeProducer(),
       clock: this.#storeClock ?? localClock,
-      ...{ control: this.#control.watch(), cancel: (id) => this.#control.cancelId(id) },
+      ...{ control: this.#control.watch(), cancel: (id) => this.#control.cancelId(id), flows: this.flows },
       confirmTimeoutMs: this.#options.confirmTimeoutMs,
       log: this.#log,
       onStopped: async () => {

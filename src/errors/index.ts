@@ -14,6 +14,7 @@ export {
   OriginUnknownError,
 } from './deadLetters.js'
 export { ClosedError, type ErrorCode, textOf, WarrenError } from './error.js'
+export { FlowFailedError, type FlowFailure, type FlowMemberName, FlowTooLargeError } from './flows.js'
 export { MissingPackageError, OptionsError } from './options.js'
 export {
   NoResultStoreError,

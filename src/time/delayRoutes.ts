@@ -69,6 +69,11 @@ export class DelayRoutes {
     return true
   }
 
+  /** The same, asked of the broker now. */
+  isTakenNow(task: string): Promise<boolean> {
+    return this.#ask(task)
+  }
+
   /** Somebody has removed a level, or a part of one: the next delay declares what it needs. */
   forget(): void {
     this.#highest = -1

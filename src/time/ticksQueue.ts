@@ -1,4 +1,4 @@
-/** The queue of a service in which the tokens of its schedules are found when they are due. */
+/** The queues in which tokens are found when they are due: a service's, for its schedules, and that of all flows. */
 import type { ChannelModel } from 'amqplib'
 import { withCare } from '../amqp/aside.js'
 import { withChannel } from '../amqp/channel.js'
@@ -12,15 +12,18 @@ import { DUE_PLAN } from './delayLevels.js'
 /** Whose queues are known to exist. */
 const ensured = new WeakMap<ChannelModel, Map<string, Promise<void>>>()
 
-/** Declares it once on each connection. Throws what `declareTicksQueue` throws. */
-export function ensureTicksQueue(model: ChannelModel, service: string): Promise<void> {
-  const services = ensured.get(model) ?? new Map<string, Promise<void>>()
-  ensured.set(model, services)
-  let declaring = services.get(service)
+export const ensureTicksQueue = (model: ChannelModel, service: string): Promise<void> =>
+  ensureTokenQueue(model, ticksQueue(service))
+
+/** Declares it once on each connection. Throws what `declareTokenQueue` throws. */
+export function ensureTokenQueue(model: ChannelModel, queue: string): Promise<void> {
+  const queues = ensured.get(model) ?? new Map<string, Promise<void>>()
+  ensured.set(model, queues)
+  let declaring = queues.get(queue)
   if (declaring === undefined) {
-    declaring = declareTicksQueue(model, service)
-    services.set(service, declaring)
-    declaring.catch(() => services.delete(service))
+    declaring = declareTokenQueue(model, queue)
+    queues.set(queue, declaring)
+    declaring.catch(() => queues.delete(queue))
   }
   return declaring
 }
@@ -29,8 +32,7 @@ export function ensureTicksQueue(model: ChannelModel, service: string): Promise<
  * Declares it and binds it to what is due; all of it may exist already. Throws `AccessRefusedError`,
  * `DelaysMissingError`, `QueueUnavailableError`.
  */
-export async function declareTicksQueue(model: ChannelModel, service: string): Promise<void> {
-  const queue = ticksQueue(service)
+export async function declareTokenQueue(model: ChannelModel, queue: string): Promise<void> {
   await withCare(model, queue, (line) =>
     withChannel(line, `declaring ${queue}`, (channel) =>
       channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } }),

@@ -154,6 +154,27 @@ export const schedulesKey = (service: string): string => `warren-schedules-${ser
 /** The services that have schedules: a set. */
 export const SCHEDULED_SERVICES = 'warren-scheduled-services'
 
+/**
+ * What the store knows of a flow, in keys of one slot: its plan and state; its steps' own inputs; which steps were sent; and
+ * for each gathering the ends of its members.
+ */
+export const flowKey = (flow: string): string => `warren-flow-{${flow}}`
+export const flowInputsKey = (flow: string): string => `${flowKey(flow)}:inputs`
+export const flowSentKey = (flow: string): string => `${flowKey(flow)}:sent`
+export const flowGatherKey = (flow: string, node: number): string => `${flowKey(flow)}:${node}`
+
+/** The quorum queue in which workers find the watchdog tokens of flows. */
+export const FLOWS_QUEUE = 'warren.flows'
+
+/** Set where there was a flow in a virtual host, so that its workers look for tokens. */
+export const flowsKey = (vhost: string): string => `warren-flows-${vhost}`
+
+/** The tag of a flow's members, by which they are cancelled together. */
+export const flowTag = (flow: string): string => `flow:${flow}`
+
+/** The id of a step's task. */
+export const flowMemberId = (flow: string, node: number): string => `${flow}.${node}`
+
 /** What was cancelled in a virtual host: its fields are those of {@link cancelledField}. */
 export const cancelledKey = (vhost: string): string => `warren-cancelled-${vhost}`
 
@@ -217,6 +238,8 @@ export const headers = {
   deliveries: 'x-warren-deliveries',
   /** The lane of its task that the message was sent to: a priority or a partition. */
   lane: 'x-warren-lane',
+  /** The flow that the message is a member of, as JSON: see `flowMark.ts`. */
+  flow: 'x-warren-flow',
   /** The schedule that sent the message. */
   schedule: 'x-warren-schedule',
   /** The tick of the schedule that the message is for, in milliseconds since 1970. */

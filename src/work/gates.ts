@@ -8,6 +8,7 @@ import type { Envelope } from '../wire/envelope.js'
 import { carriedDeliveries, deliveryCount } from '../wire/redelivery.js'
 import { CancelGate } from './cancelGate.js'
 import type { Duplicates } from './duplicates.js'
+import type { FlowMembers } from './flowMembers.js'
 import type { Gate, Passing } from './gate.js'
 import { onceGate } from './onceGate.js'
 import { countedAs, TimedOut } from './timedOut.js'
@@ -19,11 +20,20 @@ export interface GateDependencies {
   readonly clock: Clock
   /** What is cancelled and paused, where there is a store. */
   readonly control?: ControlWatch | undefined
+  /** Members of flows, where there is a store. */
+  readonly flows?: FlowMembers | undefined
   /** How often a classic queue may hand a message out again before it is dead-lettered. */
   readonly deliveryLimit: number
 }
 
-export function gatesOf({ results, duplicates, clock, control, deliveryLimit }: GateDependencies): readonly Gate[] {
+export function gatesOf({
+  results,
+  duplicates,
+  clock,
+  control,
+  deliveryLimit,
+  flows,
+}: GateDependencies): readonly Gate[] {
   const own = [
     knownTask,
     notDone(duplicates),
@@ -34,7 +44,8 @@ export function gatesOf({ results, duplicates, clock, control, deliveryLimit }: 
   if (results === undefined) return own
   const unique = new UniqueGates(new UniqueKeys(results, control?.vhost ?? '/'), results, clock)
   const cancel = control === undefined ? [] : [new CancelGate(control)]
-  return [unique.first, ...own, ...cancel, onceGate(results, duplicates, clock), unique.last]
+  const fetching = flows === undefined ? [] : [flows.gate]
+  return [unique.first, ...own, ...cancel, onceGate(results, duplicates, clock), ...fetching, unique.last]
 }
 
 /** With the limit's gate: before a unique key's last, which begins the task. */

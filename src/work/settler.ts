@@ -27,6 +27,7 @@ import { encodeCancelled, encodeFailure, encodeRetry, encodeRevoked } from '../w
 import type { Attempt } from './attempt.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
+import { type FlowMembers, isFlowMember } from './flowMembers.js'
 import type { Settled } from './settled.js'
 import { speakerOf } from './speaker.js'
 
@@ -42,6 +43,8 @@ export interface SettlerOptions {
   readonly clock: Clock
   readonly deadLettering: DeadLettering
   readonly results: Results | undefined
+  /** Members of flows, where there is a store. */
+  readonly flows?: FlowMembers | undefined
   readonly confirmTimeoutMs: number
   /** Awaited before a delivery is acknowledged. */
   readonly beforeAck: (delivery: Delivery) => Promise<unknown> | undefined
@@ -74,6 +77,7 @@ export class Settler {
     try {
       const carryingOut = this.#carryOut(attempt, outcome)
       if (isThenable(carryingOut)) stored = await carryingOut
+      if (isFlowMember(attempt.delivery)) await this.#settleMember(attempt, outcome, stored)
     } catch {
       // Only what is lost or cannot be waited for gets here: the delivery is gone, or its worker stops.
       return { outcome, settled: this.#giveBack(attempt) }
@@ -126,6 +130,14 @@ export class Settler {
   async postpone(delivery: Delivery, due: number): Promise<void> {
     await this.#publishDelayed(delivery, due, originHeaders(delivery))
     delivery.ack()
+  }
+
+  /** What waits in its flow for this member, before its message is acknowledged. */
+  async #settleMember(attempt: Attempt, outcome: Outcome, stored: unknown): Promise<void> {
+    const { flows } = this.#options
+    const cancelled = outcome.kind === 'succeeded' && stored === 'cancelled'
+    if (flows === undefined || !attempt.delivery.held) return
+    await this.#persist(attempt, 'store', () => flows.settle(attempt.delivery, outcome, cancelled))
   }
 
   #giveBack({ delivery }: Attempt, counted?: true): Settled {

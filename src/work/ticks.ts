@@ -5,11 +5,10 @@
  * Without a store there are no schedules: nothing says then which of two tokens is the right one.
  */
 
-import { closeChannel, openChannel } from '../amqp/channel.js'
 import type { Connection } from '../amqp/connection.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { queueFacts } from '../amqp/passive.js'
-import { DelaysMissingError, textOf } from '../errors/index.js'
+import { textOf } from '../errors/index.js'
 import type { TickEvent } from '../observe/events.js'
 import { defaults } from '../options.js'
 import type { Results } from '../results/store.js'
@@ -19,13 +18,12 @@ import type { DelayRoutes } from '../time/delayRoutes.js'
 import { ScheduleStore } from '../time/scheduleStore.js'
 import { seedOverdue } from '../time/seeding.js'
 import { Ticker } from '../time/ticker.js'
-import { declareTicksQueue } from '../time/ticksQueue.js'
 import { decodeToken, type Token } from '../time/token.js'
 import { TokenMail } from '../time/tokenMail.js'
 import { DELAY_DUE, ticksQueue } from '../wire/names.js'
 import { Consumer } from './consumer.js'
 import type { Delivery } from './delivery.js'
-import type { TakenUp } from './takeUp.js'
+import { takeUpTokens } from './takeUpTokens.js'
 
 export interface TicksOptions {
   readonly service: string
@@ -119,7 +117,7 @@ export class Ticks {
 
   async #consume(): Promise<void> {
     if (this.#stopped) return
-    const { consuming, service, onConsumer } = this.#options
+    const { consuming, onConsumer } = this.#options
     const consumer = new Consumer(consuming, {
       declaration: {
         exchange: { name: DELAY_DUE, type: 'topic' },
@@ -129,7 +127,7 @@ export class Ticks {
       prefetch: PREFETCH,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
-      takeUp: (connection) => takeUpTicks(connection, service, this.#queue),
+      takeUp: (connection) => takeUpTokens(connection, this.#queue),
     })
     this.#consumer = consumer
     onConsumer(consumer)
@@ -154,20 +152,4 @@ export class Ticks {
     this.#reportedAt = now
     this.#options.log.warn({ service: this.#options.service }, text)
   }
-}
-
-async function takeUpTicks(connection: Connection, service: string, queue: string): Promise<TakenUp> {
-  const { model } = connection
-  if (model === undefined) throw new Error('no connection to the broker')
-  const delayProblem = await declareTicksQueue(model, service).then(
-    () => undefined,
-    (error: unknown) => {
-      if (error instanceof DelaysMissingError) return error.message
-      throw error
-    },
-  )
-  const channel = await openChannel(model, `opening a channel for ${queue}`)
-  if (connection.model === model) return { channel, delayProblem }
-  void closeChannel(channel)
-  throw new Error('the connection was lost meanwhile')
 }

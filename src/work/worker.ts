@@ -29,9 +29,10 @@ import { Consumer } from './consumer.js'
 import { DeadLettering } from './deadLettering.js'
 import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
+import { FlowMembers } from './flowMembers.js'
 import { Handlers } from './handlers.js'
 import { Settler } from './settler.js'
-import { Ticks } from './ticks.js'
+import { Tokens } from './tokens.js'
 import type { WorkerDependencies } from './workerDependencies.js'
 import { healthOf, type ObservedParts, problemsOf } from './workerHealth.js'
 import { settleWorkerOptions, type WorkerOptions } from './workerOptions.js'
@@ -42,7 +43,7 @@ interface Running {
   readonly settler: Settler
   readonly deadLettering: DeadLettering
   readonly producer: Producer
-  readonly ticks: Ticks
+  readonly tokens: Tokens
   /** Undefined where it is not wanted. */
   readonly celery: CeleryNode | undefined
 }
@@ -151,7 +152,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     }
     if (!this.#life.in('starting')) throw new ClosedError('The worker')
     this.#life.to('running')
-    this.#running?.ticks.start()
+    this.#running?.tokens.start()
     this.#running?.celery?.start()
     for (const problem of problemsOf(this.#observed)) this.#dependencies.log.warn({ service: this.service }, problem)
   }
@@ -199,13 +200,15 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const { consuming, publishing, makeProducer, delays, clock, results, control, cancel, confirmTimeoutMs, log } =
       this.#dependencies
     const producer = makeProducer()
+    const works = this.#dependencies.flows?.worksOf(producer.publish.bind(producer))
+    const flows = works && results && new FlowMembers(works, results)
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
     const reports = new AttemptReports(
       (event, ...values) => this.tell(event, ...values),
       (event) => this.listenerCount(event) > 0,
     )
     const settler = new Settler({
-      ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock },
+      ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock, flows },
       beforeAck: (delivery) => dispatcher.beforeAck(delivery),
       onDelayed: (attempt, waitingFor, error) => {
         dispatcher.stuck(attempt, error)
@@ -215,20 +218,20 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const { concurrency, prefetch, deliveryLimit, celeryRemote } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
-      ...{ concurrency, prefetch, deliveryLimit, results, control, cancel, clock, log, settler, reports },
+      ...{ concurrency, prefetch, deliveryLimit, results, control, cancel, clock, log, settler, reports, flows },
       report: this.#report,
       handlers: this.#handlers.all,
       duplicates: new Duplicates(results),
     })
-    const ticks = new Ticks({
-      ...{ service: this.service, consuming, producer, results, confirmTimeoutMs, log, routes: delays },
+    const tokens = new Tokens({
+      ...{ service: this.service, consuming, producer, results, confirmTimeoutMs, log, works, routes: delays },
       onTick: (tick) => this.tell('tick', tick),
       onConsumer: (each) => this.#consumers.push(each.on('state', (event) => this.tell('consumerState', event))),
     })
     const seen = { service: this.service, concurrency, tasks: this.#handlers.tasks, dispatcher, reports }
     const consumers = () => this.#consumers.filter(({ queue }) => this.#handlers.all.has(queue.task))
     const celery = celeryRemote ? new CeleryNode({ ...this.#dependencies, ...seen, consumers }) : undefined
-    this.#running = { dispatcher, settler, deadLettering, producer, ticks, celery }
+    this.#running = { dispatcher, settler, deadLettering, producer, tokens, celery }
     return this.#running
   }
 
@@ -258,10 +261,10 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       this.#endGrace = resolve
     })
     if (this.#graceEndsAt <= performance.now()) this.#endGrace?.()
-    const { dispatcher, settler, producer, ticks, celery } = this.#running ?? this.#begin()
+    const { dispatcher, settler, producer, tokens, celery } = this.#running ?? this.#begin()
     dispatcher.stop()
     this.#handlers.drain()
-    const cancelling = Promise.all([ticks.stop(), ...this.#consumers.map((consumer) => consumer.drain())])
+    const cancelling = Promise.all([tokens.stop(), ...this.#consumers.map((consumer) => consumer.drain())])
     await withDeadline(cancelling, CANCEL_LIMIT_MS, 'cancelling').catch(() => undefined)
     await Promise.race([dispatcher.untilIdle(), graceOver])
     this.#cancelGrace?.()

@@ -1,6 +1,7 @@
 /** What a worker is made with, beside its options. */
 import type { Connection } from '../amqp/connection.js'
 import type { ControlWatch } from '../control/watch.js'
+import type { Flows } from '../flow/flows.js'
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { Logger } from '../task/logger.js'
@@ -20,6 +21,8 @@ export interface WorkerDependencies {
   readonly control?: ControlWatch | undefined
   /** Cancels a task by its id, where there is a store. */
   readonly cancel?: ((id: string) => Promise<unknown>) | undefined
+  /** What the ends of flows' members mean. */
+  readonly flows?: Flows | undefined
   readonly confirmTimeoutMs: number
   readonly log: Logger
   /** Called when the worker is stopped, so that its connection can be closed. */
