@@ -11,6 +11,7 @@ import { addDlq } from './dlq.js'
 import { addDoctor } from './doctor.js'
 import { addDrill } from './drill.js'
 import { report } from './failure.js'
+import { addFlow } from './flow.js'
 import { addLimit } from './limit.js'
 import type { Output, Verdict } from './output.js'
 import { addProcessVerbs } from './processVerbs.js'
@@ -59,6 +60,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addScale,
     addProcessVerbs,
     addTask,
+    addFlow,
     addControl,
     addLimit,
     addQueues,

@@ -39,26 +39,24 @@ export type FlowPart<In = never, Stored = unknown, Out = unknown> = AnyPart & {
   readonly [gives]?: Out
 }
 
-type Whole<T> = T extends Task<infer Input, infer _P, infer _O, infer _R> ? Input : never
-type Stored<T> = T extends Task<infer _I, infer _P, infer _O, infer Returned> ? Returned : never
-type Out<T> = T extends Task<infer _I, infer _P, infer Output, infer _R> ? Output : never
-
 const STEP_CHECKS = { into: is.text, expires: is.date }
 
 /** One task whose input is the result of the part before it. */
-export function step<T extends Task<never, never, unknown, never>>(task: T): FlowPart<Whole<T>, Stored<T>, Out<T>>
+export function step<Input, Parsed, Output, Returned>(
+  task: Task<Input, Parsed, Output, Returned>,
+): FlowPart<Input, Returned, Output>
 /** One task whose input is given, except the property `into`, which is the result of the part before it. */
-export function step<T extends Task<never, never, unknown, never>, Key extends keyof Whole<T> & string>(
-  task: T,
-  input: NoInfer<Omit<Whole<T>, Key>>,
+export function step<Input, Parsed, Output, Returned, Key extends keyof Input & string>(
+  task: Task<Input, Parsed, Output, Returned>,
+  input: NoInfer<Omit<Input, Key>>,
   options: { readonly into: Key; readonly expires?: Date | undefined },
-): FlowPart<Whole<T>[Key], Stored<T>, Out<T>>
+): FlowPart<Input[Key], Returned, Output>
 /** One task whose input is given. The result of a part before it is only waited for. */
-export function step<T extends Task<never, never, unknown, never>>(
-  task: T,
-  input: NoInfer<Whole<T>>,
+export function step<Input, Parsed, Output, Returned>(
+  task: Task<Input, Parsed, Output, Returned>,
+  input: NoInfer<Input>,
   options?: { readonly expires?: Date | undefined },
-): FlowPart<unknown, Stored<T>, Out<T>>
+): FlowPart<unknown, Returned, Output>
 export function step(...given: readonly unknown[]): AnyPart {
   const [task, input, options = {}] = given as [Task, unknown, StepOptions?]
   checkTask('step', task)
@@ -71,8 +69,8 @@ export function step(...given: readonly unknown[]): AnyPart {
 }
 
 /** What a part takes from the one before it. */
-type InOf<P> = P extends { readonly [takes]?: (before: infer In) => void } ? In : never
-type StoredOf<P> = P extends { readonly [stores]?: infer S } ? Exclude<S, undefined> : never
+type InOf<P> = [P] extends [{ readonly [takes]?: (before: infer In) => void }] ? In : never
+type StoredOf<P> = P extends { readonly [stores]?: infer S } ? S : never
 type OutOf<P> = P extends { readonly [gives]?: infer O } ? O : never
 
 type Last<Parts extends readonly unknown[]> = Parts extends readonly [...infer _, infer End] ? End : Parts[number]

@@ -86,6 +86,8 @@ describe('docs/reference/options.md', () => {
     ['list', 'src/deadLetters/deadLetters.ts', 'ListOptions'],
     ['purge', 'src/deadLetters/deadLetters.ts', 'PurgeOptions'],
     ['redrive', 'src/deadLetters/deadLetters.ts', 'RedriveOptions'],
+    ['flows.start', 'src/flow/flows.ts', 'FlowOptions'],
+    ['step', 'src/flow/parts.ts', 'StepOptions'],
     ['schedules', 'src/time/schedulesOptions.ts', 'SchedulesOptions'],
     ['upsert', 'src/time/definition.ts', 'ScheduleOptions'],
   ])('lists the options of %s', (heading, file, name) => {
