@@ -42,7 +42,7 @@ const TOGETHER = 500
 /** The name under which the end of a flow is stored. */
 const TASK = 'flow'
 
-/** For those who watch the steps: `{ flow, node, step }` after each. */
+/** For those who watch the steps: `{ flow, node, step }` after each, and `step: 0` before the first. */
 const steps = channel('warren:flow')
 
 export class FlowSettling {
@@ -54,6 +54,7 @@ export class FlowSettling {
 
   /** Carries out what the end of a member means. May be repeated. Throws what the store and publishing throw. */
   async settle({ flow, node, gather }: Pick<FlowMark, 'flow' | 'node' | 'gather'>, end: MemberEnd): Promise<void> {
+    step(flow, node, 0)
     const noted = await this.#options.store.note(flow, node, gather, end)
     step(flow, node, 1)
     // Without its record the flow cannot go on: its token ends it.

@@ -67,12 +67,10 @@ beforeAll(async () => {
   })
   worker.handle(text, ({ size }) => 'x'.repeat(size))
   worker.handle(lengths, (texts) => texts.map(({ length }) => length))
-  await worker.start()
   await consuming(worker)
   // Leaves its queue behind.
   const gone = warren.worker({ service: SERVICE })
   gone.handle(lost, () => '')
-  await gone.start()
   await consuming(gone)
   await gone.stop()
 })
@@ -182,7 +180,7 @@ it('A member that was sent and whose queue is deleted ends the flow, named', asy
   const vhost = encodeURIComponent(urls.vhost)
   // The watchdog has to see the queue once.
   await until('the watchdog has come by', async () => Number(await store.admin.hget(flowKey(flow.id), 'visit')) >= 1)
-  await manage('DELETE', `/api/queues/${vhost}/${lost.name}.${SERVICE}`)
+  await manage('DELETE', `/queues/${vhost}/${lost.name}.${SERVICE}`)
   expect(await failureOf(flow)).toMatchObject({ reason: 'queue-deleted', member: { id: `${flow.id}.0` } })
   finish()
 })
