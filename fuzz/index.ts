@@ -5,6 +5,7 @@ import { type FuzzMessage, message } from './messages.js'
 import { printed, shrink, simplerMessages } from './shrink.js'
 
 export { fuzzTasks, SERVICE } from './live.js'
+export { fuzzResults } from './results.js'
 
 export interface FuzzOptions extends LiveOptions {
   readonly seed: number

@@ -8,11 +8,11 @@ import { parseArgs } from 'node:util'
 import { definitions, joinPlans, planDelays, planOperator, textOf } from 'warren'
 import { Cluster, freePortBlock } from '../cluster/index.js'
 import { onStopSignals } from '../demo/stopSignals.js'
-import { fuzzMessages, fuzzTasks, SERVICE } from './index.js'
+import { fuzzMessages, fuzzResults, fuzzTasks, SERVICE } from './index.js'
 
 const HELP = `npm run fuzz -- [--seed N] [--messages N] [--batch N] [--dir DIR]
 
-Sends generated messages to a live worker on a cluster of its own, and checks that no connection is lost, that each
+Sends generated messages to a live worker on a cluster of its own, puts generated results before a live producer, and checks that no connection is lost, that each
 message ends by name and that its neighbours are unharmed. What breaks is shrunk.
 
   --seed N      which messages (default: 1); the same number makes the same ones
@@ -20,6 +20,9 @@ message ends by name and that its neighbours are unharmed. What breaks is shrunk
   --batch N     how many are sent together (default: 1000)
   --dir DIR     folder of the cluster (default: .warren-fuzz)
 `
+
+/** Each waits a while for an end that may not come. */
+const MAX_RESULTS = 5_000
 
 process.exit(await main(process.argv.slice(2)))
 
@@ -51,13 +54,17 @@ async function main(words: string[]): Promise<number> {
     await cluster.start()
     await loadTopology(cluster)
     const broker = cluster.brokerUrl('admin')
-    const { sent, endings, problems, least } = await fuzzMessages({
-      ...{ broker, results: cluster.addresses.results, seed: options.seed, messages: options.messages },
-      ...{ batch: options.batch, say },
-    })
-    say(`${sent} messages of seed ${options.seed}:`)
-    for (const [ending, count] of [...endings].sort(([, a], [, b]) => b - a))
-      say(`${String(count).padStart(9)}  ${ending}`)
+    const of = { broker, results: cluster.addresses.results, seed: options.seed }
+    const messages = await fuzzMessages({ ...of, messages: options.messages, batch: options.batch, say })
+    const results = await fuzzResults({ ...of, count: Math.min(options.messages, MAX_RESULTS) })
+    for (const [what, { sent, endings }] of Object.entries({ messages, results })) {
+      say(`${sent} ${what} of seed ${options.seed}:`)
+      for (const [ending, count] of [...endings].sort(([, one], [, other]) => other - one)) {
+        say(`${String(count).padStart(9)}  ${ending}`)
+      }
+    }
+    const problems = [...messages.problems, ...results.problems]
+    const least = messages.least ?? results.least
     const broken = [...problems, ...strays]
     for (const problem of broken) say(`BROKEN: ${problem}`)
     if (least !== undefined) say(`the least that breaks it:\n${least}`)
