@@ -15,6 +15,8 @@ export interface Holdings {
 
 /** Records that stay on purpose: of schedules, cancellings, pauses and the version of both. */
 const KEPT = /^warren-(schedule|cancelled|paused|control)/
+/** Each worker has one of its own for remote control, which goes with it. */
+const OF_A_WORKER = /\.celery\.pidbox$/
 const MORE_HANDLES = 25
 const MORE_MB = 250
 const MORE_CONNECTIONS = 2
@@ -24,7 +26,10 @@ export async function holdings({ management, resultsUrl }: DrillCluster): Promis
   const queues = await management.request<{ name: string }[]>('GET', '/queues/%2F?columns=name')
   const connections = await management.request<unknown[]>('GET', '/connections?columns=name')
   return {
-    queues: queues.map(({ name }) => name).sort(),
+    queues: queues
+      .map(({ name }) => name)
+      .filter((name) => !OF_A_WORKER.test(name))
+      .sort(),
     connections: connections.length,
     lasting: await lastingKeys(resultsUrl),
     handles: readdirSync('/proc/self/fd').length,
