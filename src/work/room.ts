@@ -37,6 +37,8 @@ export class Room {
   readonly #concurrency: number
   readonly #workload: Workload
   readonly #consumers: Consumer[] = []
+  /** In which order they are asked: those of a high priority more often. */
+  #turns: readonly Consumer[] = []
   #mode: 'subscribed' | 'fetching' = 'subscribed'
   #asking = false
   #turn = 0
@@ -49,6 +51,7 @@ export class Room {
 
   add(consumer: Consumer): void {
     this.#consumers.push(consumer)
+    this.#turns = turnsOf(this.#consumers)
   }
 
   /** Before the consumers start: what waits in many queues already must not come all at once. */
@@ -121,8 +124,8 @@ export class Room {
     let misses = 0
     // The consumers that were asked in vain; those whose queue is away are not.
     let empty = 0
-    while (this.#mode === 'fetching' && !this.#closed && misses < this.#consumers.length && this.#held < this.#places) {
-      const consumer = this.#consumers[this.#turn++ % this.#consumers.length]
+    while (this.#mode === 'fetching' && !this.#closed && misses < this.#turns.length && this.#held < this.#places) {
+      const consumer = this.#turns[this.#turn++ % this.#turns.length]
       if (consumer === undefined) break
       // A subscribed one holds all it may, or is about to rest.
       const asked = consumer.state === 'consuming' && !consumer.subscribed
@@ -131,6 +134,14 @@ export class Room {
       empty = found ? 0 : empty + (asked ? 1 : 0)
     }
     this.#asking = false
-    if (this.#mode === 'fetching' && !this.#closed && misses >= this.#consumers.length && empty > 0) this.#wake()
+    if (this.#mode === 'fetching' && !this.#closed && misses >= this.#turns.length && empty > 0) this.#wake()
   }
+}
+
+/** As often as `picker.ts` picks them: six, three, one. */
+const PATTERN = ['high', 'high', 'normal', 'high', 'high', 'normal', 'high', 'high', 'normal', 'low'] as const
+
+function turnsOf(consumers: readonly Consumer[]): readonly Consumer[] {
+  if (consumers.every(({ queue }) => queue.priority === undefined)) return consumers
+  return PATTERN.flatMap((each) => consumers.filter(({ queue }) => (queue.priority ?? 'normal') === each))
 }
