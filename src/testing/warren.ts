@@ -28,6 +28,7 @@ import type { PreparedMessage } from '../send/prepared.js'
 import type { Producer } from '../send/producer.js'
 import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from '../send/sender.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from '../send/sendMany.js'
+import { type LanedTask, lanesOf } from '../task/lanes.js'
 import { isLogger, type Logger, silentLogger } from '../task/logger.js'
 import { checkTask, type Task, type TaskInput, type TaskOutput } from '../task/task.js'
 import { makeSchedules } from '../time/makeSchedules.js'
@@ -35,7 +36,7 @@ import { scheduledServices } from '../time/scheduleStore.js'
 import type { Schedules } from '../time/schedules.js'
 import type { SchedulesOptions } from '../time/schedulesOptions.js'
 import { Warren } from '../warren.js'
-import { commandsExchange, domainOf, replyChannel, taskQueue } from '../wire/names.js'
+import { commandsExchange, domainOf, replyChannel } from '../wire/names.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 import type { WorkerOptions } from '../work/workerOptions.js'
 import { MemoryBroker, MemoryRoutes, memoryConnection, memoryProducer } from './broker.js'
@@ -53,7 +54,7 @@ export interface TestWarrenOptions {
    * Which services have been started once before, with the tasks that they handle, so that their queues exist: a task that
    * no queue takes is `UNROUTABLE`, as on a broker. A worker that is started here makes its own.
    */
-  readonly services?: Readonly<Record<string, readonly Pick<Task, 'name'>[]>> | undefined
+  readonly services?: Readonly<Record<string, readonly LanedTask[]>> | undefined
   /** Default: none. */
   readonly logger?: Logger | undefined
 }
@@ -61,7 +62,6 @@ export interface TestWarrenOptions {
 const CHECKS = { now: is.date, services: is.record, logger: isLogger }
 /** How long real work of a handler is waited for, in milliseconds, before it is taken to wait for the clock. */
 const HANDLER_MS = 20
-/** After so many turns of the event loop in which nothing happened, nothing is under way. */
 const QUIET_TURNS = 4
 
 /** Makes one. Throws `OptionsError`. */
@@ -126,7 +126,6 @@ export class TestWarren extends Warren {
     await this.#results.open()
   }
 
-  /** What the clock says. */
   get now(): Date {
     return new Date(this.#clock.now())
   }
@@ -284,8 +283,9 @@ export class TestWarren extends Warren {
     await super.close()
   }
 
-  #bind(service: string, { name }: Pick<Task, 'name'>): void {
-    this.#broker.bind(taskQueue(name, service), { exchange: commandsExchange(domainOf(name)), routingKey: name })
+  #bind(service: string, task: LanedTask): void {
+    const exchange = commandsExchange(domainOf(task.name))
+    for (const { queue, routingKey } of lanesOf(task, service)) this.#broker.bind(queue, { exchange, routingKey })
   }
 
   async #advanceTo(until: number): Promise<void> {

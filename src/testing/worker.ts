@@ -3,6 +3,7 @@
  * are those of every worker. Time limits, and what is not due yet, go by the test's clock.
  */
 import type { Connection } from '../amqp/connection.js'
+import { declarationsOf } from '../amqp/declare.js'
 import type { Control } from '../control/control.js'
 import { noteDeclared } from '../control/limits.js'
 import type { ControlWatch } from '../control/watch.js'
@@ -15,19 +16,21 @@ import type { Results } from '../results/store.js'
 import type { BatchHandler, Handler } from '../task/handler.js'
 import type { Logger } from '../task/logger.js'
 import type { Task } from '../task/task.js'
+import { planService } from '../task/topology.js'
 import type { DelayRoutes } from '../time/delayRoutes.js'
 import { dueAt } from '../time/due.js'
 import type { Ticker } from '../time/ticker.js'
 import { decodeToken } from '../time/token.js'
 import { pause } from '../timers.js'
-import { commandsExchange, domainOf, taskQueue, ticksQueue } from '../wire/names.js'
+import { ticksQueue } from '../wire/names.js'
 import { Attempt, type RegisteredHandler } from '../work/attempt.js'
 import { AttemptReports } from '../work/attemptReports.js'
 import type { BatchOptions } from '../work/batcher.js'
 import { DeadLettering } from '../work/deadLettering.js'
-import { Delivery, type DeliveryQueue } from '../work/delivery.js'
+import { Delivery, type DeliveryQueue, queueOf } from '../work/delivery.js'
 import { Duplicates } from '../work/duplicates.js'
 import { Handlers } from '../work/handlers.js'
+import { staysHere } from '../work/ordered.js'
 import { Registrations } from '../work/registrations.js'
 import { Settler } from '../work/settler.js'
 import { Worker } from '../work/worker.js'
@@ -61,9 +64,10 @@ export class TestWorker extends Worker {
   readonly #duplicates: Duplicates
   readonly #ticker: Ticker
   readonly #active = new Set<Attempt>()
-  /** Each with what cancels its timer. */
   readonly #notDue = new Map<Delivery, () => void>()
   readonly #leave: (() => void)[] = []
+  readonly #queues: DeliveryQueue[] = []
+  readonly #inOrder = new Set<string>()
   #visits = 0
   #running = 0
   #state: WorkerState = 'idle'
@@ -117,7 +121,6 @@ export class TestWorker extends Worker {
     return this.#visits > 0 || [...this.#active].some(({ running, beganAt }) => !running || beganAt === undefined)
   }
 
-  /** How many handlers run. */
   get running(): number {
     return this.#running
   }
@@ -148,11 +151,14 @@ export class TestWorker extends Worker {
     const { broker } = this.#dependencies
     await this.#watch.start()
     await noteDeclared(this.#dependencies.results, this.#watch.vhost, this.#handlers.tasks)
-    for (const task of this.#handlers.tasks) {
-      const queue = this.#queueOf(task)
-      broker.bind(queue.name, { exchange: commandsExchange(domainOf(task.name)), routingKey: task.name })
-      const take = (): void => this.#take(queue)
-      this.#leave.push(broker.consume(queue.name, take), this.#watch.onChange(take))
+    for (const declaration of declarationsOf(planService(this.service, this.#handlers.tasks))) {
+      const queue = queueOf(declaration)
+      this.#queues.push(queue)
+      broker.bind(queue.name, declaration.binding)
+      this.#leave.push(
+        broker.consume(queue.name, () => this.#take(queue)),
+        this.#watch.onChange(() => this.#take(queue)),
+      )
       this.tell('consumerState', { queue: queue.name, state: 'consuming' })
     }
     const ticks = ticksQueue(this.service)
@@ -184,8 +190,7 @@ export class TestWorker extends Worker {
 
   override health(): WorkerHealth {
     const ready = this.#state === 'running'
-    const queues = this.#handlers.tasks.map((task) => {
-      const { name: queue } = this.#queueOf(task)
+    const queues = this.#queues.map(({ name: queue }) => {
       const paused = this.#watch.board.pauseOf(queue) !== undefined
       return { queue, state: !ready ? 'stopped' : paused ? 'paused' : 'consuming' } as const
     })
@@ -206,17 +211,12 @@ export class TestWorker extends Worker {
     this.tell('workerState', { state })
   }
 
-  /** By real time: a handler does real work. */
   async #idleWithin(ms: number): Promise<void> {
     for (const endsAt = performance.now() + ms; this.#active.size > 0 && performance.now() < endsAt; ) await pause(1)
   }
 
-  #queueOf({ name, queue }: Task): DeliveryQueue {
-    return { name: taskQueue(name, this.service), type: queue.type, task: name }
-  }
-
   #takeAll(): void {
-    for (const task of this.#handlers.tasks) this.#take(this.#queueOf(task))
+    for (const queue of this.#queues) this.#take(queue)
     this.#tick(ticksQueue(this.service))
   }
 
@@ -225,10 +225,11 @@ export class TestWorker extends Worker {
     const { broker, clock } = this.#dependencies
     const messages = broker.messages(queue.name)
     while (this.#state === 'running' && this.#watch.board.pauseOf(queue.name) === undefined) {
-      if (this.#running >= this.concurrency) return
+      if (this.#running >= this.concurrency || this.#inOrder.has(queue.name)) return
       const next = messages.shift()
       if (next === undefined) return
       const delivery = this.#delivery(next.message, queue)
+      if (queue.ordered === true) this.#inOrder.add(queue.name)
       this.#duplicates.lookUp(delivery)
       const { envelope } = delivery
       const due = envelope === undefined ? 0 : dueAt(envelope.eta, next.message.properties.headers)
@@ -242,7 +243,7 @@ export class TestWorker extends Worker {
     const { broker } = this.#dependencies
     const giveBack = (): void => broker.requeue(queue.name, message)
     const settlement = { ack: () => undefined, giveBack, nearlyFull: false }
-    return new Delivery(message, queue, settlement, () => undefined)
+    return new Delivery(message, queue, settlement, () => this.#inOrder.delete(queue.name))
   }
 
   /** What is not due takes no place among the handlers. */
@@ -254,7 +255,6 @@ export class TestWorker extends Worker {
     this.#notDue.set(delivery, cancel)
   }
 
-  /** Over a limit: it is tried again once its turn may have come. */
   async #keep(delivery: Delivery, until: Promise<unknown>): Promise<void> {
     this.#notDue.set(delivery, () => undefined)
     this.#takeAll()
@@ -274,11 +274,11 @@ export class TestWorker extends Worker {
     this.#running--
     this.#reports.finished(attempt, outcome)
     this.#registrations.placeFree()
-    if (outcome.kind === 'held') {
+    const stays = staysHere(attempt, outcome, { clock: this.#dependencies.clock, settler: this.#settler })
+    if (stays !== undefined) {
       attempt.leave({ kind: 'returned' }, 'returned')
       this.#active.delete(attempt)
-      await this.#keep(delivery, outcome.until)
-      return
+      return this.#keep(delivery, stays.until)
     }
     this.#takeAll()
     const finishedAt = performance.now()

@@ -111,6 +111,29 @@ describe('testWarren', () => {
     await warren.close()
   })
 
+  it('tasks with priorities and tasks in order have all of their queues', async () => {
+    const { warren, worker } = await started()
+    const input = z.object({ key: z.string(), n: z.number() })
+    const urgent = defineTask({ name: 'user.kit.urgent', input, priority: true })
+    const ordered = defineTask({
+      ...{ name: 'user.kit.ordered', input, order: { key: ({ key }: { key: string }) => key, partitions: 3 } },
+    })
+    const ran: string[] = []
+    worker.handle(urgent, ({ n }) => void ran.push(`urgent ${n}`))
+    worker.handle(ordered, async ({ key, n }) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      ran.push(`${key}${n}`)
+    })
+    await worker.start()
+    const high = await warren.send(urgent, { key: '', n: 1 }, { priority: 'high' })
+    const sent = ['a', 'b', 'c', 'd'].flatMap((key) => [1, 2, 3].map((n) => warren.send(ordered, { key, n })))
+    await Promise.all([high, ...(await Promise.all(sent))].map((handle) => handle.result()))
+    for (const key of ['a', 'b', 'c', 'd']) {
+      expect(ran.filter((each) => each.startsWith(key))).toEqual([1, 2, 3].map((n) => `${key}${n}`))
+    }
+    await warren.close()
+  })
+
   it('runs no more handlers at a time than its worker may', async () => {
     const { warren, worker } = await started()
     let [running, most] = [0, 0]
