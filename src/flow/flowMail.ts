@@ -86,8 +86,9 @@ export class FlowMail {
       },
     }
     const send = async (): Promise<void> => {
-      const route = await routes.through(delayMs, queueKey(FLOWS_QUEUE))
-      await publish({ id, ...route, message, confirmTimeoutMs })
+      const { exchange, routingKey, headers: way } = await routes.through(delayMs, queueKey(FLOWS_QUEUE))
+      Object.assign(message.properties.headers, way)
+      await publish({ id, exchange, routingKey, message, confirmTimeoutMs })
     }
     await send().catch((error: unknown) => {
       if (!(error instanceof UnroutableError)) throw error

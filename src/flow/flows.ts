@@ -177,6 +177,11 @@ async function checkInputs(part: AnyPart, follows: boolean): Promise<void> {
     return
   }
   const { task, input, from } = part
+  if (task.order !== undefined) {
+    throw new OptionsError(`step(${task.name})`, [
+      'expected a task without `order`: the steps of a flow have their own',
+    ])
+  }
   if (from !== 'own') {
     if (follows) return
     const needs = 'expected a first step to be given its input: no step before it has a result'
