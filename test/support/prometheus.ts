@@ -101,7 +101,7 @@ export class TestPrometheus {
     }>('alerts')
     // Queues that other tests left behind have alerts of their own.
     const ours = (queue: string | undefined) =>
-      queue === undefined || /\.(demo-service|dlq)$|^warren\.delay\.\d+$/.test(queue)
+      queue === undefined || /\.(demo-service|dlq)$|^warren\.delay\.level\.\d+$/.test(queue)
     const firing = alerts.filter(({ state, labels }) => state === 'firing' && ours(labels.queue))
     return [...new Set(firing.map(({ labels }) => labels.alertname))]
   }
