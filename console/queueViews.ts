@@ -54,6 +54,9 @@ const DELAY_QUEUES = new Set(
   DELAYS.queues.filter((queue) => queue.arguments?.['x-message-ttl'] !== undefined).map(({ name }) => name),
 )
 
+/** Queues of Celery's remote control and events: each lives with one connection, and holds no task. */
+const OF_REMOTE_CONTROL = /\.celery\.pidbox$|^celeryev\./
+
 /** Whether messages only wait in a queue of this name: it has many like it, and nothing happens to one alone. */
 export const isDelay = (name: string): boolean => DELAY_QUEUES.has(name) || RETRY_QUEUE.test(name)
 
@@ -67,26 +70,28 @@ export function queueViews(broker: BrokerFacts | undefined, short: (name: string
   if (broker === undefined) return []
   const { items } = broker.queues
   const roleOf = roles(broker)
-  return items.map((queue) => {
-    const { name, vhost, type, state, online, members, consumers } = queue
-    const { messages_ready: ready, messages_unacknowledged: unacknowledged, head_message_timestamp: head } = queue
-    const leader = queue.leader ?? queue.node
-    const deadLetterExchange = deadLetterExchangeOf(queue)
-    const rates = ratesOf(queue.message_stats, ready !== undefined)
-    const onlineThere = online ?? (leader !== undefined && state === 'running' ? [leader] : undefined)
-    return {
-      ...{ name, vhost, type: type ?? 'classic', role: roleOf(queue), state: state ?? 'unknown' },
-      ...rates,
-      ...(leader === undefined ? {} : { leader: short(leader), members: [short(leader)] }),
-      ...(members === undefined ? {} : { members: members.map(short) }),
-      ...(onlineThere === undefined ? {} : { online: onlineThere.map(short) }),
-      ...(ready === undefined ? {} : { ready }),
-      ...(unacknowledged === undefined ? {} : { unacknowledged }),
-      ...(consumers === undefined ? {} : { consumers }),
-      ...(head !== undefined && ready !== undefined && ready > 0 ? { oldestAt: head * 1000 } : {}),
-      ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),
-    }
-  })
+  return items
+    .filter(({ name }) => !OF_REMOTE_CONTROL.test(name))
+    .map((queue) => {
+      const { name, vhost, type, state, online, members, consumers } = queue
+      const { messages_ready: ready, messages_unacknowledged: unacknowledged, head_message_timestamp: head } = queue
+      const leader = queue.leader ?? queue.node
+      const deadLetterExchange = deadLetterExchangeOf(queue)
+      const rates = ratesOf(queue.message_stats, ready !== undefined)
+      const onlineThere = online ?? (leader !== undefined && state === 'running' ? [leader] : undefined)
+      return {
+        ...{ name, vhost, type: type ?? 'classic', role: roleOf(queue), state: state ?? 'unknown' },
+        ...rates,
+        ...(leader === undefined ? {} : { leader: short(leader), members: [short(leader)] }),
+        ...(members === undefined ? {} : { members: members.map(short) }),
+        ...(onlineThere === undefined ? {} : { online: onlineThere.map(short) }),
+        ...(ready === undefined ? {} : { ready }),
+        ...(unacknowledged === undefined ? {} : { unacknowledged }),
+        ...(consumers === undefined ? {} : { consumers }),
+        ...(head !== undefined && ready !== undefined && ready > 0 ? { oldestAt: head * 1000 } : {}),
+        ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),
+      }
+    })
 }
 
 type QueueRates = Pick<QueueView, 'published' | 'delivered' | 'acknowledged' | 'redelivered' | 'publishedTotal'>
