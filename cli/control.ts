@@ -1,33 +1,17 @@
 /** `warren cancel`, `pause` and `resume`: what is asked of tasks and queues that are under way. */
 import type { Command } from 'commander'
-import type { Warren } from 'warren'
+import { connected, type WhereJsonOptions, withWhereAndJson } from './connected.js'
 import { Failure } from './failure.js'
 import type { Output } from './output.js'
 import { jsonLine, printable } from './printable.js'
-import { dirOption } from './running.js'
-import { addresses } from './task.js'
 
-interface WhereOptions {
-  readonly dir?: string
-  readonly broker?: string
-  readonly results?: string
-  readonly json?: true
-}
-
-interface CancelOptions extends WhereOptions {
+interface CancelOptions extends WhereJsonOptions {
   readonly task?: string
   readonly tag?: string
 }
 
 export function addControl(program: Command, { out }: Output): void {
-  const withWhere = (command: Command): Command =>
-    command
-      .addOption(dirOption())
-      .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
-      .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
-      .option('--json', 'print one JSON object a line')
-
-  withWhere(program.command('cancel'))
+  withWhereAndJson(program.command('cancel'))
     .description('cancel one task, or all of a task or a tag that were sent until now')
     .argument('[id]')
     .option('--task <name>', 'all tasks of this name')
@@ -48,7 +32,7 @@ Examples:
       const { task, tag } = options
       const given = [id, task, tag].filter((each) => each !== undefined)
       if (given.length !== 1) throw new Failure('expected an ID, or --task, or --tag, and one of them', { exitCode: 2 })
-      await on(options, 'cancel', async (warren) => {
+      await connected(options, 'warren cancel', async (warren) => {
         if (id !== undefined) {
           const { outcome, status } = await warren.cancel(id)
           if (options.json) out(jsonLine({ event: outcome, id, status }))
@@ -62,7 +46,7 @@ Examples:
       })
     })
 
-  withWhere(program.command('pause'))
+  withWhereAndJson(program.command('pause'))
     .description('pause a queue for all its workers, until it is resumed; without a queue, list the paused ones')
     .argument('[queue]')
     .option('--reason <text>', 'why, shown wherever the pause is')
@@ -75,10 +59,10 @@ Examples:
   warren pause payment.invoice.create.billing --reason "the bank is down"
   warren pause --json`,
     )
-    .action(async (queue: string | undefined, options: WhereOptions & { reason?: string }) => {
+    .action(async (queue: string | undefined, options: WhereJsonOptions & { reason?: string }) => {
       const { reason } = options
       if (queue === undefined && reason !== undefined) throw new Failure('expected a queue to pause', { exitCode: 2 })
-      await on(options, 'pause', async (warren) => {
+      await connected(options, 'warren pause', async (warren) => {
         if (queue !== undefined) {
           await warren.pause(queue, reason === undefined ? {} : { reason })
           out(options.json ? jsonLine({ event: 'paused', queue, reason }) : `${printable(queue)} is paused\n`)
@@ -94,7 +78,7 @@ Examples:
       })
     })
 
-  withWhere(program.command('resume'))
+  withWhereAndJson(program.command('resume'))
     .description('end the pause of a queue')
     .argument('<queue>')
     .addHelpText(
@@ -105,22 +89,12 @@ Exit code: 1 when it was not paused.
 Example:
   warren resume payment.invoice.create.billing`,
     )
-    .action(async (queue: string, options: WhereOptions) => {
-      await on(options, 'resume', async (warren) => {
+    .action(async (queue: string, options: WhereJsonOptions) => {
+      await connected(options, 'warren resume', async (warren) => {
         const was = await warren.resume(queue)
         if (options.json) out(jsonLine({ event: was ? 'resumed' : 'notPaused', queue }))
         if (!was) throw new Failure(`${printable(queue)} was not paused; see warren pause`)
         if (!options.json) out(`${printable(queue)} is resumed\n`)
       })
     })
-}
-
-async function on(options: WhereOptions, verb: string, act: (warren: Warren) => Promise<void>): Promise<void> {
-  const { connect } = await import('warren')
-  const warren = await connect({ ...(await addresses(options)), name: `warren ${verb}`, logger: false })
-  try {
-    await act(warren)
-  } finally {
-    await warren.close()
-  }
 }

@@ -1,32 +1,23 @@
 /** `warren flow`: the state of one flow, and its members. */
 import type { Command } from 'commander'
 import type { FlowMember, FlowStatus } from 'warren'
+import { connected, type WhereJsonOptions, withWhere } from './connected.js'
 import { Failure } from './failure.js'
 import type { Output } from './output.js'
 import { jsonLine, printable } from './printable.js'
-import { dirOption } from './running.js'
 import { table } from './table.js'
-import { addresses } from './task.js'
 
-interface FlowOptions {
-  readonly dir?: string
-  readonly broker?: string
-  readonly results?: string
+interface FlowOptions extends WhereJsonOptions {
   readonly cancel?: true
-  readonly json?: true
 }
 
 /** More members than these are counted, not listed. */
 const LISTED = 50
 
 export function addFlow(program: Command, { out }: Output): void {
-  program
-    .command('flow')
+  withWhere(program.command('flow'))
     .description('show the state of one flow and its members')
     .argument('<id>')
-    .addOption(dirOption())
-    .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
-    .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
     .option('--cancel', 'cancel it first: what was not sent is not sent, and its members are cancelled')
     .option('--json', 'print one JSON object a line: the flow, then each member')
     .addHelpText(
@@ -38,9 +29,7 @@ Example:
   warren flow report-2026-05 --json | jq -r 'select(.event == "member" and .state == "failed") | .id'`,
     )
     .action(async (id: string, options: FlowOptions) => {
-      const { connect } = await import('warren')
-      const warren = await connect({ ...(await addresses(options)), name: 'warren flow', logger: false })
-      try {
+      await connected(options, 'warren flow', async (warren) => {
         const flow = warren.flows.handle(id)
         if (options.cancel) await flow.cancel({ reason: 'warren flow --cancel' })
         const status = await flow.state()
@@ -56,9 +45,7 @@ Example:
         } else {
           out(described(status, members))
         }
-      } finally {
-        await warren.close()
-      }
+      })
     })
 }
 

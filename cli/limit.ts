@@ -1,21 +1,13 @@
 /** `warren limit`: limits that are set while workers run, and those that tasks declare. */
 import type { Command } from 'commander'
-import type { LimitInfo, LimitSettings, LimitTarget, Warren } from 'warren'
+import type { LimitInfo, LimitSettings, LimitTarget } from 'warren'
+import { connected, type WhereJsonOptions, withWhereAndJson } from './connected.js'
 import { Failure } from './failure.js'
 import type { Output } from './output.js'
 import { jsonLine, printable } from './printable.js'
-import { dirOption } from './running.js'
 import { table } from './table.js'
-import { addresses } from './task.js'
 
-interface WhereOptions {
-  readonly dir?: string
-  readonly broker?: string
-  readonly results?: string
-  readonly json?: true
-}
-
-interface KeyOptions extends WhereOptions {
+interface KeyOptions extends WhereJsonOptions {
   readonly key?: string
 }
 
@@ -27,18 +19,11 @@ interface SetOptions extends KeyOptions {
 
 export function addLimit(program: Command, { out }: Output): void {
   const limit = program.command('limit').description('see and set how fast, and how many at a time, tasks are run')
-  const withWhere = (command: Command): Command =>
-    command
-      .addOption(dirOption())
-      .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
-      .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
-      .option('--json', 'print one JSON object a line')
-
-  withWhere(limit.command('list'))
+  withWhereAndJson(limit.command('list'))
     .description('list the limits that are set, and those that tasks declare')
     .addHelpText('after', '\nExample:\n  warren limit list --json')
-    .action(async (options: WhereOptions) => {
-      await on(options, 'list', async (warren) => {
+    .action(async (options: WhereJsonOptions) => {
+      await connected(options, 'warren limit list', async (warren) => {
         const all = await warren.limits.list()
         if (options.json) for (const each of all) out(jsonLine({ event: 'limit', ...each }))
         else if (all.length === 0) out('no task has a limit\n')
@@ -46,7 +31,7 @@ export function addLimit(program: Command, { out }: Output): void {
       })
     })
 
-  withWhere(limit.command('set'))
+  withWhereAndJson(limit.command('set'))
     .description('set a limit for all workers at once, in place of what the task declares')
     .argument('<task>')
     .option('--key <key>', 'only for this key of the task')
@@ -65,20 +50,20 @@ Examples:
     )
     .action(async (task: string, options: SetOptions) => {
       const settings = settingsOf(options)
-      await on(options, 'set', async (warren) => {
+      await connected(options, 'warren limit set', async (warren) => {
         await warren.limits.set(targetOf(task, options), settings)
         if (options.json) out(jsonLine({ event: 'set', ...targetOf(task, options), ...settings }))
         else out(`the limit of ${shown(task, options)} is set\n`)
       })
     })
 
-  withWhere(limit.command('clear'))
+  withWhereAndJson(limit.command('clear'))
     .description('end a limit that was set: what the task declares holds again')
     .argument('<task>')
     .option('--key <key>', 'that of this key of the task')
     .addHelpText('after', '\nExit code: 1 when none was set.\n\nExample:\n  warren limit clear payment.invoice.create')
     .action(async (task: string, options: KeyOptions) => {
-      await on(options, 'clear', async (warren) => {
+      await connected(options, 'warren limit clear', async (warren) => {
         const was = await warren.limits.clear(targetOf(task, options))
         if (options.json) out(jsonLine({ event: was ? 'cleared' : 'notSet', ...targetOf(task, options) }))
         if (!was) throw new Failure(`no limit was set for ${shown(task, options)}; see warren limit list`)
@@ -123,14 +108,4 @@ function rateOf(text: string, burst: string | undefined) {
 function integer(flag: string, text: string): number {
   if (/^\d+$/.test(text)) return Number(text)
   throw new Failure(`expected ${flag} to be a number, got: ${JSON.stringify(text)}`, { exitCode: 2 })
-}
-
-async function on(options: WhereOptions, verb: string, act: (warren: Warren) => Promise<void>): Promise<void> {
-  const { connect } = await import('warren')
-  const warren = await connect({ ...(await addresses(options)), name: `warren limit ${verb}`, logger: false })
-  try {
-    await act(warren)
-  } finally {
-    await warren.close()
-  }
 }

@@ -1,7 +1,7 @@
 /** `warren schedule list|show|pause|resume|trigger|remove|next`: the schedules of a cluster's services. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { withWhereAndJson } from './connected.js'
 import type { Output, Verdict } from './output.js'
-import { dirOption } from './running.js'
 import {
   listSchedules,
   nextTicks,
@@ -83,12 +83,7 @@ Examples:
 }
 
 function where(command: Command): Command {
-  return command
-    .option('--service <name>', 'the service whose schedules are meant (default: any)')
-    .addOption(dirOption())
-    .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
-    .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the cluster)')
-    .option('--json', 'print one JSON object a line')
+  return withWhereAndJson(command.option('--service <name>', 'the service whose schedules are meant (default: any)'))
 }
 
 const upTo =

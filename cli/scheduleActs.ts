@@ -1,16 +1,13 @@
 /** What the verbs of `warren schedule` do. */
 import type { Schedule, Schedules, Warren } from 'warren'
+import { connected, type WhereJsonOptions } from './connected.js'
 import { Failure } from './failure.js'
 import type { Output } from './output.js'
 import { jsonLine, printable } from './printable.js'
 import { table } from './table.js'
 
-export interface ScheduleWhere {
+export interface ScheduleWhere extends WhereJsonOptions {
   readonly service?: string
-  readonly dir?: string
-  readonly broker?: string
-  readonly results?: string
-  readonly json?: true
 }
 
 export async function listSchedules(options: ScheduleWhere, { out, err }: Output): Promise<void> {
@@ -108,22 +105,8 @@ async function onOne<T = undefined>(
   })
 }
 
-async function withWarren<T>(options: ScheduleWhere, act: (warren: Warren) => Promise<T>): Promise<T> {
-  const { connect } = await import('warren')
-  const { withPassword } = await import('../demo/secrets.js')
-  const { runningAddresses } = await import('./running.js')
-  const given = options.broker || process.env.WARREN_BROKER
-  const store = options.results || process.env.WARREN_RESULTS
-  const running = given && store ? undefined : await runningAddresses('operator', options.dir)
-  const broker = given ? given.split(',').map((each) => withPassword(each.trim(), process.env)) : running?.broker
-  const results = store ? withPassword(store, process.env) : running?.results
-  const warren = await connect({ broker: broker ?? [], results, name: 'warren schedule', logger: false })
-  try {
-    return await act(warren)
-  } finally {
-    await warren.close()
-  }
-}
+const withWarren = <T>(options: ScheduleWhere, act: (warren: Warren) => Promise<T>): Promise<T> =>
+  connected(options, 'warren schedule', act)
 
 export const rowOf = (schedule: Schedule): string[] => [
   printable(schedule.id),

@@ -1,29 +1,21 @@
 /** `warren task`: what the store knows of one task: its state, and what happened to it. */
 import type { Command } from 'commander'
 import type { StoredResult, TaskEvent, Warren } from 'warren'
+import { connected, type WhereJsonOptions, withWhere } from './connected.js'
 import { number } from './dlqQueues.js'
 import { Failure } from './failure.js'
 import type { Output, Verdict } from './output.js'
 import { jsonLine, printable, printableLines } from './printable.js'
-import { dirOption } from './running.js'
 import { duration } from './status.js'
 
-interface TaskOptions {
-  readonly dir?: string
-  readonly broker?: string
-  readonly results?: string
+interface TaskOptions extends WhereJsonOptions {
   readonly follow?: true
-  readonly json?: true
 }
 
 export function addTask(program: Command, output: Output, verdict: Verdict): void {
-  program
-    .command('task')
+  withWhere(program.command('task'))
     .description('show the state of one task, its attempts and what happened to it')
     .argument('<id>')
-    .addOption(dirOption())
-    .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
-    .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
     .option('--follow', 'print events as they happen, until the task ends')
     .option('--json', 'print one JSON object a line')
     .addHelpText(
@@ -39,32 +31,11 @@ Examples:
   warren task 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53 --follow --json | jq -r .event`,
     )
     .action(async (id: string, options: TaskOptions) => {
-      const { connect } = await import('warren')
-      const warren = await connect({ ...(await addresses(options)), name: 'warren task', logger: false })
-      try {
+      await connected(options, 'warren task', async (warren) => {
         if (options.follow) verdict(await follow(warren, id, options, output))
         else await show(warren, id, options, output)
-      } finally {
-        await warren.close()
-      }
+      })
     })
-}
-
-/** Where broker and store are: as the options say, the environment, or the running cluster. */
-export async function addresses({
-  broker,
-  results,
-  dir,
-}: Pick<TaskOptions, 'broker' | 'results' | 'dir'>): Promise<{ broker: string[]; results: string }> {
-  const { withPassword } = await import('../demo/secrets.js')
-  const { runningAddresses } = await import('./running.js')
-  const given = broker || process.env.WARREN_BROKER
-  const store = results || process.env.WARREN_RESULTS
-  const running = given && store ? undefined : await runningAddresses('operator', dir)
-  return {
-    broker: given ? given.split(',').map((each) => withPassword(each.trim(), process.env)) : (running?.broker ?? []),
-    results: store || (running?.results ?? ''),
-  }
 }
 
 async function show(warren: Warren, id: string, { json }: TaskOptions, { out }: Output): Promise<void> {
