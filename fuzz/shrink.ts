@@ -67,7 +67,7 @@ export function simplerMessages(message: FuzzMessage): readonly FuzzMessage[] {
 const same = (one: unknown, other: unknown): boolean =>
   one === other || (one instanceof Uint8Array && other instanceof Uint8Array && Buffer.compare(one, other) === 0)
 
-/** For people, and to be put into a test. */
+/** As text that somebody can read, and paste into a test. */
 export const printed = (value: unknown): string =>
   JSON.stringify(
     value,

@@ -1,5 +1,5 @@
 /** Which member of which flow a message is: the header `x-warren-flow`, a JSON text. Pure. */
-import { isTable } from './celeryValues.js'
+import { isCount, jsonTableIn } from './headerValues.js'
 import { headers } from './names.js'
 
 export interface FlowMark {
@@ -20,19 +20,10 @@ export const encodeFlowMark = ({ flow, node, gather, fetch }: FlowMark): string 
 
 /** Undefined where there is none. What cannot be read counts as none: it keeps no message from being run. */
 export function flowMarkOf(given: Readonly<Record<string, unknown>> | undefined): FlowMark | undefined {
-  const text: unknown = given?.[headers.flow]
-  if (typeof text !== 'string') return undefined
-  let mark: unknown
-  try {
-    mark = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (!isTable(mark)) return undefined
+  const mark = jsonTableIn(given, headers.flow)
+  if (mark === undefined) return undefined
   const { flow, node, gather, fetch } = mark
-  if (typeof flow !== 'string' || !FLOW_ID.test(flow) || !isNumber(node)) return undefined
-  if (gather !== undefined && !isNumber(gather)) return undefined
+  if (typeof flow !== 'string' || !FLOW_ID.test(flow) || !isCount(node)) return undefined
+  if (gather !== undefined && !isCount(gather)) return undefined
   return { flow, node, gather, fetch: fetch === true }
 }
-
-const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

@@ -3,7 +3,7 @@
  * whose text says what was expected and what came, and nothing else.
  */
 import { MessageError } from '../errors/index.js'
-import { describe, parseInstant } from './celeryValues.js'
+import { describe, isTable, parseInstant } from './celeryValues.js'
 import { celeryHeaders as names } from './names.js'
 
 export type Headers = Readonly<Record<string, unknown>>
@@ -78,3 +78,18 @@ export function timeLimitIn(headers: Headers): number | undefined {
     ? Math.min(Math.max(1, Math.round(shortest * 1000)), Number.MAX_SAFE_INTEGER)
     : undefined
 }
+
+/** The JSON table in a header of ours. What cannot be read counts as none: it keeps no message from being run. */
+export function jsonTableIn(headers: Headers | undefined, name: string): Headers | undefined {
+  const text = headers?.[name]
+  if (typeof text !== 'string') return undefined
+  try {
+    const table: unknown = JSON.parse(text)
+    return isTable(table) ? table : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A whole number from 0 on, in such a table. */
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

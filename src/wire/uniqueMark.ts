@@ -1,5 +1,5 @@
 /** What a message says of the unique key it was sent under: the header `x-warren-unique`, a JSON text. Pure. */
-import { isTable } from './celeryValues.js'
+import { isCount, jsonTableIn } from './headerValues.js'
 import { headers } from './names.js'
 
 /** Until when a task keeps its key: its first attempt's start, its end, or so many milliseconds. */
@@ -28,22 +28,13 @@ export function encodeUniqueMark({ key, until, ttlMs, seq, replace, version }: U
 
 /** Undefined where there is none. What cannot be read counts as none: it keeps no message from being run. */
 export function uniqueMarkOf(given: Readonly<Record<string, unknown>> | undefined): UniqueMark | undefined {
-  const text: unknown = given?.[headers.unique]
-  if (typeof text !== 'string') return undefined
-  let mark: unknown
-  try {
-    mark = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (!isTable(mark)) return undefined
+  const mark = jsonTableIn(given, headers.unique)
+  if (mark === undefined) return undefined
   const { key, until, ttl, seq, replace, version } = mark
   if (typeof key !== 'string' || key === '' || Buffer.byteLength(key) > MAX_UNIQUE_KEY_BYTES) return undefined
   if (until !== 'started' && until !== 'finished' && !isDuration(until)) return undefined
   if (!isDuration(ttl) || !isCount(seq)) return undefined
   return { key, until, ttlMs: ttl, seq, replace: replace === true, version: isCount(version) ? version : undefined }
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 const isDuration = (value: unknown): value is number => isCount(value) && value > 0 && value <= MAX_UNIQUE_MS

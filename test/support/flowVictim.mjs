@@ -1,6 +1,6 @@
 // A worker process that runs the members of one flow, and ends itself at a step of settling, as the kernel would: argv:
 // broker URL, results URL, a suffix of the tasks' names, step (see src/flow/flowSettling.ts); 'none' to live. Its parent
-// hears of each run. Runs on the build.
+// is told of each run. Runs on the build.
 import { subscribe } from 'node:diagnostics_channel'
 import { z } from 'zod'
 import { connect, defineTask } from '../../dist/src/index.js'
