@@ -24,7 +24,7 @@ import type { Delivery } from './delivery.js'
 import type { Gate, GatedAttempt } from './gate.js'
 import { Progress } from './progress.js'
 import type { Settled } from './settled.js'
-import { speakerOf } from './speaker.js'
+import { successOf } from './speaker.js'
 import { follow } from './thenables.js'
 
 /** How long a task waits that has lost its place. */
@@ -200,7 +200,7 @@ export class Attempt implements GatedAttempt {
       if (checked.issues !== undefined) throw new OutputError(task.name, checked.issues)
     }
     // What was returned, not what the schema made of it: whoever asks for the result parses it again.
-    const result = encodeSuccess({ ...speakerOf(this), queue: this.queue, output, doneAt: new Date() })
+    const result = encodeSuccess(successOf(this, output))
     return { kind: 'succeeded', result }
   }
 

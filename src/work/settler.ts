@@ -150,7 +150,7 @@ export class Settler {
     if (results === undefined || id === undefined || envelope?.ignoreResult === true) return undefined
     if (!results.available)
       onDelayed(attempt, 'store', new Error(results.problem ?? `no answer from ${results.address}`))
-    const speaker = { ...speakerOf(attempt), id, replyTo: envelope?.replyTo }
+    const speaker = { id, attempt: attempt.number, run: envelope?.run ?? 0, replyTo: envelope?.replyTo }
     return this.#persist(attempt, 'store', () => results.store(speaker, encoded, urgent))
   }
 

@@ -1,4 +1,5 @@
 /** Who speaks when an attempt's state is stored: what every result says of its task and attempt. */
+import type { Envelope } from '../wire/envelope.js'
 import type { Speaker } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
 
@@ -15,7 +16,19 @@ export interface Speaking {
 }
 
 export function speakerOf({ delivery: { envelope }, id, task, number, beganAt }: Speaking): Speaker & { task: string } {
-  const run = envelope?.run ?? 0
-  // A later run was queued when it began, which is its number.
-  return { id, task, attempt: number, run, queued: run > 0 ? run : envelope?.sent, started: beganAt }
+  return { id, task, attempt: number, run: envelope?.run ?? 0, queued: queuedAt(envelope), started: beganAt }
 }
+
+/** The same with what a success says, in one piece: to copy a speaker into it is felt at thousands of tasks a second. */
+export function successOf(
+  { delivery: { envelope, queue }, id, task, number, beganAt }: Speaking,
+  output: unknown,
+): Speaker & { task: string; output: unknown; doneAt: Date } {
+  const run = envelope?.run ?? 0
+  const queued = queuedAt(envelope)
+  return { id, task, attempt: number, run, queued, started: beganAt, queue: queue.name, output, doneAt: new Date() }
+}
+
+/** A later run was queued when it began, which is its number. */
+const queuedAt = (envelope: Envelope | undefined): number | undefined =>
+  envelope !== undefined && envelope.run > 0 ? envelope.run : envelope?.sent

@@ -30,6 +30,7 @@ export class TimedOut implements Gate {
   }
 
   enter({ delivery }: GatedAttempt, envelope: Envelope): Passing | Promise<Passing> {
+    if (!delivery.redelivered) return undefined
     const [acquired, counted = 0] = [acquiredCount(delivery.message), deliveryCount(delivery.message)]
     // All that came back was counted; or the broker counts everything.
     if (acquired === undefined || acquired <= counted) return undefined
