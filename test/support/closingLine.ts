@@ -1,7 +1,8 @@
 /**
  * A vitest reporter that ends a run with one plain line, `N passed, N failed`, for tools that read nothing else. It
- * belongs last in the list of reporters. A test that passed only when it was repeated is named before it. A test file that could not be loaded, a failed hook and an error outside any
- * test each count as failed: a line that says `0 failed` means that everything ran and passed.
+ * belongs last in the list of reporters. A test file that could not be loaded, a failed hook and an error outside any
+ * test each count as failed: a line that says `0 failed` means that everything ran and passed. A test that passed only
+ * when it was repeated is named on a line before it.
  */
 import type { Reporter, TestModule } from 'vitest/node'
 
