@@ -35,9 +35,6 @@ function project(name: string, kind: Kind): TestProjectInlineConfiguration {
       include: [include].flat(),
       testTimeout: timeoutMs,
       hookTimeout: 120_000,
-      // On a busy machine three nodes at times take longer than a test waits. What fails twice is a fault, and what passes
-      // the second time is named in the end.
-      retry: onSharedCluster ? 1 : 0,
       sequence: { groupOrder: groups.indexOf(group) },
       ...(workers === undefined ? {} : { maxWorkers: workers }),
       ...(onSharedCluster

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, prepare, Reject, type Warren, type Worker } from '../../src/index.js'
+import { pause } from '../../src/timers.js'
 import { type ClusterUrls, consuming, deadLetters, isSince, until, virtualHost, waiting } from '../support/cluster.js'
 
 const SERVICE = 'lanes'
@@ -34,12 +35,15 @@ afterEach(async () => {
 })
 
 it('of messages that wait, those of a high priority run first, and those of a low one are not forgotten', async () => {
+  const [EACH, WORK_MS] = [20, 10]
   const ran: string[] = []
   const start = async () => {
-    const worker = warren.worker({ service: SERVICE, concurrency: 1 })
+    // A worker can only choose among what it has: all that waits, and tasks that last longer than a round trip.
+    const worker = warren.worker({ service: SERVICE, concurrency: 1, prefetch: EACH })
     workers.push(
-      worker.handle(urgent, ({ key }) => {
+      worker.handle(urgent, async ({ key }) => {
         ran.push(key)
+        await pause(WORK_MS)
         return key
       }),
     )
@@ -51,7 +55,7 @@ it('of messages that wait, those of a high priority run first, and those of a lo
   const priorities = ['low', 'normal', 'high'] as const
   const handles = []
   for (const priority of priorities) {
-    for (let n = 0; n < 20; n++) handles.push(await warren.send(urgent, { key: priority, n }, { priority }))
+    for (let n = 0; n < EACH; n++) handles.push(await warren.send(urgent, { key: priority, n }, { priority }))
   }
   await start()
   await Promise.all(handles.map((handle) => handle.result(RESULT)))
