@@ -115,8 +115,7 @@ export class Room {
 
   #wake(): void {
     this.#mode = 'subscribed'
-    // Those of a high priority first: what comes first runs first.
-    for (const consumer of new Set(this.#turns)) void consumer.wake()
+    for (const consumer of this.#consumers) void consumer.wake()
   }
 
   /** Asks the queues in turn until there is no room or nothing to fetch. */
