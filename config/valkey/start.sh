@@ -8,7 +8,7 @@ hash=$(printf %s "$(cat /run/secrets/results_password)" | sha256sum | cut -d ' '
 # Warren's keys and channels, and nothing that reads or empties the whole store. INFO is for the metrics.
 cat >/tmp/users.acl <<ACL
 user default off
-user results on #$hash ~celery-task-meta-* ~warren-* &celery-task-meta-* &warren-replies-* +@all -@admin -@dangerous +info
+user results on #$hash ~celery-task-meta-* ~warren-* &celery-task-meta-* &warren-replies-* &warren-control-* +@all -@admin -@dangerous +info
 ACL
 
 # A file beside it holds what differs in production.

@@ -164,6 +164,19 @@ describe('Servers have the same configuration', () => {
     expect(text('cluster/store.ts')).toContain("configFile('valkey', 'valkey.conf')")
   })
 
+  it("gives the store's user the keys and channels that the guide says it needs", () => {
+    const [rules] = /^user results .*$/m.exec(text('config/valkey/start.sh')) ?? []
+    for (const [what, sigil] of [
+      ['keys', '~'],
+      ['channels', '&'],
+    ] as const) {
+      const row = new RegExp(`^\\| ${what} \\|.*$`, 'm').exec(text('docs/guide/results.md'))?.[0] ?? ''
+      const needed = [...row.matchAll(/`([^`]+)`/g)].map(([, pattern]) => `${sigil}${pattern}`)
+      expect(needed).not.toEqual([])
+      expect(rules?.split(' ').filter((word) => word.startsWith(sigil))).toEqual(needed)
+    }
+  })
+
   it('Prometheus: the same jobs, paths and rules, found in another way', () => {
     const jobs = (deployment: 'local' | 'compose') => {
       const { scrape_configs, ...rest } = prometheusConfig(deployment) as { scrape_configs: Record<string, unknown>[] }
