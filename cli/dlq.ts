@@ -118,7 +118,7 @@ export function age(word: string): number {
   throw new InvalidArgumentError(`expected an age such as 90s, 10m, 2h or 7d, got: ${word}`)
 }
 
-function wholeNumber(word: string): number {
+export function wholeNumber(word: string): number {
   if (/^[1-9]\d{0,8}$/.test(word)) return Number(word)
   throw new InvalidArgumentError(`expected a whole number from 1, got: ${word}`)
 }

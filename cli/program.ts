@@ -20,6 +20,7 @@ import { addScale } from './scale.js'
 import { addSchedule } from './schedule.js'
 import { addStatus } from './status.js'
 import { addTask } from './task.js'
+import { addTasks } from './tasks.js'
 import { addUp } from './up.js'
 import { version } from './version.js'
 import { addWorker } from './worker.js'
@@ -60,6 +61,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     addScale,
     addProcessVerbs,
     addTask,
+    addTasks,
     addFlow,
     addControl,
     addLimit,

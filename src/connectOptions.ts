@@ -1,6 +1,7 @@
 /** What `connect()` takes: its options, their defaults and checks. */
 import { defaults, is } from './options.js'
 import { type StoreClient, storeClient } from './results/connection.js'
+import type { HistoryOptions } from './results/historyOptions.js'
 import { isLogger, type Logger } from './task/logger.js'
 
 export interface ConnectOptions {
@@ -25,6 +26,8 @@ export interface ConnectOptions {
   readonly maxMessageBytes?: number | undefined
   /** How long the store keeps results, in milliseconds. Default one day. */
   readonly resultTtlMs?: number | undefined
+  /** How much of the history is kept, or `false` for none. Default: 1,000,000 entries, each as long as a result. */
+  readonly history?: HistoryOptions | false | undefined
   /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
   /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
@@ -52,6 +55,7 @@ export const CONNECT_CHECKS = {
   maxUnconfirmedBytes: is.integer(1),
   maxMessageBytes: is.integer(1),
   resultTtlMs: is.duration(1),
+  history: is.anyOf(is.value(false), is.record),
   connectTimeoutMs: is.duration(1, { forever: true }),
   heartbeatSeconds: is.integer(1, 60),
 }

@@ -51,6 +51,9 @@ export { type ServeOptions, serveWorker, type WorkerServer } from './observe/wor
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { StoreClient } from './results/connection.js'
 export type { FeedEvent, FeedType } from './results/feed.js'
+export type { History, HistoryPage, HistoryRange } from './results/history.js'
+export type { HistoryOptions } from './results/historyOptions.js'
+export type { HistoryQuery } from './results/historyQuery.js'
 export type {
   DoneEvent,
   FailedEvent,
@@ -61,6 +64,7 @@ export type {
   SucceededEvent,
   TaskEvent,
 } from './results/taskEvent.js'
+export type { TaskAttempt, TaskHistory } from './results/taskHistory.js'
 export type { AllEvents, AllEventsOptions } from './send/allEvents.js'
 export type { EventsOptions, Handle, ResultOptions, TaskEvents } from './send/handle.js'
 export { type PreparedMessage, type PrepareOptions, prepare } from './send/prepared.js'
@@ -101,6 +105,7 @@ export { planDelays } from './time/delayLevels.js'
 export type { Schedule, UpsertedSchedule } from './time/schedule.js'
 export type { Schedules } from './time/schedules.js'
 export type { BackfillOptions, NextOptions, PauseOptions, SchedulesOptions } from './time/schedulesOptions.js'
+export type { HistoryEntry, HistoryState } from './wire/historyEntry.js'
 export { connect, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'

@@ -19,6 +19,8 @@ export const defaults = {
   maxMessageBytes: 4 * 1024 * 1024,
   /** How long the store keeps a result: Celery's own default, one day. */
   resultTtlMs: 24 * 60 * 60 * 1000,
+  /** How many entries the history keeps, about. */
+  historyMaxEntries: 1_000_000,
   /** How many events of `warren.events()` wait for their reader. */
   maxBuffered: 1_000,
   /** How long workers remember what was cancelled. */

@@ -3,7 +3,7 @@
  * publishing connection and the store's; each worker has a consuming connection of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { parseAddresses } from './amqp/address.js'
+import { parseAddresses, vhostOf } from './amqp/address.js'
 import type { Connection } from './amqp/connection.js'
 import { Connections } from './amqp/connections.js'
 import { CONNECT_CHECKS, CONNECT_DEFAULTS, type ConnectOptions } from './connectOptions.js'
@@ -26,8 +26,9 @@ import type { WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
 import { defaults, settleOptions } from './options.js'
-import { parseResults } from './results/connection.js'
-import { Results } from './results/store.js'
+import { History } from './results/history.js'
+import { makeResults } from './results/makeResults.js'
+import type { Results } from './results/store.js'
 import type { AllEvents, AllEventsOptions } from './send/allEvents.js'
 import { Delayed } from './send/delayed.js'
 import type { EventsOptions, Handle, TaskEvents } from './send/handle.js'
@@ -60,6 +61,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly limits: Limits
   /** Tasks that depend on each other. */
   readonly flows: Flows
+  /** How tasks ended, to be searched. */
+  readonly history: History
   readonly #options: { readonly [Key in keyof typeof CONNECT_DEFAULTS]: NonNullable<ConnectOptions[Key]> }
   readonly #connections: Connections
   readonly #log: Logger
@@ -69,7 +72,6 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   readonly #producer: Producer
   readonly #delays: DelayRoutes
   readonly #results: Results | undefined
-  /** Where there is a store. */
   readonly #storeClock: StoreClock | undefined
   readonly #control: Control
   readonly #sender: Sender
@@ -80,7 +82,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   constructor(options: ConnectOptions) {
     super()
     const settled = settleOptions('connect', options, CONNECT_CHECKS, CONNECT_DEFAULTS, ['broker'])
-    const { broker, results, logger, resultTtlMs, connectTimeoutMs } = settled
+    const { broker, results, logger, resultTtlMs } = settled
     this.#options = settled
     const addresses = parseAddresses('connect: broker', broker)
     this.#log = logger === false ? silentLogger : containedLogger(logger ?? jsonLogger())
@@ -90,13 +92,12 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#publishing = this.#connections.make('publish')
     this.#producer = this.#makeProducer()
     this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
-    const storing = { producerId: this.#producerId, ttlMs: resultTtlMs, connectTimeoutMs }
-    const target = results === undefined ? undefined : parseResults('connect: results', results)
-    this.#results = target && new Results({ target, ...storing })
+    const vhost = vhostOf(addresses)
+    this.#results = makeResults(settled, { producerId: this.#producerId, vhost })
+    this.history = new History(this.#results, vhost)
     this.#delays = new DelayRoutes(this.#publishing)
     this.#storeClock = this.#results && new StoreClock(this.#results.time)
-    // All addresses are of one cluster, and so of one virtual host.
-    const of = { vhost: addresses[0]?.vhost ?? '/', resultTtlMs, log: this.#log }
+    const of = { vhost, resultTtlMs, log: this.#log }
     const clock = this.#storeClock ?? localClock
     this.#control = new Control({ ...of, results: this.#results, clock })
     this.limits = this.#control.limits
@@ -253,11 +254,10 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
 
   /** The schedules of a service. Does no I/O. Throws `OptionsError`, `NoResultStoreError`. */
   schedules(options: SchedulesOptions = {}): Schedules {
-    const results = this.#results
-    if (results === undefined) throw new NoResultStoreError()
+    if (this.#results === undefined) throw new NoResultStoreError()
     const services = new Set([...this.#workers].map(({ service }) => service))
     return makeSchedules(options, services, {
-      ...{ ...this.#options, results, connection: this.#publishing, routes: this.#delays },
+      ...{ ...this.#options, results: this.#results, connection: this.#publishing, routes: this.#delays },
       publish: (publication) => this.#producer.publish(publication),
     })
   }

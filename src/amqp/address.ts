@@ -66,3 +66,6 @@ function parsed(where: string, text: string, protocols: readonly string[], examp
 export function redacted({ protocol, hostname, port, vhost }: Omit<Address, 'password'>): string {
   return `${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}${vhost === '/' ? '' : `/${encodeURIComponent(vhost)}`}`
 }
+
+/** All addresses are of one cluster, and so of one virtual host. */
+export const vhostOf = (addresses: readonly Pick<Address, 'vhost'>[]): string => addresses[0]?.vhost ?? '/'

@@ -12,7 +12,7 @@ import type { Logger } from '../task/logger.js'
 import type { Task } from '../task/task.js'
 import type { Clock } from '../time/clock.js'
 import { cancelledField, cancelledKey, pausedKey, resultKey } from '../wire/names.js'
-import { encodeCancelled, type ResultStatus, statusOf } from '../wire/resultFormat.js'
+import { encodeCancelled, type ResultStatus, revokedError, statusOf } from '../wire/resultFormat.js'
 import { announce, pauseOf } from './changes.js'
 import { keepCut, STEP_MS } from './cuts.js'
 import { Limits } from './limits.js'
@@ -125,7 +125,11 @@ export class Control {
   }
 
   /** Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated. */
-  async cancelId(id: string, options: CancelOptions = {}, due?: Date): Promise<Cancellation> {
+  async cancelId(
+    id: string,
+    options: CancelOptions = {},
+    { due, task }: { readonly due?: Date | undefined; readonly task?: string } = {},
+  ): Promise<Cancellation> {
     if (is.text(id) !== undefined || Buffer.byteLength(id) > 255) {
       throw new OptionsError('cancel', ['expected the id to be a text of 1 to 255 bytes'])
     }
@@ -141,6 +145,11 @@ export class Control {
     if (status === undefined) return { id, outcome: 'finished', status: held }
     await this.#cancel(cancelledField('id', id), keepMs)
     results.heard(held)
+    // Not what an earlier cancelling left there.
+    if (held.startsWith(encoded.slice(0, encoded.lastIndexOf(':')))) {
+      const at = now.getTime()
+      await results.note({ ...{ id, task, at, state: 'REVOKED' }, attempt: 0, run: at, error: revokedError('cancelled') })
+    }
     return { id, outcome: 'cancelled', status }
   }
 

@@ -123,7 +123,7 @@ export class FlowSettling {
     const error = { errorClass: 'FlowFailedError', message: `${reason}: ${text}`, traceback: undefined }
     const speaker = { id: flow, attempt: 1, run: startedAt, task: TASK }
     const encoded = encodeFailure({ ...speaker, error, doneAt: new Date() })
-    await this.#options.store.results.store({ ...speaker, replyTo: reply || undefined }, encoded, true)
+    await this.#options.store.results.store({ ...speaker, replyTo: reply || undefined }, encoded, { urgent: true })
   }
 
   /** The input of a member whose results were too large for its message. Throws `FlowFailedError`, and what the store throws. */
@@ -218,7 +218,7 @@ export class FlowSettling {
       state === 'succeeded'
         ? encodeSuccess({ ...speaker, output: null, doneAt })
         : encodeFailure({ ...speaker, error: { errorClass: 'FlowFailedError', message, traceback: undefined }, doneAt })
-    await store.results.store(speaker, encoded, true)
+    await store.results.store(speaker, encoded, { urgent: true })
     await store.told(flow)
   }
 }

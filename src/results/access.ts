@@ -1,7 +1,9 @@
 /** How keys are written and read: many in one command, or, in a cluster, each by itself, since their slots differ. */
+import type { HistoryNote } from '../wire/historyEntry.js'
 import { deliveriesKey, eventsKey, hasEventsInCluster, replyChannel, resultKey, suspectKey } from '../wire/names.js'
 import { encodePending } from '../wire/resultFormat.js'
 import type { StoreConnection } from './connection.js'
+import type { Remembering } from './remembering.js'
 import { type EventsReply, type ResultWrite, storeArguments } from './script.js'
 
 /** How long the store keeps what a probe writes. */
@@ -10,17 +12,29 @@ const PROBE_TTL_MS = 1_000
 export class Access {
   readonly #commands: StoreConnection
   readonly #cluster: boolean
+  readonly #history: Remembering | undefined
 
-  constructor(commands: StoreConnection, cluster: boolean) {
+  constructor(commands: StoreConnection, cluster: boolean, history?: Remembering) {
     this.#commands = commands
     this.#cluster = cluster
+    this.#history = history
   }
 
-  /** Stores and announces: for each, whether it was stored. */
+  /** Stores, announces and notes in the history: for each, whether it was stored. */
   async write(writes: readonly ResultWrite[], ttlMs: number): Promise<readonly number[]> {
-    if (!this.#cluster) return this.#commands.warrenStore(...storeArguments(writes, ttlMs))
+    if (!this.#cluster) {
+      return this.#commands.warrenStore(...storeArguments(writes, ttlMs, this.#history?.of(writes)))
+    }
     const each = writes.map((write) => this.#commands.warrenStore(...storeArguments([write], ttlMs)))
-    return (await Promise.all(each)).flat()
+    const answers = (await Promise.all(each)).flat()
+    // In a slot of its own. Not waited for: no acknowledgement depends on it.
+    void this.#history?.note(this.#commands, writes, answers)
+    return answers
+  }
+
+  /** Notes what another script has stored. Never rejects. */
+  async note(note: HistoryNote): Promise<void> {
+    await this.#history?.note(this.#commands, [{ key: '', encoded: '', reply: '', note }], [1])
   }
 
   /** The latest run of a task, its result where it is final, and its events from one that was read before. */
@@ -57,6 +71,7 @@ export class Access {
       this.#commands.pexpire(count, PROBE_TTL_MS),
       this.#commands.set(suspectKey(one), '1', 'PX', PROBE_TTL_MS),
       this.#commands.del(suspectKey(one)),
+      this.#history?.probe(this.#commands),
     ])
   }
 }

@@ -8,6 +8,7 @@ import type { StoreTarget } from './connection.js'
 import { Feed, type FeedOptions } from './feed.js'
 import { Followers, type FollowOptions } from './follower.js'
 import type { Pulled } from './pulled.js'
+import type { EventsReply } from './script.js'
 import type { TaskEvent } from './taskEvent.js'
 
 /** What events need of the store. */
@@ -22,6 +23,8 @@ export interface EventsParts {
 
 /** How long a reader waits for an answer before it tries again. */
 const LOOKUP_MS = 2_000
+/** More than the store keeps. */
+const READ_COUNT = 10_000
 
 export class Events {
   readonly #parts: EventsParts
@@ -44,6 +47,12 @@ export class Events {
   /** The events of a task, from the first that is kept to its end: see `follower.ts`. */
   follow(id: string, options: FollowOptions): Pulled<TaskEvent> {
     return this.#followers.follow(id, options)
+  }
+
+  /** What the store holds of a task: the entries of its latest run, and its result where that is final. */
+  read(id: string): Promise<EventsReply> {
+    const { asking, access } = this.#parts
+    return asking.within(LOOKUP_MS, () => access.events(id, 0, 0, READ_COUNT))
   }
 
   /** The events of all tasks from now on, over a connection of its own: see `feed.ts`. */

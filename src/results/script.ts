@@ -3,6 +3,8 @@
  * reads what a handler returned: a result's text starts with its status and ends with its attempt and run
  * (`wire/resultFormat.ts`), and only these ends are looked at.
  */
+import type { HistoryNote } from '../wire/historyEntry.js'
+import { REMEMBER } from './remember.js'
 
 /** A result, and who is to hear of it. */
 export interface ResultWrite {
@@ -13,6 +15,8 @@ export interface ResultWrite {
   readonly reply: string
   /** What is appended to the task's events when the result is stored: the stream's key, the run, the entry as JSON. */
   readonly event?: { readonly key: string; readonly run: number; readonly entry: string } | undefined
+  /** What the history keeps of it when it is stored. */
+  readonly note?: HistoryNote | undefined
 }
 
 /** The most that one task's events take: the oldest go. What an entry costs beside its text is not counted. */
@@ -25,7 +29,7 @@ export const EVENTS_BYTES = 256 * 1_024
  * has neither attempt nor run, and counts as attempt 0 of run 0. Celery looks at neither of them: what a Python worker
  * writes replaces what is there, unless that is a SUCCESS, so its result after a redrive is seen.
  */
-const READ = `
+export const READ = `
 local function read(head, tail)
   local status = string.match(head, '^{"status": ?"([^"]*)"')
   if not status then return end
@@ -82,10 +86,11 @@ local function append(key, run, event)
 end`
 
 /**
- * KEYS     the keys of results, of which there may be many; then those of the streams to append to
+ * KEYS     the keys of results, of which there may be many; then those of the streams to append to; then the history
+ *          where it is kept
  * ARGV[1]  their TTL in milliseconds
- * ARGV[2]  how many results there are; then for each the result as JSON or '' for none, the reply channel or ''; then for
- *          each stream the number of its result, the run, the entry as JSON
+ * ARGV     how many results and streams there are; then for each result its JSON or '' for none, the reply channel or '';
+ *          then for each stream the number of its result, the run, the entry as JSON; then what the history keeps
  * Returns for each key 1 when stored, 0 when what the key held stays, 2 when that is the REVOKED of a cancelled task:
  * - a REVOKED of a cancelled task stays, whatever its run or an earlier one says: its caller was told so;
  * - a SUCCESS stays, and anything else gives way to SUCCESS, of whatever run: the work is done, and not to be done again;
@@ -96,7 +101,7 @@ end`
  * Celery's channel for its task; on a reply channel, all that are for it are announced at once, one a line. The entry of
  * one that is not stored is not appended.
  */
-export const STORE = `${READ}${APPEND}
+export const STORE = `${READ}${APPEND}${REMEMBER}
 local function stays(key, result)
   local status, heldAttempt, heldRun, cancelled = held(key)
   if not status then return false end
@@ -108,9 +113,9 @@ local function stays(key, result)
   if status == 'FAILURE' or status == 'REVOKED' or heldAttempt > attempt then return true end
   return status == 'RETRY' and heldAttempt == attempt and word ~= 'RETRY' and word ~= 'FAILURE' and word ~= 'REVOKED'
 end
-local stored, replies, count = {}, {}, tonumber(ARGV[2])
+local stored, replies, count, streams = {}, {}, tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = 1, count do
-  local key, result, reply = KEYS[i], ARGV[2 * i + 1], ARGV[2 * i + 2]
+  local key, result, reply = KEYS[i], ARGV[2 * i + 2], ARGV[2 * i + 3]
   stored[i] = 1
   if result ~= '' and not redis.call('SET', key, result, 'PX', ARGV[1], 'NX') then
     local why = stays(key, result)
@@ -128,9 +133,17 @@ for i = 1, count do
     end
   end
 end
-for j = count + 1, #KEYS do
-  local at = 3 * j - count
-  if stored[tonumber(ARGV[at])] == 1 then append(KEYS[j], tonumber(ARGV[at + 1]), ARGV[at + 2]) end
+for j = 1, streams do
+  local at = 2 * count + 3 * j + 1
+  if stored[tonumber(ARGV[at])] == 1 then append(KEYS[count + j], tonumber(ARGV[at + 1]), ARGV[at + 2]) end
+end
+if #KEYS > count + streams then
+  local missing, stay = {}, 0
+  for i = 1, count do
+    if stored[i] == 0 then stay = stay + 1 end
+    if stored[i] ~= 1 then table.insert(missing, stored[i] == 2 and -i or i) end
+  end
+  if stay < count then remember(KEYS[#KEYS], count, table.concat(missing, ','), 2 * count + 3 * streams + 4) end
 end
 for reply, results in pairs(replies) do redis.call('PUBLISH', reply, table.concat(results, '\\n')) end
 return stored`
@@ -211,17 +224,30 @@ export interface StoreCommands {
 /** What `warrenEvents` returns. */
 export type EventsReply = readonly [run: string, text: string, events: readonly (readonly [id: string, json: string])[]]
 
+/** What is to be added to the history: its key, and what `remember` takes. */
+export interface Noted {
+  readonly key: string
+  readonly given: readonly (string | number)[]
+}
+
 /** What `warrenStore` is called with. */
-export function storeArguments(writes: readonly ResultWrite[], ttlMs: number): [number, ...(string | number)[]] {
+export function storeArguments(
+  writes: readonly ResultWrite[],
+  ttlMs: number,
+  noted?: Noted,
+): [number, ...(string | number)[]] {
   const events = writes.flatMap(({ event }, index) => (event === undefined ? [] : [{ ...event, of: index + 1 }]))
   return [
-    writes.length + events.length,
+    writes.length + events.length + (noted === undefined ? 0 : 1),
     ...writes.map(({ key }) => key),
     ...events.map(({ key }) => key),
+    ...(noted === undefined ? [] : [noted.key]),
     ttlMs,
     writes.length,
+    events.length,
     ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
     ...events.flatMap(({ of, run, entry }) => [of, run, entry]),
+    ...(noted?.given ?? []),
   ]
 }
 

@@ -13,18 +13,22 @@
 import { EventEmitter } from 'node:events'
 import { withDeadline } from '../amqp/deadline.js'
 import { ClosedError, textOf } from '../errors/index.js'
-import { deliveriesKey, eventsKey, isReplyChannel, replyChannel, resultKey, suspectKey } from '../wire/names.js'
+import type { HistoryNote } from '../wire/historyEntry.js'
+import { deliveriesKey, replyChannel, resultKey, suspectKey } from '../wire/names.js'
 import { decodeResult, encodePending, type StoredResult } from '../wire/resultFormat.js'
 import { Access } from './access.js'
 import { Announcements } from './announcements.js'
 import { Asking } from './asking.js'
 import { Availability } from './availability.js'
-import { Batch, type Hold } from './batch.js'
+import { Batch } from './batch.js'
 import type { StoreConnection, StoreTarget } from './connection.js'
 import { Events } from './events.js'
+import type { HistorySettings } from './historyOptions.js'
 import { refusalOf } from './refusal.js'
+import { Remembering } from './remembering.js'
 import { type ResultWrite, type Stored, storedAs } from './script.js'
 import { Silence } from './silence.js'
+import { type Beside, type ResultSpeaker, storingBatch, writeOf } from './storing.js'
 import { Waiters, type WaitOptions } from './waiters.js'
 
 export interface ResultsOptions {
@@ -32,21 +36,12 @@ export interface ResultsOptions {
   readonly producerId: string
   readonly ttlMs: number
   readonly connectTimeoutMs: number
+  /** Left out: no history is kept. */
+  readonly history?: (HistorySettings & { readonly key: string }) | undefined
 }
 
 export interface ResultsEvents {
   storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
-}
-
-/** Whose result is stored, and who waits for it. */
-export interface ResultSpeaker {
-  readonly id: string
-  /** Which attempt speaks, from 1. */
-  readonly attempt: number
-  /** Of which run of the task: see `Envelope.run`. */
-  readonly run: number
-  /** The `reply_to` of the task's message. */
-  readonly replyTo: string | undefined
 }
 
 /** How many keys are read at a time. */
@@ -55,12 +50,6 @@ const READ_BATCH = 500
 const LOOKUP_MS = 2_000
 /** How long a sender waits until a new run is announced. */
 const BEGIN_MS = 1_000
-
-/** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
-const STORE_BATCH = 200
-const STORE_BATCH_CHARACTERS = 1_000_000
-/** A busy worker's results wait for each other: a round trip for each costs more than a short task, in every process. */
-const STORE_HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 1_000 }
 
 export class Results extends EventEmitter<ResultsEvents> {
   /** What happens to tasks. */
@@ -75,11 +64,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     (problem) => this.#tell(problem),
   )
   readonly #asking: Asking
-  readonly #storing = new Batch((writes: readonly ResultWrite[]) => this.#storeAll(writes), {
-    count: STORE_BATCH,
-    size: { of: ({ encoded, event }) => encoded.length + (event?.entry.length ?? 0), max: STORE_BATCH_CHARACTERS },
-    hold: STORE_HOLD,
-  })
+  readonly #storing = storingBatch((writes) => this.#storeAll(writes))
   readonly #reading = new Batch((keys: readonly string[]) => this.#access.read(keys), { count: READ_BATCH })
   readonly #waiters: Waiters
   readonly #silence = new Silence(
@@ -96,10 +81,10 @@ export class Results extends EventEmitter<ResultsEvents> {
   /** Opens no socket; `open` does. */
   constructor(options: ResultsOptions) {
     super()
-    const { target, connectTimeoutMs } = options
+    const { target, connectTimeoutMs, history } = options
     this.#options = options
     this.#commands = target.connection(connectTimeoutMs)
-    this.#access = new Access(this.#commands, target.cluster)
+    this.#access = new Access(this.#commands, target.cluster, history && new Remembering(history.key, history))
     this.#asking = new Asking(target.address, this.#availability)
     this.#commands.on('error', (error) => this.#availability.lost(textOf(error)))
     this.#commands.on('close', () => this.#disconnected())
@@ -128,6 +113,11 @@ export class Results extends EventEmitter<ResultsEvents> {
   /** How long results are kept, in milliseconds. */
   get ttlMs(): number {
     return this.#options.ttlMs
+  }
+
+  /** Whether what is noted is kept. */
+  get hasHistory(): boolean {
+    return this.#options.history !== undefined
   }
 
   /** Without user and password. */
@@ -161,14 +151,13 @@ export class Results extends EventEmitter<ResultsEvents> {
   }
 
   /**
-   * Stores and announces, and appends `entry` to the task's events, unless what the store holds stays: see `script.ts`.
+   * Stores and announces, and appends `entry` to the task's events and `note` to the history, unless what the store holds
+   * stays: see `script.ts`.
    * Waits while the store is away; throws `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
-  async store(speaker: ResultSpeaker, encoded: string, urgent = false, entry?: string): Promise<Stored> {
-    const { id, run, replyTo } = speaker
-    const reply = isReplyChannel(replyTo) ? replyTo : ''
-    const event = entry !== undefined && this.#access.hasEvents(id) ? { key: eventsKey(id), run, entry } : undefined
-    return storedAs(await this.#storing.add({ key: resultKey(id), encoded, reply, event }, urgent))
+  async store(speaker: ResultSpeaker, encoded: string, beside: Beside = {}): Promise<Stored> {
+    const write = writeOf(speaker, encoded, beside, this.#access.hasEvents(speaker.id))
+    return storedAs(await this.#storing.add(write, beside.urgent))
   }
 
   /** A result that this process stored by other means than `store`: whoever waits for it here need not look. */
@@ -176,11 +165,17 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#waiters.heard(encoded)
   }
 
-  /** Appends to the task's events alone. Never rejects, and does not wait for a store that is away. */
-  async append({ id, run }: Pick<ResultSpeaker, 'id' | 'run'>, entry: string): Promise<void> {
-    if (!this.available || !this.#access.hasEvents(id)) return
-    const event = { key: eventsKey(id), run, entry }
-    await this.#storing.add({ key: resultKey(id), encoded: '', reply: '', event }, true).catch(() => undefined)
+  /** Appends to the task's events and to the history alone. Never rejects, and does not wait for a store that is away. */
+  async append(of: Pick<ResultSpeaker, 'id' | 'run'>, beside: Beside): Promise<void> {
+    if (!this.available) return
+    const write = writeOf({ ...of, replyTo: undefined }, '', beside, this.#access.hasEvents(of.id))
+    if (write.event === undefined && write.note === undefined) return
+    await this.#storing.add(write, true).catch(() => undefined)
+  }
+
+  /** Appends to the history what another script has stored. Never rejects. */
+  async note(note: HistoryNote): Promise<void> {
+    if (this.available) await this.#access.note(note)
   }
 
   /**

@@ -175,7 +175,7 @@ export class Handle<Output> {
    */
   async cancel(options: CancelOptions = {}): Promise<Cancellation> {
     if (this.#control === undefined) throw new NoResultStoreError()
-    return this.#control.cancelId(this.id, options, this.due)
+    return this.#control.cancelId(this.id, options, { due: this.due, task: this.task })
   }
 }
 

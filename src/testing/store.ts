@@ -208,6 +208,7 @@ export class MemoryStore {
     },
     xadd: (key = '', ...given) => this.#collection(key, Stream).add(given),
     xlen: (key = '') => this.#stream(key).length,
+    xtrim: (key = '', ...given) => this.#stream(key).trim(given),
     xrange: (key = '', from = '-', to = '+', ...options) => this.#stream(key).range(from, to, options),
     xrevrange: (key = '', to = '+', from = '-', ...options) => this.#stream(key).range(from, to, options, true),
   }

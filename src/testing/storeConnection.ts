@@ -1,9 +1,13 @@
 /** A connection to the in-memory store that looks like the client Warren uses, and the target that makes them. */
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import { defaults } from '../options.js'
 import type { StoreConnection, StoreTarget } from '../results/connection.js'
 import { BEGIN, EVENTS, STORE } from '../results/script.js'
-import type { MemoryStore } from './store.js'
+import { Results } from '../results/store.js'
+import { historyKey } from '../wire/names.js'
+import type { TestClock } from './clock.js'
+import { MemoryStore } from './store.js'
 import { type Reply, StoreFailure } from './storeValues.js'
 
 /** Scripts that the client knows by name, with their number of keys where it is fixed. */
@@ -102,8 +106,16 @@ function connectionTo(store: MemoryStore): StoreConnection {
   return client as unknown as StoreConnection
 }
 
-export const memoryTarget = (store: MemoryStore): StoreTarget => ({
+const memoryTarget = (store: MemoryStore): StoreTarget => ({
   address: 'memory',
   cluster: false,
   connection: () => connectionTo(store),
 })
+
+/** Results in a store of their own, with the defaults of `connect()`. */
+export const memoryResults = (clock: TestClock, producerId: string): Results =>
+  new Results({
+    target: memoryTarget(new MemoryStore(clock)),
+    ...{ producerId, ttlMs: defaults.resultTtlMs, connectTimeoutMs: defaults.connectTimeoutMs },
+    history: { key: historyKey('/'), maxEntries: defaults.historyMaxEntries, keepMs: defaults.resultTtlMs },
+  })

@@ -39,6 +39,13 @@ export class Stream {
     return id
   }
 
+  /** `MINID [~] id`. Returns how many went. */
+  trim(given: readonly string[]): number {
+    const before = this.#items.length
+    this.#items = this.#items.filter(({ id }) => isAfter(id, given.at(-1) ?? '-'))
+    return before - this.#items.length
+  }
+
   range(from: string, to: string, options: readonly string[], backwards = false): Reply {
     const within = this.#items.filter(({ id }) => isAfter(id, from) && isBefore(id, to))
     const at = options.findIndex((option) => option.toUpperCase() === 'COUNT')
@@ -58,4 +65,4 @@ const isAfter = (id: string, from: string): boolean =>
   from === '-' || (from.startsWith('(') ? compare(id, from.slice(1)) > 0 : compare(id, from) >= 0)
 
 const isBefore = (id: string, to: string): boolean =>
-  to === '+' || (to.startsWith('(') ? compare(id, to.slice(1)) < 0 : compare(id, to) <= 0)
+  to === '+' || (to.startsWith('(') ? compare(id, to.slice(1)) < 0 : compare(id, to.includes('-') ? to : `${to}-Infinity`) <= 0)

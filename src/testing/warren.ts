@@ -20,7 +20,8 @@ import type { DeadLettersOptions } from '../deadLetters/deadLetters.js'
 import { ClosedError } from '../errors/index.js'
 import { containedLogger, problemLog } from '../observe/contained.js'
 import { defaults, is, settleOptions } from '../options.js'
-import { Results } from '../results/store.js'
+import { History } from '../results/history.js'
+import type { Results } from '../results/store.js'
 import type { AllEvents, AllEventsOptions } from '../send/allEvents.js'
 import { Delayed } from '../send/delayed.js'
 import type { EventsOptions, Handle, TaskEvents } from '../send/handle.js'
@@ -43,8 +44,7 @@ import { MemoryBroker, MemoryRoutes, memoryConnection, memoryProducer } from './
 import { TestClock } from './clock.js'
 import { TestDeadLetters } from './deadLetters.js'
 import { type SentTask, sentTaskOf } from './sent.js'
-import { MemoryStore } from './store.js'
-import { memoryTarget } from './storeConnection.js'
+import { memoryResults } from './storeConnection.js'
 import { TestWorker } from './worker.js'
 
 export interface TestWarrenOptions {
@@ -73,6 +73,7 @@ export async function testWarren(options: TestWarrenOptions = {}): Promise<TestW
 
 export class TestWarren extends Warren {
   override readonly limits: Limits
+  override readonly history: History
   readonly #clock: TestClock
   readonly #broker: MemoryBroker
   readonly #connection: Connection
@@ -102,10 +103,8 @@ export class TestWarren extends Warren {
       this.tell('confirmed', { id, exchange, routingKey, latencyMs: 0 })
     })
     const producerId = randomUUID()
-    this.#results = new Results({
-      target: memoryTarget(new MemoryStore(this.#clock)),
-      ...{ producerId, ttlMs: defaults.resultTtlMs, connectTimeoutMs: defaults.connectTimeoutMs },
-    })
+    this.#results = memoryResults(this.#clock, producerId)
+    this.history = new History(this.#results, '/')
     const clock = this.#clock
     this.#control = new Control({
       ...{ results: this.#results, vhost: '/', clock, resultTtlMs: defaults.resultTtlMs, log: this.#log },

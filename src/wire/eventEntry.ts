@@ -45,14 +45,22 @@ export function progressEntry(of: Of, at: number, { seq, lost }: { seq: number; 
   return `${JSON.stringify(entry).slice(0, -1)},"value":${json}}`
 }
 
-export function retryEntry(of: Of, at: number, { error, delayMs }: { error: StoredError; delayMs: number }): string {
+interface Retrying {
+  readonly error: StoredError
+  readonly delayMs: number
+  /** Who ran the attempt. */
+  readonly hostname?: string
+  readonly pid?: number
+}
+
+export function retryEntry(of: Of, at: number, { error, delayMs, hostname, pid }: Retrying): string {
   const { errorClass, message, traceback } = error
   const short = {
     errorClass: shortened(errorClass, 200),
     message: shortened(message, MAX_ENTRY_CHARACTERS / 4),
     ...(traceback === undefined ? undefined : { traceback: shortened(traceback, MAX_ENTRY_CHARACTERS / 4) }),
   }
-  return JSON.stringify({ ...head('retry', of, at), delayMs, error: short })
+  return JSON.stringify({ ...head('retry', of, at), delayMs, error: short, hostname, pid })
 }
 
 const head = (type: EventEntry['type'], { attempt, queued, started }: Of, at: number) => ({

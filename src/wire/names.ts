@@ -35,6 +35,9 @@ export function withoutLane(name: string): string {
 /** The lane of a queue or a routing key; empty for the task's own. */
 export const laneIn = (name: string): string => name.slice(withoutLane(name).length + 1)
 
+/** The service of a task's queue, or of one of its lanes. */
+export const serviceOf = (queue: string, taskName: string): string => withoutLane(queue).slice(taskName.length + 1)
+
 /** The exchange to which a domain's messages are dead-lettered. The operator predefines it. */
 export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 
@@ -174,6 +177,9 @@ export const flowTag = (flow: string): string => `flow:${flow}`
 
 /** The id of a step's task. */
 export const flowMemberId = (flow: string, node: number): string => `${flow}.${node}`
+
+/** How attempts ended in a virtual host: a capped stream. */
+export const historyKey = (vhost: string): string => `warren-history-${vhost}`
 
 /** What was cancelled in a virtual host: its fields are those of {@link cancelledField}. */
 export const cancelledKey = (vhost: string): string => `warren-cancelled-${vhost}`

@@ -107,9 +107,13 @@ export function encodeRetry(retry: Speaker & { error: StoredError }): string {
 
 /** The task was given up, for `reason`. In Python `get()` raises `celery.exceptions.TaskRevokedError`. */
 export function encodeRevoked(revoked: Speaker & { reason: string; doneAt: Date }): string {
-  const error = { errorClass: 'TaskRevokedError', message: revoked.reason, traceback: undefined }
-  return write(revoked, 'REVOKED', errorJson(error, 'celery.exceptions'), null, revoked.doneAt)
+  return write(revoked, 'REVOKED', errorJson(revokedError(revoked.reason), 'celery.exceptions'), null, revoked.doneAt)
 }
+
+/** What Celery raises for a task that was given up. */
+export const revokedError = (reason: string): StoredError => ({
+  ...{ errorClass: 'TaskRevokedError', message: reason, traceback: undefined },
+})
 
 /** Somebody cancelled the task. The store keeps this against the word of every run up to the speaker's. */
 export const encodeCancelled = (cancelled: Omit<Speaker, 'cancelled'> & { doneAt: Date }): string =>

@@ -1,12 +1,9 @@
 /** What a running attempt reports: that its handler began, for tasks that want it, and its progress. */
-import { hostname } from 'node:os'
 import type { Results } from '../results/store.js'
+import { THIS_PROCESS } from '../results/thisProcess.js'
 import { progressEntry, startedEntry } from '../wire/eventEntry.js'
 import { encodeProgressJson, encodeStarted, outputJson } from '../wire/resultFormat.js'
-import { type Speaking, speakerOf } from './speaker.js'
-
-/** Who runs handlers here. */
-const PROCESS = { hostname: hostname(), pid: process.pid }
+import { noteOf, type Speaking, speakerOf } from './speaker.js'
 
 export class Progress {
   readonly #results: Results
@@ -25,9 +22,10 @@ export class Progress {
     const { beganAt } = this.#of
     if (beganAt === undefined || !this.#results.available) return
     const speaker = speakerOf(this.#of)
-    const entry = startedEntry(speaker, beganAt, PROCESS)
+    const note = this.#results.hasHistory ? noteOf(this.#of, 'STARTED', beganAt) : undefined
+    const entry = startedEntry(speaker, beganAt, THIS_PROCESS)
     this.#results
-      .store({ ...speaker, replyTo: undefined }, encodeStarted({ ...speaker, ...PROCESS }), false, entry)
+      .store({ ...speaker, replyTo: undefined }, encodeStarted({ ...speaker, ...THIS_PROCESS }), { entry, note })
       // It is no more than a word on the way: the attempt's end waits for the store.
       .catch(() => undefined)
   }
@@ -44,7 +42,7 @@ export class Progress {
     this.#lost = 0
     const entry = progressEntry(speaker, Date.now(), { seq: ++this.#reported, lost }, json)
     try {
-      await this.#results.store({ ...speaker, replyTo: undefined }, encodeProgressJson(speaker, json), false, entry)
+      await this.#results.store({ ...speaker, replyTo: undefined }, encodeProgressJson(speaker, json), { entry })
     } catch (error) {
       this.#lost += lost + 1
       throw error

@@ -13,6 +13,7 @@ import { CancelledError, ClosedError, MessageError, UnroutableError } from '../e
 import { isThenable } from '../observe/contained.js'
 import type { Stored } from '../results/script.js'
 import type { Results } from '../results/store.js'
+import { THIS_PROCESS } from '../results/thisProcess.js'
 import type { Producer } from '../send/producer.js'
 import type { Outcome } from '../task/outcome.js'
 import type { Clock } from '../time/clock.js'
@@ -22,14 +23,22 @@ import { copyOf, originOf, slimCopyOf } from '../wire/copy.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import { queueKey } from '../wire/delayedKey.js'
 import { retryEntry } from '../wire/eventEntry.js'
+import type { HistoryState } from '../wire/historyEntry.js'
 import { celeryHeaders, headers } from '../wire/names.js'
-import { encodeCancelled, encodeFailure, encodeRetry, encodeRevoked } from '../wire/resultFormat.js'
+import {
+  encodeCancelled,
+  encodeFailure,
+  encodeRetry,
+  encodeRevoked,
+  revokedError,
+  type StoredError,
+} from '../wire/resultFormat.js'
 import type { Attempt } from './attempt.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
 import { type FlowMembers, isFlowMember } from './flowMembers.js'
 import type { Settled } from './settled.js'
-import { speakerOf } from './speaker.js'
+import { noteOf, speakerOf } from './speaker.js'
 
 /** What became of a message. The outcome is another one where the task was cancelled while it ended. */
 interface Settling {
@@ -94,17 +103,17 @@ export class Settler {
     switch (outcome.kind) {
       case 'succeeded':
         // Stored even if the delivery was lost meanwhile: the work is done, and whoever gets the message next sees it.
-        return this.#store(attempt, outcome.result)
+        return this.#store(attempt, outcome.result, 'SUCCESS')
       case 'retried':
         return this.#retry(attempt, outcome)
       case 'deadLettered':
         return this.#deadLetter(attempt, outcome.reason, outcome.error)
       case 'cancelled':
-        return this.#store(attempt, encodeCancelled({ ...speakerOf(attempt), doneAt: new Date() }))
+        return this.#store(attempt, ...cancelled(attempt))
       case 'replaced':
-        return this.#store(attempt, revoked(attempt, `replaced by ${outcome.by}`))
+        return this.#store(attempt, ...revoked(attempt, `replaced by ${outcome.by}`))
       case 'limited':
-        return this.#store(attempt, revoked(attempt, outcome.reason))
+        return this.#store(attempt, ...revoked(attempt, outcome.reason))
       case 'postponed':
         return this.#persist(attempt, 'broker', () => {
           attempt.delivery.throwIfLost()
@@ -144,28 +153,39 @@ export class Settler {
     return delivery.giveBack(new ClosedError('The attempt'), counted) ? 'returned' : 'lost'
   }
 
-  #store(attempt: Attempt, encoded: string): Promise<Stored> | undefined {
+  /** `state`: what the history notes of it; undefined where it has been noted before. */
+  #store(
+    attempt: Attempt,
+    encoded: string,
+    state: HistoryState | undefined,
+    error?: StoredError,
+  ): Promise<Stored> | undefined {
     const { results, onDelayed } = this.#options
     const { id, envelope, urgent } = attempt.delivery
     if (results === undefined || id === undefined || envelope?.ignoreResult === true) return undefined
     if (!results.available)
       onDelayed(attempt, 'store', new Error(results.problem ?? `no answer from ${results.address}`))
     const speaker = { id, attempt: attempt.number, run: envelope?.run ?? 0, replyTo: envelope?.replyTo }
-    return this.#persist(attempt, 'store', () => results.store(speaker, encoded, urgent))
+    const note = state !== undefined && results.hasHistory ? noteOf(attempt, state, Date.now(), error) : undefined
+    return this.#persist(attempt, 'store', () => results.store(speaker, encoded, { urgent, note }))
   }
 
   /** The next attempt is one of the same delivery. */
   retriedHere(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): void {
     const described = this.#noteRetry(attempt, error, delayMs)
-    void this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }))?.catch(() => undefined)
+    void this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }), undefined)?.catch(() => undefined)
   }
 
   /** Before the next attempt may speak. */
-  #noteRetry(attempt: Attempt, error: unknown, delayMs: number): ReturnType<typeof describeThrown> {
+  #noteRetry(attempt: Attempt, error: unknown, delayMs: number): StoredError {
     const described = describeThrown(error)
-    if (attempt.delivery.envelope?.ignoreResult === false) {
+    const { results } = this.#options
+    if (results !== undefined && attempt.delivery.envelope?.ignoreResult === false) {
       const speaker = speakerOf(attempt)
-      void this.#options.results?.append(speaker, retryEntry(speaker, Date.now(), { error: described, delayMs }))
+      const now = Date.now()
+      const entry = retryEntry(speaker, now, { error: described, delayMs, ...THIS_PROCESS })
+      const note = results.hasHistory ? noteOf(attempt, 'RETRY', now, described, delayMs) : undefined
+      void results.append(speaker, { entry, note })
     }
     return described
   }
@@ -184,7 +204,7 @@ export class Settler {
       if (!(problem instanceof MessageError)) throw problem
       return this.#deadLetter(attempt, 'failed', error)
     }
-    await this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }))
+    await this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }), undefined)
   }
 
   /** A short delay is the worker's own: the message goes straight back to its queue, and whoever gets it holds it. */
@@ -219,7 +239,7 @@ export class Settler {
       return deadLettering.publish(attempt.delivery, { reason, error, attempts: attempt.number })
     })
     onDeadLettered(attempt, exchange, reason, error)
-    await this.#store(attempt, deadLetterResult(attempt, reason, error))
+    await this.#store(attempt, ...deadLetterResult(attempt, reason, error))
   }
 
   /** Tries `act` until it succeeds, or nobody can wait for it any more: then it throws. */
@@ -243,11 +263,23 @@ function originHeaders({ message }: Delivery): Readonly<Record<string, unknown>>
   return { [headers.exchange]: exchange, [headers.routingKey]: routingKey }
 }
 
-function deadLetterResult(attempt: Attempt, reason: DeadLetterReason, error: unknown): string {
-  return reason === 'expired'
-    ? revoked(attempt, 'expired')
-    : encodeFailure({ ...speakerOf(attempt), error: describeThrown(error), doneAt: new Date() })
+/** A result, and what the history notes of it. */
+type Final = readonly [encoded: string, state: HistoryState, error: StoredError]
+
+function deadLetterResult(attempt: Attempt, reason: DeadLetterReason, thrown: unknown): Final {
+  if (reason === 'expired') return revoked(attempt, 'expired')
+  const error = describeThrown(thrown)
+  return [encodeFailure({ ...speakerOf(attempt), error, doneAt: new Date() }), 'FAILURE', error]
 }
 
-const revoked = (attempt: Attempt, reason: string): string =>
-  encodeRevoked({ ...speakerOf(attempt), reason, doneAt: new Date() })
+const revoked = (attempt: Attempt, reason: string): Final => [
+  encodeRevoked({ ...speakerOf(attempt), reason, doneAt: new Date() }),
+  'REVOKED',
+  revokedError(reason),
+]
+
+const cancelled = (attempt: Attempt): Final => [
+  encodeCancelled({ ...speakerOf(attempt), doneAt: new Date() }),
+  'REVOKED',
+  revokedError('cancelled'),
+]

@@ -1,6 +1,7 @@
 /** Who speaks when an attempt's state is stored: what every result says of its task and attempt. */
 import type { Envelope } from '../wire/envelope.js'
-import type { Speaker } from '../wire/resultFormat.js'
+import type { HistoryNote, HistoryState } from '../wire/historyEntry.js'
+import type { Speaker, StoredError } from '../wire/resultFormat.js'
 import type { Delivery } from './delivery.js'
 
 /** As much of an attempt as its results say. */
@@ -27,6 +28,19 @@ export function successOf(
   const run = envelope?.run ?? 0
   const queued = queuedAt(envelope)
   return { id, task, attempt: number, run, queued, started: beganAt, queue: queue.name, output, doneAt: new Date() }
+}
+
+/** What the history keeps of it. Made in one piece, too. */
+export function noteOf(
+  { delivery: { envelope, queue }, id, task, number, beganAt }: Speaking,
+  state: HistoryState,
+  at: number,
+  error?: StoredError,
+  delayMs?: number,
+): HistoryNote {
+  const run = envelope?.run ?? 0
+  const queued = queuedAt(envelope)
+  return { id, state, attempt: number, run, task, queue, queued, started: beganAt, at, error, delayMs }
 }
 
 /** A later run was queued when it began, which is its number. */

@@ -40,12 +40,8 @@ class Speaker {
   }
   progress(value: unknown): Promise<unknown> {
     const entry = progressEntry(this.#of, Date.now(), { seq: ++this.#seq, lost: 0 }, JSON.stringify(value))
-    return this.#results.store(
-      { ...this.#of, replyTo: undefined },
-      encodeProgress({ ...this.#of, progress: value }),
-      false,
-      entry,
-    )
+    const encoded = encodeProgress({ ...this.#of, progress: value })
+    return this.#results.store({ ...this.#of, replyTo: undefined }, encoded, { entry })
   }
   succeed(output: unknown = 'done'): Promise<unknown> {
     return this.#results.store(

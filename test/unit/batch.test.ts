@@ -88,19 +88,24 @@ describe('Under load what is asked for may be held for others', () => {
   })
 })
 
-it('Results are written with their keys first, then those of events, the TTL, their count, and arguments for each', () => {
+it('Results are written with their keys first, then those of events and of the history, the TTL, their counts, and arguments for each', () => {
   const write = (key: string) => ({ key, encoded: `{"${key}":1}`, reply: 'channel' })
   expect(storeArguments([write('a'), write('b')], 1_000)).toEqual([
-    ...[2, 'a', 'b', 1_000, 2],
+    ...[2, 'a', 'b', 1_000, 2, 0],
     ...['{"a":1}', 'channel'],
     ...['{"b":1}', 'channel'],
   ])
   const event = { key: 'events-b', run: 7, entry: '{}' }
   expect(storeArguments([write('a'), { ...write('b'), event }], 1_000)).toEqual([
-    ...[3, 'a', 'b', 'events-b', 1_000, 2],
+    ...[3, 'a', 'b', 'events-b', 1_000, 2, 1],
     ...['{"a":1}', 'channel'],
     ...['{"b":1}', 'channel'],
     ...[2, 7, '{}'],
+  ])
+  expect(storeArguments([write('a')], 1_000, { key: 'history', given: [10, 'S'] })).toEqual([
+    ...[2, 'a', 'history', 1_000, 1, 0],
+    ...['{"a":1}', 'channel'],
+    ...[10, 'S'],
   ])
 })
 

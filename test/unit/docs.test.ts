@@ -63,6 +63,8 @@ describe('docs/reference/options.md', () => {
 
   it.each([
     ['connect', 'src/connectOptions.ts', 'ConnectOptions'],
+    ['history', 'src/results/historyOptions.ts', 'HistoryOptions'],
+    ['history.tasks', 'src/results/historyQuery.ts', 'HistoryQuery'],
     ['send', 'src/send/sender.ts', 'SendOptions'],
     ['unique', 'src/control/uniqueOptions.ts', 'UniqueOptions'],
     ['sendMany', 'src/send/sendMany.ts', 'SendManyOptions'],
@@ -97,6 +99,8 @@ describe('docs/reference/options.md', () => {
   /** No check lets a symbol through, so an option that is known is refused by its own check. */
   it.each<[string, (options: never) => unknown]>([
     ['connect', (options) => new Warren(options)],
+    ['history', (history) => new Warren({ broker: 'amqp://localhost', logger: false, history })],
+    ['history.tasks', (options) => unopened().history.tasks(options)],
     ['send', (options) => unopened().send(defineTask(task), {}, options)],
     ['unique', (unique) => unopened().send(defineTask(task), {}, { unique })],
     ['prepare', (options) => prepare(defineTask(task), {}, options)],
