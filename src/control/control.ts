@@ -148,7 +148,7 @@ export class Control {
     // Not what an earlier cancelling left there.
     if (held.startsWith(encoded.slice(0, encoded.lastIndexOf(':')))) {
       const at = now.getTime()
-      await results.note({ ...{ id, task, at, state: 'REVOKED' }, attempt: 0, run: at, error: revokedError('cancelled') })
+      await results.note({ id, task, state: 'REVOKED', attempt: 0, run: at, at, error: revokedError('cancelled') })
     }
     return { id, outcome: 'cancelled', status }
   }

@@ -92,7 +92,7 @@ export class History {
    * its events and the history. Undefined when it knows nothing of it.
    */
   async task(id: string): Promise<TaskHistory | undefined> {
-    settleOptions('history.task', { id }, { id: is.text }, {})
+    settleOptions('history.task', { id }, { id: is.text }, {}, ['id'])
     const results = this.#of
     return taskHistory(id, {
       read: () => results.events.read(id),

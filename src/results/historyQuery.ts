@@ -34,7 +34,7 @@ export interface Place {
   readonly entries: number
 }
 
-export interface Search {
+interface Search {
   readonly limit: number
   readonly all: boolean
   readonly searchMs: number

@@ -4,7 +4,7 @@ import { parseResults, type StoreClient } from './connection.js'
 import { type HistoryOptions, settleHistory } from './historyOptions.js'
 import { Results } from './store.js'
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly results?: string | StoreClient | undefined
   readonly resultTtlMs: number
   readonly connectTimeoutMs: number

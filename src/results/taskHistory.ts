@@ -104,7 +104,9 @@ function attemptIn(run: number, json: string): TaskAttempt[] {
   const said = error && { errorClass: error.errorClass, message: error.message }
   return [
     withNext({
-      ...{ ...common, state: 'RETRY', endedAt: new Date(at) },
+      ...common,
+      state: 'RETRY',
+      endedAt: new Date(at),
       ...(said === undefined ? undefined : { error: said }),
       ...(delayMs === undefined ? undefined : { delayMs }),
     }),

@@ -82,7 +82,7 @@ const MAX_NAME = 255
 const MAX_CLASS = 100
 const MAX_MESSAGE = 300
 
-export interface EncodedNotes {
+interface EncodedNotes {
   readonly states: string
   readonly names: string
   readonly entries: string
@@ -148,7 +148,7 @@ export function decodeItem([itemId, fields]: HistoryItem): HistoryEntry[] {
   try {
     const [names, entries, errors] = [fields[3], fields[5], fields[7]].map((json) => JSON.parse(json || '[]') as unknown)
     const [format, now, pid, hostname, run] = names as [number, number, number, string, [string, string, string][]]
-    if (format !== FORMAT || !Array.isArray(entries)) return []
+    if (format !== FORMAT || !Number.isSafeInteger(now) || !Array.isArray(entries)) return []
     const at = new Date(Number(itemId.slice(0, itemId.indexOf('-'))))
     const missing = new Set((fields[9] ?? '').split(',').map(Number))
     const said = new Map((errors as [number, string, string, number?][]).map((error) => [error[0], error]))
@@ -158,7 +158,7 @@ export function decodeItem([itemId, fields]: HistoryItem): HistoryEntry[] {
       // The result of a cancelled task stays, and this is another word for the same end.
       if (missing.has(-index - 1) && letter !== LETTERS.REVOKED) return []
       const state = STATES.get(letter)
-      if (state === undefined || typeof id !== 'string') return []
+      if (state === undefined || typeof id !== 'string' || !Number.isSafeInteger(attempt)) return []
       const [task = '', queue = '', service = ''] = run[place] ?? []
       const [, errorClass, message, delayMs] = said.get(index) ?? []
       return {
@@ -186,4 +186,4 @@ type RawEntry = readonly [
 ]
 
 const instant = <Name extends string>(name: Name, now: number, before: number | null): { [Key in Name]?: Date } =>
-  (before === null ? {} : { [name]: new Date(now - before) }) as { [Key in Name]?: Date }
+  (Number.isSafeInteger(before) ? { [name]: new Date(now - (before as number)) } : {}) as { [Key in Name]?: Date }

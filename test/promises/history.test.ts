@@ -27,7 +27,8 @@ async function opened(results: string | StoreClient, kept: { maxEntries?: number
 }
 
 const noteOf = (id: string, more: Partial<HistoryNote> = {}): HistoryNote => ({
-  ...{ id, state: 'SUCCESS', attempt: 1, run: 0, task: queue.task, queue },
+  state: 'SUCCESS',
+  ...{ id, attempt: 1, run: 0, task: queue.task, queue },
   ...{ queued: Date.now() - 20, started: Date.now() - 10, at: Date.now() },
   ...more,
 })

@@ -115,7 +115,7 @@ it.each<[object, string]>([
 ])('%j is refused', async (query, named) => {
   const warren = await warrenOf()
   const refused = warren.history.tasks(query as HistoryQuery)
-  await expect(refused).rejects.toMatchObject({ code: 'OPTIONS' })
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_OPTIONS' })
   await expect(refused).rejects.toThrow(named)
 })
 

@@ -7,7 +7,8 @@ const NOW = 1_700_000_000_000
 const PROCESS = { hostname: 'host', pid: 42 }
 const queue = { name: 'user.account.create.crm', task: 'user.account.create' }
 const note = (more: Partial<HistoryNote> = {}): HistoryNote => ({
-  ...{ id: 'a', state: 'SUCCESS', attempt: 1, run: 0, task: 'user.account.create', queue },
+  state: 'SUCCESS',
+  ...{ id: 'a', attempt: 1, run: 0, task: 'user.account.create', queue },
   ...{ queued: NOW - 100, started: NOW - 20, at: NOW - 5 },
   ...more,
 })
