@@ -80,7 +80,7 @@ export function settleQuery(query: HistoryQuery): Search {
     oldest: since === undefined ? '-' : instantOf(since),
     filter: [
       historyLetters(states),
-      said === undefined ? '' : plainPart(said),
+      plainPart(search ?? ''),
       id === undefined ? '' : `[${JSON.stringify(id)},`,
       ...names,
     ],
@@ -104,4 +104,9 @@ const instantOf = (at: Date): string => String(Math.max(0, at.getTime()))
  * message apart, and Lua knows no other letters than those of ASCII.
  */
 const plainPart = (text: string): string =>
-  text.split(/[^ !#-9;-[\]-~]+/).reduce((longest, each) => (each.length > longest.length ? each : longest), '')
+  text
+    .split(/[^ !#-9;-[\]-~]+/)
+    // A space may be the one behind the class.
+    .map((each) => each.trim())
+    .reduce((longest, each) => (each.length > longest.length ? each : longest), '')
+    .toLowerCase()
