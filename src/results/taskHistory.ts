@@ -74,10 +74,10 @@ function rangeOf(result: StoredResult | undefined, text: string): HistoryQuery {
   // It may come to a worker long after it was cancelled.
   if (isCancelled(text)) return {}
   const first = run > 0 ? undefined : queuedAt
-  return {
-    ...(first === undefined ? undefined : { since: new Date(first.getTime() - APART_MS) }),
-    ...(doneAt === undefined ? undefined : { until: new Date(doneAt.getTime() + APART_MS) }),
-  }
+  const since = first && new Date(first.getTime() - APART_MS)
+  const until = doneAt && new Date(doneAt.getTime() + APART_MS)
+  // Clocks that are further apart say nothing.
+  return since !== undefined && until !== undefined && since > until ? {} : { since, until }
 }
 
 function resultIn(text: string): StoredResult | undefined {
