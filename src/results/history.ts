@@ -102,16 +102,16 @@ export class History {
 
   /** How far the history reaches; undefined when there is none. */
   async range(): Promise<HistoryRange | undefined> {
-    const [oldest, newest] = await this.#of.ask((store) =>
+    const [[first], [last]] = await this.#of.ask((store) =>
       Promise.all([
         store.xrange(this.#key, '-', '+', 'COUNT', 1),
         store.xrevrange(this.#key, '+', '-', 'COUNT', 1),
       ]),
     )
-    const [[first, last], own] = [[oldest[0]?.[0], newest[0]?.[0]], oldest[0] === undefined ? 0 : countOf(oldest[0])]
     if (first === undefined || last === undefined) return undefined
-    const entries = numberOf(last) - numberOf(first) + own
-    return { entries, oldest: instantOf(first), newest: instantOf(last) }
+    // The number in an id is that of the last entry in its item.
+    const entries = numberOf(last[0]) - numberOf(first[0]) + decodeItem(first).length
+    return { entries, oldest: instantOf(first[0]), newest: instantOf(last[0]) }
   }
 
   get #of(): Results {
@@ -162,4 +162,3 @@ function candidatesIn(item: HistoryItem, left = Number.POSITIVE_INFINITY): Candi
 const cursorOf = ({ item, entries }: Place): string => `${item}.${entries}`
 const numberOf = (item: string): number => Number(item.slice(item.indexOf('-') + 1))
 const instantOf = (item: string): Date => new Date(Number(item.slice(0, item.indexOf('-'))))
-const countOf = (item: HistoryItem): number => decodeItem(item).length
