@@ -12,15 +12,11 @@ import { historyKey, resultKey } from '../wire/names.js'
 import { type HistoryQuery, type Place, settleQuery } from './historyQuery.js'
 import { scanScript, stateScript } from './historyScripts.js'
 import type { Results } from './store.js'
-import { type TaskHistory, taskHistory } from './taskHistory.js'
+import { type FoundEntries, type TaskHistory, taskHistory } from './taskHistory.js'
 
-export interface HistoryPage {
-  /** The newest first. */
-  readonly entries: readonly HistoryEntry[]
+export interface HistoryPage extends FoundEntries {
   /** Where the next page begins. Absent on the last page: all that was asked for has been searched. */
   readonly cursor?: string
-  /** With a cursor: all that was noted after this instant has been searched. A page may have less entries than its limit. */
-  readonly searchedTo?: Date
 }
 
 /** How far the history reaches. */
@@ -96,7 +92,7 @@ export class History {
     const results = this.#of
     return taskHistory(id, {
       read: () => results.events.read(id),
-      search: async (query) => (await this.tasks({ ...query, id, all: true, limit: 1_000 })).entries,
+      search: (query) => this.tasks({ ...query, id, all: true, limit: 1_000 }),
     })
   }
 

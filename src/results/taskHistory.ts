@@ -25,12 +25,25 @@ export interface TaskHistory {
   readonly queuedAt?: Date
   /** In order: by run, then by attempt. A cancelling has the number 0. */
   readonly attempts: readonly TaskAttempt[]
+  /** Present when the history is so long that it was searched no further back than this: attempts before may be missing. */
+  readonly searchedTo?: Date
+}
+
+/** What a search has found. */
+export interface FoundEntries {
+  /** The newest first. */
+  readonly entries: readonly HistoryEntry[]
+  /**
+   * Present when the search ended before it had seen all: what was noted after this instant has been searched. A page may
+   * then have less entries than its limit.
+   */
+  readonly searchedTo?: Date
 }
 
 interface Sources {
   /** The task's result and its events. */
   readonly read: () => Promise<EventsReply>
-  readonly search: (query: HistoryQuery) => Promise<readonly HistoryEntry[]>
+  readonly search: (query: HistoryQuery) => Promise<FoundEntries>
 }
 
 /** How far the clocks of workers and of the store may be apart, and how long storing may take. */
@@ -40,7 +53,7 @@ export async function taskHistory(id: string, { read, search }: Sources): Promis
   const [latest, text, events] = await read()
   const result = text === '' ? undefined : resultIn(text)
   const parts = events.flatMap(([, json]) => attemptIn(Number(latest), json))
-  const entries = await search(rangeOf(result, text))
+  const { entries, searchedTo } = await search(rangeOf(result, text))
   if (result === undefined && parts.length === 0 && entries.length === 0) return undefined
   const known = new Map<string, TaskAttempt>()
   const add = (attempt: TaskAttempt): void => {
@@ -65,6 +78,7 @@ export async function taskHistory(id: string, { read, search }: Sources): Promis
     ...(named?.service === undefined ? undefined : { service: named.service }),
     ...(state === undefined ? undefined : { state }),
     ...(queuedAt === undefined ? undefined : { queuedAt }),
+    ...(searchedTo === undefined ? undefined : { searchedTo }),
   }
 }
 
