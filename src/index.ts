@@ -105,10 +105,10 @@ export { planDelays } from './time/delayLevels.js'
 export type { Schedule, UpsertedSchedule } from './time/schedule.js'
 export type { Schedules } from './time/schedules.js'
 export type { BackfillOptions, NextOptions, PauseOptions, SchedulesOptions } from './time/schedulesOptions.js'
-export type { HistoryEntry, HistoryState } from './wire/historyEntry.js'
 export { connect, type Warren } from './warren.js'
 export { DEATH_REASONS, type DeadLetter, type DeadLetterContent, type DeathReason } from './wire/deadLetter.js'
 export type { DeadLetterReason } from './wire/deadLetterReason.js'
+export type { HistoryEntry, HistoryState } from './wire/historyEntry.js'
 export {
   commandsExchange,
   DELAY_UNROUTABLE,

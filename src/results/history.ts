@@ -99,10 +99,7 @@ export class History {
   /** How far the history reaches; undefined when there is none. */
   async range(): Promise<HistoryRange | undefined> {
     const [[first], [last]] = await this.#of.ask((store) =>
-      Promise.all([
-        store.xrange(this.#key, '-', '+', 'COUNT', 1),
-        store.xrevrange(this.#key, '+', '-', 'COUNT', 1),
-      ]),
+      Promise.all([store.xrange(this.#key, '-', '+', 'COUNT', 1), store.xrevrange(this.#key, '+', '-', 'COUNT', 1)]),
     )
     if (first === undefined || last === undefined) return undefined
     // The number in an id is that of the last entry in its item.

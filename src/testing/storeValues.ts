@@ -65,4 +65,5 @@ const isAfter = (id: string, from: string): boolean =>
   from === '-' || (from.startsWith('(') ? compare(id, from.slice(1)) > 0 : compare(id, from) >= 0)
 
 const isBefore = (id: string, to: string): boolean =>
-  to === '+' || (to.startsWith('(') ? compare(id, to.slice(1)) < 0 : compare(id, to.includes('-') ? to : `${to}-Infinity`) <= 0)
+  to === '+' ||
+  (to.startsWith('(') ? compare(id, to.slice(1)) < 0 : compare(id, to.includes('-') ? to : `${to}-Infinity`) <= 0)

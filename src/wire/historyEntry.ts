@@ -129,7 +129,8 @@ export function encodeNotes(
 
 const cut = (name: string): string => shortened(name, MAX_NAME)
 const optional = (value: number | undefined): number[] => (value === undefined ? [] : [Math.round(value)])
-const before = (now: number, at: number | undefined): string => (at === undefined ? 'null' : String(now - Math.round(at)))
+const before = (now: number, at: number | undefined): string =>
+  at === undefined ? 'null' : String(now - Math.round(at))
 
 /** Most results that are stored together are of one task. */
 function placeOf(note: HistoryNote, places: HistoryNote[]): number {
@@ -146,7 +147,9 @@ export type HistoryItem = readonly [id: string, fields: readonly string[]]
 /** The entries of an item, the oldest first, without those that were not stored. What cannot be read has none. */
 export function decodeItem([itemId, fields]: HistoryItem): HistoryEntry[] {
   try {
-    const [names, entries, errors] = [fields[3], fields[5], fields[7]].map((json) => JSON.parse(json || '[]') as unknown)
+    const [names, entries, errors] = [fields[3], fields[5], fields[7]].map(
+      (json) => JSON.parse(json || '[]') as unknown,
+    )
     const [format, now, pid, hostname, run] = names as [number, number, number, string, [string, string, string][]]
     if (format !== FORMAT || !Number.isSafeInteger(now) || !Array.isArray(entries)) return []
     const at = new Date(Number(itemId.slice(0, itemId.indexOf('-'))))

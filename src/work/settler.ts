@@ -173,7 +173,9 @@ export class Settler {
   /** The next attempt is one of the same delivery. */
   retriedHere(attempt: Attempt, { error, delayMs }: { error: unknown; delayMs: number }): void {
     const described = this.#noteRetry(attempt, error, delayMs)
-    void this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }), undefined)?.catch(() => undefined)
+    void this.#store(attempt, encodeRetry({ ...speakerOf(attempt), error: described }), undefined)?.catch(
+      () => undefined,
+    )
   }
 
   /** Before the next attempt may speak. */
