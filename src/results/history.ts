@@ -35,8 +35,8 @@ interface Candidate {
 /** How many characters one step looks at, and returns: the store does nothing else meanwhile. */
 const LOOKED = 1_500_000
 const RETURNED = 256_000
-/** The same of the first step: most pages need no more. */
-const entryCharacters = 120
+/** How much of an item one entry takes, about: the first step returns no more than a page needs. */
+const ENTRY_CHARACTERS = 120
 
 export class History {
   readonly #results: Results | undefined
@@ -60,7 +60,7 @@ export class History {
     const endsAt = performance.now() + search.searchMs
     const entries: HistoryEntry[] = []
     const seen = new Set<string>()
-    let wanted = Math.min(RETURNED, limit * entryCharacters)
+    let wanted = Math.min(RETURNED, limit * ENTRY_CHARACTERS)
     for (let newest = search.newest; ; wanted = RETURNED) {
       const [next, last, items] = await this.#scan(newest, oldest, wanted, filter)
       const candidates = items

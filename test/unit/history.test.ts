@@ -42,7 +42,14 @@ it('An entry says where and when it ran, and its error', async () => {
   await warren.idle()
   const [entry] = (await warren.history.tasks()).entries
   expect(entry).toMatchObject({
-    ...{ id: 'bad', state: 'FAILURE', task: create.name, queue: `${create.name}.crm`, service: 'crm', run: expect.any(Number) },
+    ...{
+      id: 'bad',
+      state: 'FAILURE',
+      task: create.name,
+      queue: `${create.name}.crm`,
+      service: 'crm',
+      run: expect.any(Number),
+    },
     error: { errorClass: 'Reject', message: 'No Such Customer' },
     pid: process.pid,
   })
@@ -128,7 +135,13 @@ describe('The history of one task', () => {
     await warren.send(create, { fail: 2 }, { id: 'thrice' })
     await warren.advance(600_000)
     const history = await warren.history.task('thrice')
-    expect(history).toMatchObject({ id: 'thrice', task: create.name, service: 'crm', state: 'SUCCESS', run: expect.any(Number) })
+    expect(history).toMatchObject({
+      id: 'thrice',
+      task: create.name,
+      service: 'crm',
+      state: 'SUCCESS',
+      run: expect.any(Number),
+    })
     expect(history?.attempts).toMatchObject([
       { attempt: 1, state: 'RETRY', error: { errorClass: 'TypeError', message: `try 1 of ${create.name}` } },
       { attempt: 2, state: 'RETRY', error: { errorClass: 'TypeError', message: `try 2 of ${create.name}` } },
