@@ -7,9 +7,12 @@ import { delayed } from './faults/delayed.js'
 import { flood, floodKillDeadLetters } from './faults/flood.js'
 import { restartHaproxy } from './faults/haproxy.js'
 import { killLeader } from './faults/leader.js'
+import { limits } from './faults/limits.js'
 import { loseMajority } from './faults/majority.js'
 import { memoryAlarm } from './faults/memoryAlarm.js'
 import { nodeDrill } from './faults/node.js'
+import { noisyKey } from './faults/noisyKey.js'
+import { order } from './faults/order.js'
 import { partition } from './faults/partition.js'
 import { poison } from './faults/poison.js'
 import { rollingRestart } from './faults/rollingRestart.js'
@@ -44,4 +47,7 @@ export const drills: readonly Drill[] = [
   cutConnection,
   schedule,
   cancelRace,
+  limits,
+  noisyKey,
+  order,
 ]

@@ -16,6 +16,7 @@ import { encodeCancelled, type ResultStatus, revokedError, statusOf } from '../w
 import { announce, pauseOf } from './changes.js'
 import { keepCut, STEP_MS } from './cuts.js'
 import { Limits } from './limits.js'
+import { Reservations } from './reservations.js'
 import { isTag } from './tags.js'
 import { UniqueKeys } from './uniqueKeys.js'
 import { uniqueKeyProblem } from './uniqueOptions.js'
@@ -89,6 +90,7 @@ export class Control {
   readonly #dependencies: ControlDependencies
   #watch: ControlWatch | undefined
   #uniqueKeys: UniqueKeys | undefined
+  #reservations: Reservations | undefined
   readonly limits: Limits
   #closed = false
 
@@ -111,6 +113,14 @@ export class Control {
   get uniqueKeys(): UniqueKeys {
     this.#uniqueKeys ??= new UniqueKeys(this.#results, this.#dependencies.vhost)
     return this.#uniqueKeys
+  }
+
+  /** Starts of limits for what is sent; undefined without a store. */
+  get reservations(): Reservations | undefined {
+    const { results, vhost } = this.#dependencies
+    if (results === undefined) return undefined
+    this.#reservations ??= new Reservations(results, vhost)
+    return this.#reservations
   }
 
   /** By an id, by a task or a tag, or by a unique key. Throws as these do. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Results } from '../results/store.js'
 import type { OnLimit, Rate } from '../task/limit.js'
 import { placesKey, rateKey } from '../wire/names.js'
-import { ENTER, HELD, LEASE, LEAVE, RENEW, START } from './limitScripts.js'
+import { ENTER, GIVE_BACK, HELD, LEASE, LEAVE, RENEW, RESERVE, START } from './limitScripts.js'
 
 /** Whose limit it is: a task's, or one key's of it. */
 export interface LimitOwner {
@@ -62,11 +62,24 @@ export class LimitKeys {
 
   // All of these throw what `Results.ask` throws.
 
-  async start(owner: LimitOwner, rate: Rate, options: { drop: boolean; slot?: number | undefined; late: boolean }) {
-    const { drop, slot, late } = options
-    const given = [...line(rate), drop ? 1 : 0, slot ?? '', late ? 1 : 0]
+  /** `slot`: the start that is reserved for it, at this rate. */
+  async start(owner: LimitOwner, rate: Rate, { drop, slot }: { drop: boolean; slot: number | undefined }) {
+    const given = [...line(rate), drop ? 1 : 0, slot ?? '']
     const answer = await this.#results.ask((store) => START(store, this.#rateKey(owner), ...given))
     return startOf(answer)
+  }
+
+  /** Reserves starts, at most `MAX_RESERVED`, for what is about to be sent: each in milliseconds since 1970. */
+  async reserve(owner: LimitOwner, rate: Rate, count: number, timeoutMs: number): Promise<number[]> {
+    const asking = this.#results.ask((store) => RESERVE(store, this.#rateKey(owner), ...line(rate), count), timeoutMs)
+    const starts = texts(await asking).map(Number)
+    if (starts.length !== count || !starts.every(Number.isFinite)) throw unexpected()
+    return starts
+  }
+
+  /** So many starts that were reserved belong to nobody. */
+  async giveBack(owner: LimitOwner, rate: Rate, count: number): Promise<void> {
+    await this.#results.ask((store) => GIVE_BACK(store, this.#rateKey(owner), ...line(rate), count))
   }
 
   async lease(owner: LimitOwner, rate: Rate, count: number): Promise<Leased> {
@@ -84,9 +97,10 @@ export class LimitKeys {
     return entryOf(answer)
   }
 
-  /** False when the place is another's now. */
-  async renew(owner: LimitOwner, place: string, { count, leaseMs }: Places): Promise<boolean> {
-    return (await this.#results.ask((store) => RENEW(store, this.#placesKey(owner), place, leaseMs, count))) === 1
+  /** `heldMs`: how long ago it was renewed last. False when the place is lost. */
+  async renew(owner: LimitOwner, place: string, { count, leaseMs }: Places, heldMs: number): Promise<boolean> {
+    const given = [place, leaseMs, count, Math.floor(heldMs)]
+    return (await this.#results.ask((store) => RENEW(store, this.#placesKey(owner), ...given))) === 1
   }
 
   /** `worked`: the handler was run, which says how long a place is held. */

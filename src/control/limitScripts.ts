@@ -1,24 +1,30 @@
 /**
  * The store's side of limits, by the store's clock and on one key each.
  *
- * A rate is GCRA: `tat` is when the line of reserved starts ends. A start that is reserved belongs to one message; what
- * comes later than its start fills a gap where nothing was run (`ran`), or takes another start. So the rate holds whatever
- * becomes of messages, and nothing has to be given back.
+ * A rate is GCRA, twice. `tat` is when the line of reserved starts ends: each message over the rate takes its place in it, and
+ * comes back for its start. `ran` is the same for what was really started, and has the last word: whatever becomes of
+ * messages, workers and clocks, what runs keeps to the rate, and nothing has to be given back. A message that finds its
+ * start taken, or comes too late for it, waits for the next gap (`late`), a few of them at a time; else it takes another start.
  *
  * Places are a sorted set: each holder, by the end of its lease. Beside them are `#fence`, the last fencing number, `#mean`,
  * how long a place is held on average, and `#line`, when what waits for a place comes by, one after the other.
  */
 import { keyScript } from '../results/keyScript.js'
 
-/** How late a reserved start may be used, in milliseconds, and how much too early clocks may find it. */
+/** How late a leased start may be used, in milliseconds. */
 export const SLOT_GRACE_MS = 100
-const EARLY_MS = 25
+/** How much too early clocks may find a start, and how late one may be without the rate becoming lower by it. */
+const JITTER_MS = 25
+/** For how much of the rate's time messages wait for gaps. */
+const LATE_MS = 1_000
 
 /** How far ahead starts are leased to a worker. A worker that stands still loses the starts of this time. */
 const LEASE_AHEAD_MS = 40
 /** What a late lease may catch up with, so that a busy machine does not lower the rate. */
 const CATCH_UP_MS = 20
 const MAX_LEASED = 500
+/** The most starts that are reserved in one call. */
+export const MAX_RESERVED = 500
 
 const NOW = `
 local time = redis.call('TIME')
@@ -26,45 +32,76 @@ local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000`
 
 const LINE = `${NOW}
 local key, each, tolerance = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
-local kept = redis.call('HMGET', key, 'tat', 'ran', 'each')
-local tat, ran = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
-if kept[3] and kept[3] ~= ARGV[1] then tat = math.min(tat, ran) end
+local kept = redis.call('HMGET', key, 'tat', 'ran', 'each', 'late')
+local tat, ran, late = tonumber(kept[1] or 0), tonumber(kept[2] or 0), tonumber(kept[4] or 0)
+if kept[3] and kept[3] ~= ARGV[1] then
+  tat = math.min(tat, ran)
+  late = 0
+end
 local function keep()
-  redis.call('HSET', key, 'tat', string.format('%.3f', tat), 'ran', string.format('%.3f', ran), 'each', ARGV[1])
-  redis.call('PEXPIRE', key, string.format('%.0f', math.max(tat, ran) - now + 2000))
+  redis.call('HSET', key, 'tat', string.format('%.3f', tat), 'ran', string.format('%.3f', ran), 'each', ARGV[1],
+    'late', string.format('%.3f', late))
+  redis.call('PEXPIRE', key, string.format('%.0f', math.max(tat, ran, late) - now + 2000))
+end
+local function go()
+  ran = math.max(ran, now - ${JITTER_MS}) + each
+  keep()
+  return { 'go' }
+end
+local function wait(at)
+  keep()
+  return { 'wait', string.format('%.0f', math.ceil(at)) }
 end`
 
 /**
  * KEYS[1]  the line
  * ARGV     milliseconds for each start, tolerance of the burst in milliseconds, 1 to drop, the start that is reserved for
- *          the message or '', 1 where that may have been used
+ *          the message or ''
  * Returns `go`, `drop`, or `wait` with the start that is reserved, in milliseconds since 1970.
  */
 export const START = keyScript(`${LINE}
-local slot, late = tonumber(ARGV[4]), ARGV[5] == '1'
-if slot and not late and now <= slot + ${SLOT_GRACE_MS} then
-  if slot - now > ${EARLY_MS} then return { 'wait', string.format('%.0f', math.ceil(slot)) } end
-  ran = math.max(ran, now) + each
-  keep()
-  return { 'go' }
-end
-if slot and ran <= now then
-  ran = now + each
-  keep()
-  return { 'go' }
+local slot = tonumber(ARGV[4])
+if slot then
+  if slot - now > ${JITTER_MS} then return wait(slot) end
+  local gap = ran - tolerance
+  if gap - now <= ${JITTER_MS} then return go() end
+  gap = math.max(gap, late)
+  if gap - now <= math.max(each, ${LATE_MS}) then
+    late = gap + each
+    return wait(gap)
+  end
 end
 local base = math.max(tat, ran)
-if not slot and base - tolerance <= now then
+if base - tolerance <= now then
   tat = math.max(base, now) + each
-  ran = math.max(ran, now) + each
-  keep()
-  return { 'go' }
+  return go()
 end
 if ARGV[3] == '1' then return { 'drop' } end
-local at = math.max(base - tolerance, now)
-tat = math.max(base, now) + each
+tat = base + each
+return wait(base - tolerance)`)
+
+/**
+ * KEYS[1]  the line
+ * ARGV     as of START's first two, how many starts
+ * Reserves starts for messages that are about to be sent. Returns each, in milliseconds since 1970.
+ */
+export const RESERVE = keyScript(`${LINE}
+local reserved = {}
+local base = math.max(tat, ran)
+while #reserved < math.min(tonumber(ARGV[3]), ${MAX_RESERVED}) do
+  reserved[#reserved + 1] = string.format('%.0f', math.ceil(math.max(base - tolerance, now)))
+  base = math.max(base, now) + each
+end
+tat = base
 keep()
-return { 'wait', string.format('%.0f', math.ceil(at)) }`)
+return reserved`)
+
+/** KEYS[1] the line; ARGV as of RESERVE: so many messages were not sent. The line is shorter by as many starts. */
+export const GIVE_BACK = keyScript(`${LINE}
+if kept[3] ~= ARGV[1] then return 0 end
+tat = math.max(tat - each * tonumber(ARGV[3]), math.min(tat, ran))
+keep()
+return 1`)
 
 /**
  * KEYS[1]  the line
@@ -145,11 +182,15 @@ return { 'wait', string.format('%.0f', math.ceil(line - now)) }`)
 
 /**
  * KEYS[1]  the places
- * ARGV     the place, the lease, how many places there are
- * Renews the lease; also of one that was over, where a place is free. Returns 0 where none is.
+ * ARGV     the place, the lease, how many places there are, how long ago the lease was renewed, in milliseconds
+ * Renews the lease; also of one that was over, where a place is free and nobody has taken one since: who did has a greater
+ * number, and by that refuses this holder. Returns 0 where it is lost.
  */
 export const RENEW = keyScript(`${HOLDERS}
-if not redis.call('ZSCORE', key, ARGV[1]) and held >= tonumber(ARGV[3]) then return 0 end
+if not redis.call('ZSCORE', key, ARGV[1]) then
+  local own, overSince = tonumber(string.match(ARGV[1], '^%d+')), now - tonumber(ARGV[4]) + tonumber(ARGV[2])
+  if held >= tonumber(ARGV[3]) or (fence and fence > own and fence / 1000 > overSince) then return 0 end
+end
 redis.call('ZADD', key, string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 keep(tonumber(ARGV[2]))
 return 1`)

@@ -5,18 +5,7 @@ import type { Broker } from '../amqp/broker.js'
 import type { Control } from '../control/control.js'
 import { areTags } from '../control/tags.js'
 import { settleUnique, type Unique, type UniqueOptions } from '../control/uniqueOptions.js'
-import {
-  AccessRefusedError,
-  ClosedError,
-  DelaysMissingError,
-  InputError,
-  MessageError,
-  NoResultStoreError,
-  OptionsError,
-  PayloadTooLargeError,
-  UnconfirmedError,
-  UnroutableError,
-} from '../errors/index.js'
+import { ClosedError, InputError, NoResultStoreError, OptionsError, PayloadTooLargeError } from '../errors/index.js'
 import { sendersContext, sendTraced } from '../observe/messagingSpans.js'
 import { traceHeaders } from '../observe/tracing.js'
 import { is, settleOptions } from '../options.js'
@@ -29,10 +18,12 @@ import { commandsExchange, domainOf, headers } from '../wire/names.js'
 import { newOnce } from '../wire/once.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 import { encodeUniqueMark } from '../wire/uniqueMark.js'
+import { publishAhead } from './ahead.js'
 import { type AllEvents, type AllEventsOptions, allEvents } from './allEvents.js'
 import { answered } from './answered.js'
 import { DELAY_CHECKS, type Delayed, dueIn } from './delayed.js'
 import { type EventsOptions, eventsOf, Handle, type HandleOptions, stateOf, type TaskEvents } from './handle.js'
+import { isInNoQueue } from './inNoQueue.js'
 import { hasLanes, inLane, preparedKey } from './lane.js'
 import type { Publication } from './outgoing.js'
 import { readPrepared } from './prepared.js'
@@ -105,16 +96,6 @@ interface Sending {
   readonly lanes: Lanes | undefined
 }
 
-/** Whether what could not be sent is certainly in no queue. */
-const isInNoQueue = (error: unknown): boolean =>
-  error instanceof UnroutableError ||
-  error instanceof AccessRefusedError ||
-  error instanceof DelaysMissingError ||
-  error instanceof MessageError ||
-  error instanceof InputError ||
-  error instanceof PayloadTooLargeError ||
-  (error instanceof UnconfirmedError && !error.written)
-
 export class Sender {
   readonly #options: SenderOptions
   #closed = false
@@ -151,7 +132,8 @@ export class Sender {
     if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
     const publication = this.#publication(task, input, sending)
     if (run > 0) await this.#beginRun(id, run)
-    await this.#publish(publication, due)
+    if (task.limit === undefined || due !== undefined) await this.#publish(publication, due)
+    else await this.#publishAhead(task as Task, checked.value, publication)
     return this.handle(task, id, { due, queued: { run, at: publication.sent } })
   }
 
@@ -221,6 +203,11 @@ export class Sender {
 
   #lanes(task: SentTask, input: unknown, priority: Priority | undefined): Lanes {
     return laneFor('send', task, { input, priority, native: this.#options.broker?.()?.priorities === true })
+  }
+
+  #publishAhead(task: Task, input: unknown, publication: Publication): Promise<void> {
+    const publish = (due: Date | undefined): Promise<void> => this.#publish(publication, due)
+    return publishAhead(this.#options.control?.reservations, { task, input, publication }, publish)
   }
 
   /** What an earlier run of the same id left no longer counts. */

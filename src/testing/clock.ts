@@ -23,6 +23,10 @@ export class TestClock implements Clock {
     return () => void this.#timers.delete(timer)
   }
 
+  /** As of `src/timers.ts`, by this clock. */
+  readonly startTimer = (ms: number, act: () => void): (() => void) =>
+    ms === Number.POSITIVE_INFINITY ? () => undefined : this.at(this.#now + Math.ceil(ms), act)
+
   /** When the next timer is due; undefined without any. */
   get next(): number | undefined {
     let next: number | undefined

@@ -30,7 +30,8 @@ export function sentTaskOf({ message }: Publication): SentTask {
   const due: unknown = given[headers.due]
   return {
     ...{ id, name: task, input, expires, tags },
-    due: typeof due === 'number' ? new Date(due) : undefined,
+    // What waits for the rate of its key was not delayed by its sender.
+    due: typeof due === 'number' && given[headers.slot] === undefined ? new Date(due) : undefined,
     unique: uniqueMarkOf(given)?.key,
   }
 }

@@ -94,8 +94,7 @@ export class TestWorker extends Worker {
       deadLettering: new DeadLettering(connection, producer, confirmTimeoutMs),
       beforeAck: () => undefined,
       onDelayed: (attempt, waitingFor, error) => this.#reports.settleDelayed(attempt, waitingFor, error),
-      onDeadLettered: (attempt, exchange, reason, error) =>
-        this.#reports.deadLettered(attempt, exchange, reason, error),
+      onDeadLettered: (...given) => this.#reports.deadLettered(...given),
     })
     const { service, concurrency, deliveryLimit } = this.#options
     this.#registrations = new Registrations({
@@ -105,6 +104,7 @@ export class TestWorker extends Worker {
       handlers: withoutTimeLimits(this.#handlers.all),
       free: () => concurrency - this.#running,
       onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
+      startTimer: clock.startTimer,
     })
     this.#ticker = tickerOf(service, dependencies, producer, {
       onTick: (tick) => this.tell('tick', tick),
@@ -240,8 +240,7 @@ export class TestWorker extends Worker {
   }
 
   #delivery(message: Delivery['message'], queue: DeliveryQueue): Delivery {
-    const { broker } = this.#dependencies
-    const giveBack = (): void => broker.requeue(queue.name, message)
+    const giveBack = (): void => this.#dependencies.broker.requeue(queue.name, message)
     const settlement = { ack: () => undefined, giveBack, nearlyFull: false }
     return new Delivery(message, queue, settlement, () => this.#inOrder.delete(queue.name))
   }
@@ -263,18 +262,19 @@ export class TestWorker extends Worker {
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
+    const { clock } = this.#dependencies
     const registered = this.#handlers.all.get(delivery.queue.task) as RegisteredHandler
     const attempt = new Attempt(delivery, this.#registrations.of(delivery.queue))
     this.#active.add(attempt)
     this.#running++
     this.#reports.started(attempt)
-    const stopTimer = limitTime(attempt, registered, this.#dependencies.clock)
+    const stopTimer = limitTime(attempt, registered, clock)
     const outcome = await attempt.run()
     stopTimer()
     this.#running--
     this.#reports.finished(attempt, outcome)
     this.#registrations.placeFree()
-    const stays = staysHere(attempt, outcome, { clock: this.#dependencies.clock, settler: this.#settler })
+    const stays = staysHere(attempt, outcome, { clock, startTimer: clock.startTimer, settler: this.#settler })
     if (stays !== undefined) {
       attempt.leave({ kind: 'returned' }, 'returned')
       this.#active.delete(attempt)

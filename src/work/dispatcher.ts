@@ -181,10 +181,7 @@ export class Dispatcher {
   }
 
   #receive(delivery: Delivery): void {
-    if (this.#stopping) {
-      delivery.giveBack()
-      return
-    }
+    if (this.#stopping) return void delivery.giveBack()
     this.#options.duplicates.lookUp(delivery)
     if (!this.#waitingRoom.takes(delivery)) this.#due(delivery)
   }
@@ -259,6 +256,8 @@ export class Dispatcher {
     if (stays !== undefined) return this.#keep(attempt, stays)
     this.#intake.finished(delivery.queue, attempt.durationMs)
     this.#pump()
+    // Until its copy is confirmed. A flood of such messages must not hold up the others behind it.
+    if (outcome.kind === 'postponed') this.stuck(attempt, undefined)
     const finishedAt = performance.now()
     const { outcome: final, settled } = await settler.settle(attempt, outcome)
     if (this.#stuck.remove(attempt)) this.#intake.unpark(delivery.queue)

@@ -12,20 +12,20 @@ import { effective, limitField } from '../control/limits.js'
 import type { ControlWatch } from '../control/watch.js'
 import { PlaceLostError } from '../errors/index.js'
 import type { Results } from '../results/store.js'
-import { check } from '../task/check.js'
 import type { LimitValues, OnLimit, Rate } from '../task/limit.js'
 import { DEFAULT_LEASE_MS } from '../task/limit.js'
 import type { Outcome } from '../task/outcome.js'
 import type { Task } from '../task/task.js'
 import type { Clock } from '../time/clock.js'
 import { HOLD_MS } from '../time/delayRoutes.js'
-import { pause } from '../timers.js'
+import { startTimer } from '../timers.js'
 import type { Envelope } from '../wire/envelope.js'
 import { headers } from '../wire/names.js'
 import { isSuspect, noteDeliveries } from '../wire/redelivery.js'
 import { reservedStart, type Slot, slotText } from '../wire/slot.js'
 import type { Delivery } from './delivery.js'
 import type { Gate, GatedAttempt, Passing } from './gate.js'
+import { limitKeyOf } from './limitKeyOf.js'
 import { Pacer } from './pacer.js'
 import { type HeldPlace, Places } from './places.js'
 
@@ -48,6 +48,8 @@ export interface LimitGateOptions {
   /** How many places the worker has free. */
   readonly free: () => number
   readonly onLimited: (attempt: GatedAttempt, limited: Limited) => void
+  /** Where time is not this machine's. */
+  readonly startTimer?: typeof startTimer | undefined
 }
 
 /** Starts that are no further apart are paced by the workers, where the rate is that of the whole task. */
@@ -82,7 +84,7 @@ export class LimitGate implements Gate {
   constructor(task: Task, options: LimitGateOptions) {
     this.#task = task
     this.#options = options
-    this.#places = new Places(options.keys)
+    this.#places = new Places(options.keys, options.startTimer)
     this.#pacer = new Pacer({
       lease: (count) => options.keys.lease({ task: task.name, key: undefined }, this.#paced as Rate, count),
       free: options.free,
@@ -110,7 +112,7 @@ export class LimitGate implements Gate {
 
   async #enter(attempt: GatedAttempt, envelope: Envelope): Promise<Passing> {
     const { delivery } = attempt
-    const found = await this.#keyOf(envelope)
+    const found = await limitKeyOf(this.#task, envelope)
     if (found === undefined) return undefined
     const owner = { task: this.#task.name, key: found.key }
     const values = this.#valuesOf(owner)
@@ -127,19 +129,6 @@ export class LimitGate implements Gate {
     }
   }
 
-  /** Whose limit holds for this input. Undefined where none does, or the input does not fit. */
-  async #keyOf({ input, args }: Envelope): Promise<{ readonly key: string | undefined } | undefined> {
-    const { limit, input: schema, name } = this.#task
-    if (limit?.key === undefined) return { key: undefined }
-    if (args.length > 0) return undefined
-    const checked = await check(schema, input)
-    if (checked.issues !== undefined) return undefined
-    const key: unknown = limit.key(checked.value)
-    if (key === undefined || key === null) return undefined
-    if (typeof key === 'string') return { key }
-    throw new TypeError(`expected the limit's key of ${name} to return a text, got: ${typeof key}`)
-  }
-
   #valuesOf({ task, key }: LimitOwner): LimitValues {
     const { limits } = this.#options.control.board
     const { limit } = this.#task
@@ -153,6 +142,7 @@ export class LimitGate implements Gate {
     if (rate === undefined && concurrency === undefined) return undefined
     if (!this.#options.results.available) return this.#away(entrant)
     let place: string | undefined
+    const takenAt = performance.now()
     try {
       const paced = rate !== undefined && this.#isPaced(rate, entrant)
       if (paced && !(await this.#pace(rate, entrant))) return this.#waitForTurn(entrant)
@@ -162,12 +152,15 @@ export class LimitGate implements Gate {
         place = entry.place
       }
       const waits = rate === undefined || paced ? undefined : await this.#start(entrant, rate)
-      if (waits === undefined && entrant.attempt.delivery.held) {
-        if (place !== undefined) this.#hold(entrant, place, concurrency as number)
+      // A process that stood still meanwhile must not begin with a place that is another's by now.
+      const over = place !== undefined && performance.now() - takenAt > this.#leaseMs / 2
+      if (waits === undefined && entrant.attempt.delivery.held && !over) {
+        if (place !== undefined) this.#hold(entrant, place, concurrency as number, takenAt)
         return undefined
       }
       this.#free(entrant, place)
-      return waits ?? { kind: 'returned' }
+      if (waits !== undefined || !entrant.attempt.delivery.held) return waits ?? { kind: 'returned' }
+      return this.#holdFor(entrant, 'concurrency', 0)
     } catch {
       this.#free(entrant, place)
       return this.#away(entrant)
@@ -175,7 +168,9 @@ export class LimitGate implements Gate {
   }
 
   #isPaced(rate: Rate, { owner, onLimit }: Entrant): boolean {
-    return owner.key === undefined && onLimit !== 'drop' && eachMs(rate) <= PACED_EACH_MS
+    // The pacer goes by this machine's clock.
+    const paced = owner.key === undefined && this.#options.startTimer === undefined
+    return paced && onLimit !== 'drop' && eachMs(rate) <= PACED_EACH_MS
   }
 
   #pace(rate: Rate, { attempt }: Entrant): boolean | Promise<boolean> {
@@ -193,11 +188,11 @@ export class LimitGate implements Gate {
     const { delivery } = attempt
     const { clock, keys } = this.#options
     const each = eachMs(rate)
-    const slot = this.#slots.get(delivery) ?? reservedStart(delivery.message)
+    const slot = this.#slotOf(delivery)
     this.#slots.delete(delivery)
-    // Handed out before, it may have been run at its start; and one that was reserved for another rate counts for nothing.
-    const late = delivery.redelivered || slot?.each !== each
-    const start = await keys.start(owner, rate, { drop: onLimit === 'drop', slot: slot?.at, late })
+    // One that was reserved for another rate counts for nothing.
+    const own = slot?.each === each ? slot.at : undefined
+    const start = await keys.start(owner, rate, { drop: onLimit === 'drop', slot: own })
     if (start.kind === 'go') return undefined
     if (start.kind === 'drop') {
       return this.#drop(entrant, 'rate', `over its limit of ${rate.count} in ${rate.perMs} ms`)
@@ -208,7 +203,12 @@ export class LimitGate implements Gate {
       this.#slots.set(delivery, reserved)
       return this.#holdFor(entrant, 'rate', waitMs)
     }
-    return this.#delay(entrant, 'rate', start.at, { [headers.slot]: slotText(reserved) })
+    this.#slots.set(delivery, reserved)
+    return this.#delay(entrant, 'rate', start.at)
+  }
+
+  #slotOf(delivery: Delivery): Slot | undefined {
+    return this.#slots.get(delivery) ?? reservedStart(delivery.message)
   }
 
   #takePlace({ envelope, owner, onLimit }: Entrant, count: number): Promise<Entry> {
@@ -234,17 +234,17 @@ export class LimitGate implements Gate {
         if (entry.ms <= HOLD_MS && attempt.delivery.heldMs < MAX_HELD_MS) {
           return this.#holdFor(entrant, 'concurrency', entry.ms)
         }
-        return this.#delay(entrant, 'concurrency', clock.now() + Math.max(entry.ms, 2 * HOLD_MS), {})
+        return this.#delay(entrant, 'concurrency', clock.now() + Math.max(entry.ms, 2 * HOLD_MS))
       default:
         entry satisfies never
         return undefined
     }
   }
 
-  #hold({ attempt, owner }: Entrant, place: string, count: number): void {
+  #hold({ attempt, owner }: Entrant, place: string, count: number, takenAt: number): void {
     const leaseMs = this.#leaseMs
     const onLost = (): void => attempt.abort(new PlaceLostError(attempt.id, owner.task, leaseMs))
-    const held = this.#places.hold(owner, place, { count, leaseMs }, onLost)
+    const held = this.#places.hold(owner, place, { count, leaseMs }, takenAt, onLost)
     attempt.fence = held.fence
     this.#held.set(attempt, held)
   }
@@ -262,18 +262,22 @@ export class LimitGate implements Gate {
     if (entrant.attempt.delivery.heldMs < MAX_HELD_AWAY_MS) {
       return this.#holdFor(entrant, 'store', AWAY_MS * (0.5 + Math.random()))
     }
-    return this.#delay(entrant, 'store', clock.now() + 60 * AWAY_MS, {})
+    return this.#delay(entrant, 'store', clock.now() + 60 * AWAY_MS)
   }
 
   #holdFor(entrant: Entrant, by: Limited['by'], waitMs: number): Passing {
     this.#tell(entrant, { by, action: 'held', waitMs })
-    return { kind: 'held', until: pause(waitMs), parked: true }
+    const until = new Promise<void>((resolve) => void (this.#options.startTimer ?? startTimer)(waitMs, resolve))
+    return { kind: 'held', until, parked: true }
   }
 
-  #delay(entrant: Entrant, by: Limited['by'], due: number, added: Readonly<Record<string, unknown>>): Passing {
+  #delay(entrant: Entrant, by: Limited['by'], due: number): Passing {
     this.#tell(entrant, { by, action: 'delayed', waitMs: Math.max(0, due - this.#options.clock.now()) })
-    const { message } = entrant.attempt.delivery
-    return { kind: 'postponed', due, added: { ...added, ...noteDeliveries(message) } }
+    const { delivery } = entrant.attempt
+    // Whatever it waits for, the start that is reserved for it stays its own.
+    const slot = this.#slotOf(delivery)
+    const kept = slot === undefined ? {} : { [headers.slot]: slotText({ ...slot, at: due }) }
+    return { kind: 'postponed', due, added: { ...kept, ...noteDeliveries(delivery.message) } }
   }
 
   #drop(entrant: Entrant, by: 'rate' | 'concurrency', reason: string): Outcome {

@@ -5,17 +5,25 @@
 import { jittered } from '../amqp/backoff.js'
 import type { Outcome } from '../task/outcome.js'
 import type { Clock } from '../time/clock.js'
-import { pause } from '../timers.js'
+import { startTimer } from '../timers.js'
 import type { Attempt } from './attempt.js'
 import type { Settler } from './settler.js'
+
+interface Surroundings {
+  readonly clock: Clock
+  readonly settler: Settler
+  /** Where time is not this machine's. */
+  readonly startTimer?: typeof startTimer | undefined
+}
 
 /** Until when the message of an attempt stays with the worker; undefined where it is to be settled. */
 export function staysHere(
   attempt: Attempt,
   outcome: Outcome,
-  { clock, settler }: { readonly clock: Clock; readonly settler: Settler },
+  { clock, settler, startTimer: start = startTimer }: Surroundings,
 ): { readonly until: Promise<unknown> } | undefined {
   const { delivery } = attempt
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => void start(ms, resolve))
   if (outcome.kind === 'held') return outcome
   if (delivery.queue.ordered !== true || !delivery.held) return undefined
   if (outcome.kind === 'postponed') return { until: pause(Math.max(0, outcome.due - clock.now())) }

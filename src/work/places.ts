@@ -4,6 +4,7 @@
  * attempt.
  */
 import { fenceOf, type LimitKeys, type LimitOwner, type Places as PlaceCount } from '../control/limitKeys.js'
+import { startTimer } from '../timers.js'
 import type { GatedAttempt } from './gate.js'
 
 export interface HeldPlace {
@@ -17,31 +18,39 @@ export interface HeldPlace {
 
 export class Places {
   readonly #keys: LimitKeys
-  readonly #renewing = new Set<NodeJS.Timeout>()
+  readonly #startTimer: typeof startTimer
+  /** What ends the renewing of each. */
+  readonly #renewing = new Set<() => void>()
 
-  constructor(keys: LimitKeys) {
+  constructor(keys: LimitKeys, timer: typeof startTimer = startTimer) {
     this.#keys = keys
+    this.#startTimer = timer
   }
 
-  hold(owner: LimitOwner, place: string, count: PlaceCount, onLost: () => void): HeldPlace {
+  /** `takenAt`: when it was asked for, by `performance.now()`. */
+  hold(owner: LimitOwner, place: string, count: PlaceCount, takenAt: number, onLost: () => void): HeldPlace {
     const keys = this.#keys
-    const renew = (): void => {
-      keys.renew(owner, place, count).then(
-        (kept) => {
-          if (kept) return
-          end()
-          onLost()
-        },
-        // The lease goes on for as long as it did, and the next try follows.
-        () => undefined,
-      )
-    }
-    const renewing = setInterval(renew, count.leaseMs / 3)
-    this.#renewing.add(renewing)
+    let renewedAt = takenAt
+    let cancel = (): void => undefined
     const end = (): void => {
-      clearInterval(renewing)
-      this.#renewing.delete(renewing)
+      cancel()
+      this.#renewing.delete(end)
     }
+    const renew = async (): Promise<void> => {
+      again()
+      const askedAt = performance.now()
+      // Without an answer the lease goes on for as long as it did, and the next try follows.
+      const kept = await keys.renew(owner, place, count, askedAt - renewedAt).catch(() => undefined)
+      if (kept === true) renewedAt = askedAt
+      if (kept !== false || !this.#renewing.has(end)) return
+      end()
+      onLost()
+    }
+    const again = (): void => {
+      cancel = this.#startTimer(count.leaseMs / 3, () => void renew())
+    }
+    this.#renewing.add(end)
+    again()
     return {
       fence: fenceOf(place),
       leave: (attempt) => {
@@ -52,7 +61,6 @@ export class Places {
   }
 
   close(): void {
-    for (const renewing of this.#renewing) clearInterval(renewing)
-    this.#renewing.clear()
+    for (const end of [...this.#renewing]) end()
   }
 }

@@ -13,7 +13,9 @@ import type { Gate } from './gate.js'
 import { type GateDependencies, gatesOf, withLimit } from './gates.js'
 import { LimitGate, type LimitGateOptions } from './limitGate.js'
 
-export interface RegistrationsOptions extends GateDependencies, Pick<LimitGateOptions, 'free' | 'onLimited'> {
+export interface RegistrationsOptions
+  extends GateDependencies,
+    Pick<LimitGateOptions, 'free' | 'onLimited' | 'startTimer'> {
   readonly results: Results | undefined
   readonly log: Logger
   readonly report: ReportProblem
@@ -60,13 +62,13 @@ export class Registrations {
   }
 
   #gatesOf({ task }: RegisteredHandler): readonly Gate[] {
-    const { results, control, clock, free, onLimited, cancel } = this.#options
+    const { results, control, clock, free, onLimited, cancel, startTimer } = this.#options
     if (results === undefined || control === undefined || cancel === undefined) return this.#gates
     let gate = this.#limits.get(task.name)
     if (gate === undefined) {
       if (task.limit === undefined && !this.#isSet(task.name)) return this.#gates
       const keys = new LimitKeys(results, control.vhost)
-      gate = new LimitGate(task, { keys, control, results, clock, cancel, free, onLimited })
+      gate = new LimitGate(task, { keys, control, results, clock, cancel, free, onLimited, startTimer })
       this.#limits.set(task.name, gate)
     }
     return withLimit(this.#gates, gate)

@@ -1,7 +1,7 @@
 /** The promise: what is urgent does not wait behind what is not, and messages of one key run in the order they were sent. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
-import { connect, defineTask, prepare, Reject, type Warren, type Worker } from '../../src/index.js'
+import { connect, defineTask, type Handle, prepare, Reject, type Warren, type Worker } from '../../src/index.js'
 import { pause } from '../../src/timers.js'
 import { type ClusterUrls, consuming, deadLetters, isSince, until, virtualHost, waiting } from '../support/cluster.js'
 
@@ -53,7 +53,7 @@ it('of messages that wait, those of a high priority run first, and those of a lo
   // Declares the queues.
   await (await start()).stop()
   const priorities = ['low', 'normal', 'high'] as const
-  const handles = []
+  const handles: Handle<string>[] = []
   for (const priority of priorities) {
     for (let n = 0; n < EACH; n++) handles.push(await warren.send(urgent, { key: priority, n }, { priority }))
   }
@@ -110,14 +110,16 @@ it('messages of one key run one after the other, in their order, also when they 
   const [first] = await Promise.all(warrens.map(start))
   const keys = ['a', 'b', 'c', 'd', 'e']
   const handles: Promise<number>[] = []
-  for (let n = 0; n < 30; n++) {
-    for (const key of keys) handles.push((await warren.send(ordered, { key, n })).result(RESULT))
-    if (n === 15) await first?.stop()
+  for (let n = 0; n < 16; n++) {
+    // The keys have no order among each other.
+    const sent = await Promise.all(keys.map((key) => warren.send(ordered, { key, n })))
+    handles.push(...sent.map((handle) => handle.result(RESULT)))
+    if (n === 8) await first?.stop()
   }
   await Promise.all(handles)
-  for (const key of keys) expect(ran.get(key)).toEqual(Array.from({ length: 30 }, (_, n) => n))
+  for (const key of keys) expect(ran.get(key)).toEqual(Array.from({ length: 16 }, (_, n) => n))
   expect(overlaps).toBe(0)
-  expect(failed).toBeGreaterThanOrEqual(2 * 4 * keys.length)
+  expect(failed).toBeGreaterThanOrEqual(2 * 2 * keys.length)
 })
 
 it('a poison message is dead-lettered after its attempts, and its partition goes on', async () => {

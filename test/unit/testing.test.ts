@@ -151,6 +151,60 @@ describe('testWarren', () => {
   })
 })
 
+describe('Limits', () => {
+  const input = z.object({ key: z.string(), n: z.number() })
+  const key = (given: { key: string }): string => given.key
+
+  it('a rate goes by the clock of the test, for all of a task and for each key', async () => {
+    const rate = { count: 2, perMs: 1_000 }
+    const whole = defineTask({ name: 'user.kit.whole', input, limit: { rate } })
+    const keyed = defineTask({ name: 'user.kit.keyed', input, limit: { rate, key } })
+    const warren = await testWarren()
+    const ran: string[] = []
+    const worker = warren.worker({ service: 'kit', concurrency: 20 })
+    worker.handle(whole, ({ n }) => void ran.push(`whole ${n}`))
+    worker.handle(keyed, ({ key, n }) => void ran.push(`${key} ${n}`))
+    await worker.start()
+    for (let n = 0; n < 7; n++) {
+      await warren.send(whole, { key: 'any', n })
+      await warren.send(keyed, { key: 'a', n })
+      if (n === 0) await warren.send(keyed, { key: 'b', n })
+    }
+    await warren.idle()
+    expect([...ran].sort()).toEqual(['a 0', 'b 0', 'whole 0'])
+    expect(warren.sent(keyed).every(({ due }) => due === undefined)).toBe(true)
+    await warren.advance(1_010)
+    expect([...ran].sort()).toEqual(['a 0', 'a 1', 'a 2', 'b 0', 'whole 0', 'whole 1', 'whole 2'])
+    await warren.advance(2_000)
+    expect(ran.length).toBe(15)
+    await warren.close()
+  })
+
+  it('a place is free when its handler has ended, and is renewed while the clock moves', async () => {
+    const placed = defineTask({ name: 'user.kit.placed', input, limit: { concurrency: 1, key, leaseMs: 2_000 } })
+    const warren = await testWarren()
+    const worker = warren.worker({ service: 'kit', concurrency: 20 })
+    const ends: (() => void)[] = []
+    const fences: (number | undefined)[] = []
+    worker.handle(placed, async (_, { fence }) => {
+      fences.push(fence)
+      await new Promise<void>((resolve) => ends.push(resolve))
+    })
+    await worker.start()
+    for (let n = 0; n < 2; n++) await warren.send(placed, { key: 'a', n })
+    await warren.idle()
+    await warren.advance(8_000)
+    expect(ends.length).toBe(1)
+    ends[0]?.()
+    await warren.idle()
+    await warren.advance(8_000)
+    expect(ends.length).toBe(2)
+    expect(fences[1]).toBeGreaterThan(fences[0] as number)
+    ends[1]?.()
+    await warren.close()
+  })
+})
+
 describe('expectSent', () => {
   it('finds by a part of the input, and shows what was sent instead', async () => {
     const warren = await testWarren({ services: { kit: [task] } })
