@@ -107,7 +107,9 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   const list = (text: string | undefined): string[] | undefined =>
     text ? text.split(',').map((each) => withPassword(each.trim(), process.env)) : undefined
   const broker = list(options.broker || process.env.WARREN_BROKER)
-  const results = list(options.results || process.env.WARREN_RESULTS)?.[0]
+  // Not a list: Sentinels have commas in one address.
+  const store = (options.results || process.env.WARREN_RESULTS)?.trim()
+  const results = store ? withPassword(store, process.env) : undefined
   const management = list(options.management || process.env.WARREN_MANAGEMENT)
   if (broker !== undefined) {
     return {

@@ -20,23 +20,20 @@ export async function targetOf(options: DoctorOptions): Promise<LookOptions> {
   if (options.service !== undefined && options.module === undefined) {
     throw new Failure('--service is for --module only', { exitCode: 2 })
   }
-  const { withPassword } = await import('../demo/secrets.js')
+  const { isStoreAddress, withPassword } = await import('../demo/secrets.js')
   const list = (text: string | undefined): string[] | undefined =>
     text ? text.split(',').map((each) => withPassword(each.trim(), process.env)) : undefined
   const broker = list(options.broker || process.env.WARREN_BROKER)
   const management = list(options.management || process.env.WARREN_MANAGEMENT)
-  const results = list(options.results || process.env.WARREN_RESULTS)?.[0]
+  // Not a list: Sentinels have commas in one address.
+  const results = (options.results || process.env.WARREN_RESULTS)?.trim()
   checkAddresses('--broker', broker, ['amqp:', 'amqps:'])
   checkAddresses('--management', management, ['http:', 'https:'])
-  checkAddresses('--results', results === undefined ? undefined : [results], [
-    'redis:',
-    'rediss:',
-    'valkey:',
-    'valkeys:',
-  ])
+  if (results && !isStoreAddress(results)) throw unreadable('--results', 'redis:')
+  const store = results ? withPassword(results, process.env) : undefined
   const own = broker === undefined
   return {
-    ...(own ? await ofRunning(options, management, results) : await ofOthers(broker, management, results)),
+    ...(own ? await ofRunning(options, management, store) : await ofOthers(broker, management, store)),
     tasks: (await given(options)) ?? (own ? await demoTasks() : undefined),
     consumerTimeoutMs: options.consumerTimeout,
   }
@@ -54,12 +51,15 @@ function checkAddresses(option: string, addresses: readonly string[] | undefined
       !/@/.test(url.pathname + url.search + url.hash) &&
       [url.username, url.password, ...(option === '--broker' ? [url.pathname] : [])].every(isEncoded)
     if (readable) continue
-    throw new Failure(
-      `expected ${option} to be an address such as ${protocols[0]}//user:password@host, with / ? # @ : and % in user and password percent-encoded; what came is not shown`,
-      { exitCode: 2 },
-    )
+    throw unreadable(option, protocols[0] ?? '')
   }
 }
+
+const unreadable = (option: string, protocol: string): Failure =>
+  new Failure(
+    `expected ${option} to be an address such as ${protocol}//user:password@host, with / ? # @ : and % in user and password percent-encoded; what came is not shown`,
+    { exitCode: 2 },
+  )
 
 function isEncoded(part: string): boolean {
   try {

@@ -1,5 +1,5 @@
 /** What a console is started with, checked whole and at once, with everything left out filled in. */
-import { checkOptions, is, OptionsError } from 'warren'
+import { checkOptions, is, OptionsError, storeOptions } from 'warren'
 
 /** `operator` may act, `viewer` may look. */
 export type Role = 'operator' | 'viewer'
@@ -96,6 +96,14 @@ const addressWith =
     new URL(value).hostname !== ''
       ? undefined
       : `an address such as ${protocols[0]}//host`
+const storeAddress = (value: unknown): string | undefined => {
+  try {
+    storeOptions(value as string)
+    return undefined
+  } catch {
+    return 'an address such as redis://host or sentinel://host,host/NAME'
+  }
+}
 const oneOrMore = (check: (value: unknown) => string | undefined, example: string) =>
   is.anyOf(check, is.listOf(check, `a list of them, such as ${example}`))
 const isAccount = (value: unknown): string | undefined =>
@@ -107,7 +115,7 @@ const isAccount = (value: unknown): string | undefined =>
 /** What may hold a password is checked apart, so that no message ever shows it. */
 const SECRET = {
   broker: oneOrMore(addressWith('amqp:', 'amqps:'), '["amqp://one", "amqp://two"]'),
-  results: addressWith('redis:', 'rediss:', 'valkey:', 'valkeys:'),
+  results: storeAddress,
   management: oneOrMore(addressWith('http:', 'https:'), '["http://one:15672", "http://two:15672"]'),
   accounts: is.listOf(isAccount, 'a list of accounts, each with user, password and role'),
 }

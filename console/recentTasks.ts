@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
-import { resultKey, type StoredResult } from 'warren'
+import { resultKey, type StoredResult, storeOptions } from 'warren'
 import { type Excerpt, excerpt, jsonExcerpt } from './text.js'
 
 export interface TaskView {
@@ -44,7 +44,8 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
     super()
     this.setMaxListeners(0)
     this.#read = read
-    this.#store = new Redis(url.replace(/^valkey/, 'redis'), {
+    this.#store = new Redis({
+      ...storeOptions(url),
       lazyConnect: true,
       maxRetriesPerRequest: null,
       retryStrategy: (failures) => Math.min(2_000, 100 * failures),

@@ -1,6 +1,7 @@
 /** Passwords that come as files, as Docker and Kubernetes hand them over, so that none stands in an environment. Pure but for reading. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { storeOptions } from 'warren'
 
 /** The password of a user: the file `<user>_password` in the folder `WARREN_SECRETS_DIR`; undefined without the one or the other. */
 export function passwordFile(user: string, env: NodeJS.ProcessEnv): string | undefined {
@@ -15,6 +16,12 @@ export function passwordFile(user: string, env: NodeJS.ProcessEnv): string | und
 
 /** An address that names a user and no password gets it from the user's file. What cannot be read as an address stays as it is. */
 export function withPassword(address: string, env: NodeJS.ProcessEnv): string {
+  // Several hosts are no URL.
+  const [, scheme, user, rest] = /^(sentinels?:\/\/)([^@/:]+)(@.+)$/.exec(address) ?? []
+  if (scheme !== undefined && user !== undefined) {
+    const password = passwordFile(decodeURIComponent(user), env)
+    return password === undefined ? address : `${scheme}${user}:${encodeURIComponent(password)}${rest}`
+  }
   if (!URL.canParse(address)) return address
   const url = new URL(address)
   if (url.username === '' || url.password !== '') return address
@@ -22,4 +29,14 @@ export function withPassword(address: string, env: NodeJS.ProcessEnv): string {
   if (password === undefined) return address
   url.password = encodeURIComponent(password)
   return url.href
+}
+
+/** Whether `results` takes it. Says nothing of why not: it may hold a password. */
+export function isStoreAddress(address: string): boolean {
+  try {
+    storeOptions(address)
+    return true
+  } catch {
+    return false
+  }
 }

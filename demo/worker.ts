@@ -11,7 +11,7 @@ import { pino } from 'pino'
 import { connect, serveWorker, textOf, type Worker } from 'warren'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
-import { withPassword } from './secrets.js'
+import { isStoreAddress, withPassword } from './secrets.js'
 import { exitCodeOf, onStopSignals } from './stopSignals.js'
 import { SERVICE } from './tasks.js'
 
@@ -25,6 +25,7 @@ export interface WorkerSettings {
   readonly prefetch: number | undefined
   readonly gracePeriodMs: number | undefined
   readonly deliveryLimit: number | undefined
+  readonly resultTtlMs: number | undefined
   readonly ledgerFolder: string | undefined
   readonly logLevel: string
 }
@@ -56,7 +57,11 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
   for (const each of broker) address('WARREN_BROKER', each, ['amqp', 'amqps'])
   const results = env.WARREN_RESULTS ?? ''
   if (results === '') problems.push('expected WARREN_RESULTS to be given, as redis://host:port')
-  else address('WARREN_RESULTS', results, ['redis', 'rediss', 'valkey', 'valkeys'])
+  else if (!isStoreAddress(results)) {
+    problems.push(
+      'expected WARREN_RESULTS to be redis://user:password@host:port or sentinel://user:password@host:port/NAME',
+    )
+  }
   const logLevel = env.WARREN_LOG_LEVEL || 'info'
   if (!LOG_LEVELS.includes(logLevel)) {
     problems.push(`expected WARREN_LOG_LEVEL to be one of ${LOG_LEVELS.join(', ')}, got: ${logLevel}`)
@@ -73,6 +78,7 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
     prefetch: integer('WARREN_PREFETCH', 1, 2_000),
     gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
     deliveryLimit: integer('WARREN_DELIVERY_LIMIT', 1, 1_000_000),
+    resultTtlMs: integer('WARREN_RESULT_TTL_MS', 1, 2 ** 53 - 1),
     ledgerFolder: env.WARREN_LEDGER_DIR || undefined,
     logLevel,
   }
@@ -98,7 +104,8 @@ export async function runWorker(
   // Undone in reverse order, whatever happens. Node 20 has no AsyncDisposableStack.
   const undo: (() => unknown)[] = []
   try {
-    const connecting = connect({ broker: settings.broker, results: settings.results, name: settings.name, logger: log })
+    const { broker, results, name, resultTtlMs } = settings
+    const connecting = connect({ broker, results, name, logger: log, resultTtlMs })
     // A signal while connecting has nothing to drain.
     const warren = await Promise.race([connecting, stop])
     if (typeof warren === 'string') return 0

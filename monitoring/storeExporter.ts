@@ -7,7 +7,8 @@
 import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'iovalkey'
-import { withPassword } from '../demo/secrets.js'
+import { storeOptions } from 'warren'
+import { isStoreAddress, withPassword } from '../demo/secrets.js'
 
 interface Figure {
   readonly metric: string
@@ -66,7 +67,8 @@ const ANSWER_MS = 2_000
 
 /** Serves `/metrics` until the server is closed; with it closes the connection to the store. */
 export function serveStoreMetrics(address: string, port: number, host: string): Server {
-  const store = new Redis(address.replace(/^valkey/, 'redis'), {
+  const store = new Redis({
+    ...storeOptions(address),
     connectionName: 'warren-store-exporter',
     // A scrape while the store is away must not wait for it.
     enableOfflineQueue: false,
@@ -92,9 +94,9 @@ export function serveStoreMetrics(address: string, port: number, host: string): 
 function run(env: NodeJS.ProcessEnv): void {
   const address = withPassword(env.WARREN_RESULTS ?? '', env)
   const port = Number(env.WARREN_HTTP_PORT || 9121)
-  if (!/^(redis|rediss|valkey|valkeys):\/\//.test(address) || !Number.isInteger(port)) {
+  if (!isStoreAddress(address) || !Number.isInteger(port)) {
     process.stderr.write(
-      'store exporter: expected WARREN_RESULTS as redis://host:port, and WARREN_HTTP_PORT as a number\n',
+      'store exporter: expected WARREN_RESULTS as redis://host:port or sentinel://host:port/NAME, and WARREN_HTTP_PORT as a number\n',
     )
     process.exit(2)
   }

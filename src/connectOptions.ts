@@ -8,8 +8,8 @@ export interface ConnectOptions {
   /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
   readonly broker: string | readonly string[]
   /**
-   * `redis://host:6379/0` (or `valkey://`, `rediss://`), or a client of iovalkey or ioredis, for Sentinels and clusters:
-   * Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
+   * `redis://host:6379/0` (or `valkey://`, `rediss://`), `sentinel://host:26379,host:26379/NAME`, or a client of iovalkey
+   * or ioredis, for clusters: Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
    */
   readonly results?: string | StoreClient | undefined
   /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */

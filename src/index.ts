@@ -54,6 +54,7 @@ export type { FeedEvent, FeedType } from './results/feed.js'
 export type { History, HistoryPage, HistoryRange } from './results/history.js'
 export type { HistoryOptions } from './results/historyOptions.js'
 export type { HistoryQuery } from './results/historyQuery.js'
+export { type StoreOptions, storeOptions } from './results/storeAddress.js'
 export type {
   DoneEvent,
   FailedEvent,

@@ -90,8 +90,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.reportProblemsTo(this.#report)
     this.#connections = new Connections(addresses, settled, (event, value) => this.tell(event, value as never))
     this.#publishing = this.#connections.make('publish')
-    this.#producer = this.#makeProducer()
-    this.#producer.on('confirmed', (event) => this.tell('confirmed', event))
+    this.#producer = this.#makeProducer().on('confirmed', (event) => this.tell('confirmed', event))
     const vhost = vhostOf(addresses)
     this.#results = makeResults(settled, { producerId: this.#producerId, vhost })
     this.history = new History(this.#results, vhost)
@@ -112,6 +111,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
       // Another server may answer now, with a clock of its own.
       if (event.state === 'available') void this.#storeClock?.measure()
     })
+    this.#results?.on('resultsRestored', (event) => this.tell('resultsRestored', event))
     logWarren(this, this.#log)
   }
 

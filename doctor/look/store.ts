@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'iovalkey'
-import { textOf } from 'warren'
+import { storeOptions, textOf } from 'warren'
 import type { ClockFacts, Seen, StoreFacts } from '../snapshot.js'
 import { type Sample, storeClock } from './clocks.js'
 import { CannotSee, seen } from './unseen.js'
@@ -19,10 +19,10 @@ export interface StoreParts {
 }
 
 export async function lookAtStore(text: string): Promise<StoreParts> {
-  const url = new URL(text)
-  const address = `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}`
+  const address = text.replace(/\/\/[^@/]*@/, '//').replace(/\/$/, '')
   let problem: string | undefined
-  const redis = new Redis(text.replace(/^valkey/, 'redis'), {
+  const redis = new Redis({
+    ...storeOptions(text),
     connectionName: 'warren-doctor',
     lazyConnect: true,
     connectTimeout: TIMEOUT_MS,
@@ -30,6 +30,8 @@ export async function lookAtStore(text: string): Promise<StoreParts> {
     maxRetriesPerRequest: 0,
     enableReadyCheck: false,
     retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
+    sentinelCommandTimeout: TIMEOUT_MS,
   })
   redis.on('error', (error) => {
     problem ??= textOf(error)

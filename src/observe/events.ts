@@ -24,6 +24,8 @@ export interface WarrenEvents {
   republished: [{ count: number; reason: string }]
   /** The result store went away or came back. */
   storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
+  /** Another server answers as the result store, and lacked results that this process had stored: they are there again. */
+  resultsRestored: [{ count: number; address: string }]
 }
 
 interface AttemptRef {

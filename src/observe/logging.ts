@@ -28,6 +28,12 @@ export function logWarren(warren: EventEmitter<WarrenEvents>, log: Logger): void
     if (state === 'available') log.info({ address }, `The result store at ${address} answers`)
     else log.warn({ address, reason }, `The result store at ${address} is away (${reason}); results wait for it`)
   })
+  warren.on('resultsRestored', ({ count, address }) =>
+    log.warn(
+      { count, address },
+      `The result store at ${address} lacked ${count} results that were stored before; they are there again`,
+    ),
+  )
 }
 
 export function logWorker(worker: EventEmitter<WorkerEvents> & { readonly service: string }, log: Logger): void {

@@ -53,6 +53,12 @@ export class Access {
     return this.#cluster ? Promise.all(keys.map((key) => this.#commands.get(key))) : this.#commands.mget([...keys])
   }
 
+  /** Changes with each start of the server, and with the server. Undefined in a cluster, which has many. */
+  async server(): Promise<string | undefined> {
+    if (this.#cluster) return undefined
+    return /^run_id:(\w+)/m.exec(await this.#commands.info('server'))?.[1]
+  }
+
   /** Does with keys of its own what Warren does with others: rejects with what the store says to that. */
   async probe(producerId: string): Promise<void> {
     const [one, other] = [`warren-probe-a-${producerId}`, `warren-probe-b-${producerId}`]

@@ -1,14 +1,14 @@
 /**
- * How the result store is connected to. `results` of `connect()` is an address, or a client of the user's: an iovalkey
- * or ioredis `Redis`, which may know Sentinels, or a `Cluster`. Of a client only the settings are taken: Warren opens
+ * How the result store is connected to. `results` of `connect()` is an address, of a server or of Sentinels, or a client
+ * of the user's: an iovalkey or ioredis `Redis`, which may know Sentinels, too, or a `Cluster`. Of a client only the settings are taken: Warren opens
  * connections of its own, with its own ways to wait and to reconnect, and neither uses nor closes the client.
  */
 import { type Cluster, Redis } from 'iovalkey'
-import { parseStoreUrl } from '../amqp/address.js'
 import { jittered } from '../amqp/backoff.js'
 import { OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import { BEGIN, EVENTS, STORE, type StoreCommands } from './script.js'
+import { isSentinelAddress, parseStoreAddress } from './storeAddress.js'
 
 /** A `Redis` or `Cluster` of iovalkey or ioredis. */
 export interface StoreClient {
@@ -33,6 +33,8 @@ export interface StoreTarget {
 const LONGEST_MS = 2 ** 31 - 1
 /** An old primary is reconnected from no more often than this: its address may lead to it for some time yet. */
 const READONLY_RECONNECT_MS = 1_000
+/** A Sentinel that takes a connection and does not answer, such as a frozen one, is passed over. */
+const SENTINEL_ANSWER_MS = 2_000
 
 /** What is expected beside an address; undefined when `value` is that. */
 export function storeClient(value: unknown): string | undefined {
@@ -46,10 +48,12 @@ export function storeClient(value: unknown): string | undefined {
 /** Reads `results`, once it is known to be a text or a client. Throws `OptionsError`, which shows nothing of it. */
 export function parseResults(where: string, results: string | StoreClient): StoreTarget {
   if (typeof results === 'string') {
-    const url = parseStoreUrl(where, results)
-    const address = `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}`
-    const href = url.href.replace(/^valkey/, 'redis')
-    return { address, cluster: false, connection: (ms) => withScripts(new Redis(href, settings(ms))) }
+    const { shown: address, options } = parseStoreAddress(where, results)
+    // The client reads more from a URL than its parts, as `?family=6`.
+    const href = isSentinelAddress(results) ? undefined : new URL(results).href.replace(/^valkey/, 'redis')
+    const made = (ms: number) =>
+      href === undefined ? new Redis({ ...options, ...settings(ms) }) : new Redis(href, settings(ms))
+    return { address, cluster: false, connection: (ms) => withScripts(made(ms)) }
   }
   if (memberOf(results.options, 'keyPrefix')) {
     throw new OptionsError(where, ['expected a client without keyPrefix: the keys are those that Celery knows'])
@@ -128,6 +132,7 @@ function settings(connectTimeoutMs: number) {
     autoResendUnfulfilledCommands: true,
     // Commands wait for the store rather than fail: whoever must not wait has a time limit of its own.
     maxRetriesPerRequest: null,
+    sentinelCommandTimeout: SENTINEL_ANSWER_MS,
     retryStrategy: (failures: number) => jittered(50, failures, 2_000),
     /** After a failover the old primary keeps its connections and refuses to write. 2: on a new one, the command again. */
     reconnectOnError: (error: Error) => {

@@ -4,7 +4,8 @@
  *
  * Writing: one round trip stores all results that came in one turn of the event loop (under load, in a few milliseconds)
  * with their TTL, announces each on Celery's channel for its task, and together on the reply channel of the producer that
- * sent them. What may replace what is said in `script.ts`; storing waits while the store is away.
+ * sent them. What may replace what is said in `script.ts`; storing waits while the store is away, and what was stored last
+ * is stored again where a failover lost it (`resultWriter.ts`).
  *
  * Reading: every look-up has a limit. Waiting for results is in `waiters.ts`: one subscription to the producer's reply
  * channel for everything it sent, not one for each task. Following a task's events is in `follower.ts`, those of all
@@ -26,7 +27,8 @@ import { Events } from './events.js'
 import type { HistorySettings } from './historyOptions.js'
 import { refusalOf } from './refusal.js'
 import { Remembering } from './remembering.js'
-import { type ResultWrite, type Stored, storedAs } from './script.js'
+import { ResultWriter } from './resultWriter.js'
+import { type Stored, storedAs } from './script.js'
 import { Silence } from './silence.js'
 import { type Beside, type ResultSpeaker, storingBatch, writeOf } from './storing.js'
 import { Waiters, type WaitOptions } from './waiters.js'
@@ -42,6 +44,7 @@ export interface ResultsOptions {
 
 export interface ResultsEvents {
   storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
+  resultsRestored: [{ count: number; address: string }]
 }
 
 /** How many keys are read at a time. */
@@ -64,7 +67,8 @@ export class Results extends EventEmitter<ResultsEvents> {
     (problem) => this.#tell(problem),
   )
   readonly #asking: Asking
-  readonly #storing = storingBatch((writes) => this.#storeAll(writes))
+  readonly #writer: ResultWriter
+  readonly #storing = storingBatch((writes) => this.#writer.write(writes))
   readonly #reading = new Batch((keys: readonly string[]) => this.#access.read(keys), { count: READ_BATCH })
   readonly #waiters: Waiters
   readonly #silence = new Silence(
@@ -86,6 +90,8 @@ export class Results extends EventEmitter<ResultsEvents> {
     this.#commands = target.connection(connectTimeoutMs)
     this.#access = new Access(this.#commands, target.cluster, history && new Remembering(history.key, history))
     this.#asking = new Asking(target.address, this.#availability)
+    const ways = { access: this.#access, asking: this.#asking, availability: this.#availability }
+    this.#writer = new ResultWriter({ ...ways, ttlMs: options.ttlMs })
     this.#commands.on('error', (error) => this.#availability.lost(textOf(error)))
     this.#commands.on('close', () => this.#disconnected())
     this.#commands.on('ready', () => this.#opened && this.#availability.answers())
@@ -95,8 +101,8 @@ export class Results extends EventEmitter<ResultsEvents> {
     )
     this.#waiters = new Waiters(this.#waited())
     this.events = new Events({
-      ...{ target, connectTimeoutMs, access: this.#access, asking: this.#asking },
-      ...{ availability: this.#availability, announcements: this.announcements },
+      ...ways,
+      ...{ target, connectTimeoutMs, announcements: this.announcements },
     })
   }
 
@@ -271,17 +277,6 @@ export class Results extends EventEmitter<ResultsEvents> {
     }
   }
 
-  async #storeAll(writes: readonly ResultWrite[]): Promise<readonly number[]> {
-    try {
-      const stored = await this.#access.write(writes, this.#options.ttlMs)
-      this.#availability.stores()
-      return stored
-    } catch (error) {
-      this.#availability.refused(error)
-      throw this.#asking.failure(error)
-    }
-  }
-
   #disconnected(): void {
     this.#availability.lost()
     if (!this.#closed) this.announcements.reconnect()
@@ -290,5 +285,11 @@ export class Results extends EventEmitter<ResultsEvents> {
   #tell(problem: string | undefined): void {
     const state = problem === undefined ? 'available' : 'unavailable'
     this.emit('storeState', { state, address: this.address, ...(problem === undefined ? {} : { reason: problem }) })
+    if (problem === undefined) void this.#restore()
+  }
+
+  async #restore(): Promise<void> {
+    const count = await this.#writer.restore()
+    if (count > 0) this.emit('resultsRestored', { count, address: this.address })
   }
 }

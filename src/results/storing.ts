@@ -26,8 +26,8 @@ export interface Beside {
 }
 
 /** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
-const COUNT = 200
-const CHARACTERS = 1_000_000
+export const STORE_COUNT = 200
+export const STORE_CHARACTERS = 1_000_000
 /** A busy worker's results wait for each other: a round trip for each costs more than a short task, in every process. */
 const HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 1_000 }
 
@@ -35,10 +35,13 @@ export const storingBatch = (
   act: (writes: readonly ResultWrite[]) => Promise<readonly number[]>,
 ): Batch<ResultWrite, number> =>
   new Batch(act, {
-    count: COUNT,
-    size: { of: ({ encoded, event }) => encoded.length + (event?.entry.length ?? 0), max: CHARACTERS },
+    count: STORE_COUNT,
+    size: { of: sizeOf, max: STORE_CHARACTERS },
     hold: HOLD,
   })
+
+/** In characters. */
+export const sizeOf = ({ encoded, event }: ResultWrite): number => encoded.length + (event?.entry.length ?? 0)
 
 /** `encoded` is the result, or '' where only an event or a note is stored. */
 export function writeOf(

@@ -315,6 +315,50 @@ describe('While the store is away', () => {
   })
 })
 
+describe('Another server answers as the store', () => {
+  it('results that were stored and are missing there are written again, and whoever waits gets them', async () => {
+    // It keeps nothing, so that after a restart it is as another server without what the first one acknowledged.
+    const store = await ownStore()
+    const results = await opened(store.url)
+    const restored: number[] = []
+    results.on('resultsRestored', ({ count }) => restored.push(count))
+    const ids = Array.from({ length: 300 }, () => randomUUID())
+    const [running, cancelled, failed] = [randomUUID(), randomUUID(), randomUUID()]
+    await Promise.all(ids.map((id) => say(results, id, 'SUCCESS')))
+    await say(results, running, 'PROGRESS')
+    await say(results, failed, 'FAILURE', 3)
+    const told = encodeRevoked({ id: cancelled, attempt: 1, run: 9, reason: 'cancelled', doneAt })
+    await store.admin.set(resultKey(cancelled), told.replace('"attempt":1', '"cancelled":true,"attempt":1'))
+    expect(await say(results, cancelled, 'SUCCESS')).toBe(false)
+
+    await store.process.kill()
+    await store.process.start()
+    await until('what was missing is back', () => restored.length > 0)
+    expect(restored).toEqual([301])
+    for (const result of await Promise.all(ids.map((id) => results.wait(id, { timeoutMs: 10_000 })))) {
+      expect(result.status).toBe('SUCCESS')
+    }
+    expect(await results.get(failed)).toMatchObject({ status: 'FAILURE', attempt: 3 })
+    expect(await results.get(running)).toBeUndefined()
+    // Its caller was told that it is cancelled: the success that was refused then is refused still.
+    expect(await results.get(cancelled)).toBeUndefined()
+  })
+
+  it('the same server after a lost connection is asked for nothing', async () => {
+    const store = await ownStore()
+    const results = await opened(store.url)
+    const id = randomUUID()
+    await say(results, id, 'SUCCESS')
+    await store.admin.del(resultKey(id))
+    const states: string[] = []
+    results.on('storeState', ({ state }) => states.push(state))
+    await store.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until('it is back', () => states.at(-1) === 'available')
+    expect(await say(results, randomUUID(), 'SUCCESS')).toBe(true)
+    expect(await results.get(id)).toBeUndefined()
+  })
+})
+
 describe('A store that answers and does not store', () => {
   const breaks: [string, (admin: Redis) => Promise<unknown>, (admin: Redis) => Promise<unknown>, RegExp][] = [
     [
@@ -383,9 +427,10 @@ describe('A client of the user’s', () => {
     await all(results)
   })
 
-  it('of Sentinels: a failover is followed', async () => {
-    const { primary, client } = await ownSentinel()
-    const results = await opened(client)
+  it('of Sentinels, or their address: a failover is followed', async () => {
+    const { primary, client, address } = await ownSentinel()
+    await all(await opened(client))
+    const results = await opened(address)
     await all(results)
     await primary.process.kill()
     const id = randomUUID()

@@ -59,6 +59,7 @@ export async function ownSentinel(): Promise<{
   readonly primary: OwnStore
   readonly replica: OwnStore
   readonly client: Redis
+  readonly address: string
 }> {
   const primary = await ownStore()
   const replica = await ownStore('--replicaof', '127.0.0.1', String(primary.port))
@@ -75,7 +76,7 @@ export async function ownSentinel(): Promise<{
     String(await sentinel.call('SENTINEL', 'replicas', 'results')).includes(String(replica.port)),
   )
   const client = new Redis({ sentinels: [{ host: '127.0.0.1', port }], name: 'results', lazyConnect: true })
-  return { primary, replica, client }
+  return { primary, replica, client, address: `sentinel://127.0.0.1:${port}/results` }
 }
 
 const until = (what: string, fact: () => Promise<boolean>): Promise<void> =>

@@ -2,7 +2,8 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { parseAddresses, parseStoreUrl, redacted } from '../../src/amqp/address.js'
-import { connect, OptionsError } from '../../src/index.js'
+import { connect, OptionsError, storeOptions } from '../../src/index.js'
+import { parseStoreAddress } from '../../src/results/storeAddress.js'
 
 const thrown = (call: () => unknown): unknown => {
   try {
@@ -68,5 +69,50 @@ describe('What is one', () => {
     const [address] = parseAddresses('connect: broker', text)
     expect(address).toMatchObject({ username, password, vhost })
     expect(address && redacted(address)).toBe(shown)
+  })
+})
+
+describe('The address of Sentinels', () => {
+  it('names hosts, the primary, and who signs in at the servers', () => {
+    const address = parseStoreAddress('connect: results', 'sentinel://us%2Fer:pa%3Ass@s1:26380,s2,[::1]:1/my-store/3')
+    expect(address).toEqual({
+      shown: 'sentinel://s1:26380,s2:26379,[::1]:1/my-store/3',
+      options: {
+        sentinels: [
+          { host: 's1', port: 26_380 },
+          { host: 's2', port: 26_379 },
+          { host: '::1', port: 1 },
+        ],
+        ...{ name: 'my-store', username: 'us/er', password: 'pa:ss', db: 3 },
+      },
+    })
+    expect(storeOptions('sentinels://:geheim@s1/results')).toEqual({
+      sentinels: [{ host: 's1', port: 26_379 }],
+      ...{ name: 'results', password: 'geheim', tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true },
+    })
+  })
+
+  it.each([
+    'sentinel://u:S3CRET@s1',
+    'sentinel://u:S3CRET@s1/',
+    'sentinel://u:S3CRET@s1,/results',
+    'sentinel://u:S3CRET@/results',
+    'sentinel://u:S3CRET@s1:99999/results',
+    'sentinel://u:S3CRET@s1/results/x',
+    'sentinel://u:S3/CRET@s1/results',
+    'sentinel://u:S3@CRET@s1/results',
+    'sentinel://u:S3%ZZCRET@s1/results',
+    'sentinel:u:S3CRET@s1/results',
+  ])('is refused, and not shown: %j', (text) => {
+    const error = thrown(() => parseStoreAddress('connect: results', text))
+    expect(error).toBeInstanceOf(OptionsError)
+    expect(everything(error)).not.toMatch(/S3|CRET/)
+  })
+
+  it('says of one server what a client takes', () => {
+    expect(storeOptions('valkeys://user:pa%3Ass@[::1]:1/2')).toEqual({
+      ...{ host: '::1', port: 1, username: 'user', password: 'pa:ss', db: 2, tls: {} },
+    })
+    expect(storeOptions('redis://host')).toEqual({ host: 'host', port: 6379 })
   })
 })
