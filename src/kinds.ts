@@ -1,7 +1,6 @@
 /**
- * What a value is, whichever realm it was made in: a test runner, a `vm` context or a second copy of a package has
- * classes of its own, so `instanceof` alone is false for its errors, dates and promises. None of these throws, whatever
- * they are asked about.
+ * Type checks that work across realms: a test runner, a `vm` context or a second copy of a package has its own classes, so
+ * `instanceof` alone is false for its errors, dates and promises. None of these functions ever throws.
  */
 import { types } from 'node:util'
 
@@ -20,13 +19,13 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof memberOf(value, 'then') === 'function'
 }
 
-/** Whether a value has what is used of an `AbortSignal`. */
+/** Whether a value has the parts of an `AbortSignal` that Warren uses. */
 export const isAbortSignal = (value: unknown): value is AbortSignal =>
   typeof memberOf(value, 'aborted') === 'boolean' &&
   typeof memberOf(value, 'addEventListener') === 'function' &&
   typeof memberOf(value, 'removeEventListener') === 'function'
 
-/** What `key` of a value is; undefined also where asking throws: a getter, a revoked proxy. */
+/** The property `key` of a value; undefined also if reading it throws: a getter, a revoked proxy. */
 export function memberOf(value: unknown, key: PropertyKey): unknown {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return undefined
   try {

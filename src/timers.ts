@@ -1,12 +1,12 @@
 /**
- * Timers of any length. Node's own take 31 bits and fire after 1 ms beyond that, so longer ones are made of several;
- * `Infinity` never fires. Durations are measured with `performance.now()`: the wall clock may jump.
+ * Timers of any length. Node's timers take 31 bits and fire after 1 ms beyond that, so longer ones are split into several;
+ * `Infinity` never fires. Durations are measured with `performance.now()`, because the wall clock may jump.
  */
 
 /** Node's longest timer. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** Calls `act` once after `ms`. Returns what cancels it, which may be called at any time and more than once. */
+/** Calls `act` once after `ms`. Returns a function that cancels it, which may be called at any time and more than once. */
 export function startTimer(ms: number, act: () => void): () => void {
   if (ms === Number.POSITIVE_INFINITY) return () => undefined
   if (ms <= LONGEST_MS) {
@@ -42,10 +42,12 @@ interface Aborting {
   readonly listener: () => void
 }
 
-/** One listener on each signal, for all who share it: Node warns of a leak from the eleventh on. */
+/** One shared listener on each signal: Node warns about a leak from the eleventh on. */
 const aborting = new WeakMap<AbortSignal, Aborting>()
 
-/** Calls `act` once when `signal` is aborted; one that is aborted already never calls. Returns what takes `act` back. */
+/**
+ * Calls `act` once when `signal` is aborted; never for a signal that is already aborted. Returns a function that removes `act`.
+ */
 export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
   if (signal === undefined) return () => undefined
   const shared = aborting.get(signal) ?? listen(signal)

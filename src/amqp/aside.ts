@@ -1,7 +1,7 @@
 /**
- * Connections on the side. RabbitMQ answers some calls by closing the whole connection (541 when the virtual host of a
- * queue's node is down), and with it goes whatever else was on it. Who was hit by that does the same the next time on
- * a connection of its own, for as long as it goes wrong: nobody else is disturbed.
+ * Separate connections for risky calls. RabbitMQ answers some calls by closing the whole connection (541 when the virtual host
+ * of a queue's node is down), including everything else on it. A caller that caused this repeats the call on its own connection
+ * until it succeeds, so that others are not disturbed.
  */
 import type { ChannelModel } from 'amqplib'
 import { hangUp } from './dial.js'
@@ -9,17 +9,17 @@ import { hangUp } from './dial.js'
 export interface Aside {
   /** Opens a connection of its own at the present address. Throws within the time of a handshake. */
   open(): Promise<ChannelModel>
-  /** Names what cost a connection the last time. */
+  /** The names of calls that closed a connection the last time. */
   readonly costly: Set<string>
 }
 
 const asides = new WeakMap<ChannelModel, Aside>()
 
-/** Says how to open another connection like `model`. */
+/** Sets how to open another connection like `model`. */
 export const setAside = (model: ChannelModel, aside: Aside): void => void asides.set(model, aside)
 
 /**
- * Runs `act` on `model`, or on a connection of its own when `name` cost one the last time. Throws what `act` throws.
+ * Runs `act` on `model`, or on a separate connection if `name` closed one the last time. Rethrows errors of `act`.
  */
 export async function withCare<T>(
   model: ChannelModel,
@@ -39,7 +39,7 @@ export async function withCare<T>(
     aside?.costly.delete(name)
     return result
   } catch (error) {
-    // A reply code: the broker closed it. What the socket says are words.
+    // A numeric reply code means that the broker closed it; socket errors have textual codes.
     if (typeof closedWith === 'number') aside?.costly.add(name)
     else aside?.costly.delete(name)
     throw error

@@ -1,6 +1,6 @@
 /**
- * Exponential back-off with jitter: `initialMs` doubled `failures` times, at most `maxMs`, and of that a random part
- * between one half and the whole, so that many clients do not come back in step.
+ * Exponential back-off with jitter: `initialMs` doubled `failures` times, at most `maxMs`, of which a random part between 50 %
+ * and 100 % is used, so that many clients do not reconnect at the same time.
  */
 export function jittered(
   initialMs: number,

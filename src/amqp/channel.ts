@@ -1,21 +1,21 @@
 /**
- * Channels with limits. amqplib waits for ever for some answers of a connection that dies meanwhile
- * (`channel.close()` among them), and a frozen broker answers nothing at all. Nothing here waits longer than it says.
+ * Channels with time limits. amqplib waits forever for some answers if the connection dies in the meantime (`channel.close()`
+ * among them), and a frozen broker does not answer at all. Every wait here has a limit.
  */
 import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib'
 import { withDeadline } from './deadline.js'
 
 /** How long the broker may take to open a channel, and `withChannel` for its act. A queue without a majority is slow. */
 export const CHANNEL_TIMEOUT_MS = 15_000
-/** How long a polite close may take. Nobody depends on its answer. */
+/** How long a polite close may take. Nothing depends on its answer. */
 const CLOSE_TIMEOUT_MS = 5_000
 
-/** Opens a channel. Throws within `timeoutMs`; a channel that comes later is closed again. `what` is for the message. */
+/** Opens a channel. Throws within `timeoutMs`; a channel that opens later is closed again. `what` is used in the message. */
 export function openChannel(model: ChannelModel, what: string, timeoutMs = CHANNEL_TIMEOUT_MS): Promise<Channel> {
   return opened(model.createChannel(), what, timeoutMs)
 }
 
-/** The same, for a channel on which the broker confirms what is published. */
+/** The same, for a confirm channel. */
 export function openConfirmChannel(
   model: ChannelModel,
   what: string,
@@ -24,25 +24,25 @@ export function openConfirmChannel(
   return opened(model.createConfirmChannel(), what, timeoutMs)
 }
 
-/** Closes a channel, whatever state it is in. Never throws; resolves when it is closed, or after a few seconds. */
+/** Closes a channel in any state. Never throws; resolves when it is closed, or after a few seconds. */
 export async function closeChannel(channel: Channel | undefined): Promise<void> {
   if (channel === undefined) return
   let gone = (): void => undefined
-  // When the connection dies, the channel says `close`, and the answer to our own close never comes.
+  // If the connection dies, the channel emits `close`, and our own close is never answered.
   const ended = new Promise<void>((resolve) => {
     gone = resolve
   })
   channel.once('close', gone)
   await withDeadline(Promise.race([channel.close(), ended]), CLOSE_TIMEOUT_MS, 'closing a channel').catch(
-    // It was closed before, or nobody answers: there is nothing left to do for it.
+    // It was already closed, or the broker does not answer: nothing is left to do.
     () => undefined,
   )
   channel.off('close', gone)
 }
 
 /**
- * Runs `act` on a channel of its own, which is closed afterwards, whatever came of it: a refusal closes its channel, and
- * here nothing else is on it. Throws what `act` throws, or that it took longer than `timeoutMs`.
+ * Runs `act` on a separate channel and closes it afterwards: a refusal closes its channel, so nothing else may use it. Rethrows
+ * errors of `act`, and throws if it takes longer than `timeoutMs`.
  */
 export async function withChannel<T>(
   model: ChannelModel,
@@ -55,7 +55,7 @@ export async function withChannel<T>(
   try {
     return await withDeadline(act(channel), Math.max(1, endsAt - performance.now()), what)
   } finally {
-    // Not awaited: the caller has its answer, and the close has a limit of its own.
+    // Not awaited: the caller has its answer, and the close has its own limit.
     void closeChannel(channel)
   }
 }
@@ -65,7 +65,7 @@ async function opened<C extends Channel>(opening: Promise<C>, what: string, time
   try {
     const channel = await withDeadline(opening, timeoutMs, what)
     given = true
-    // A refusal rejects the call that caused it. The event repeats it, and without a listener it would be thrown.
+    // A refusal rejects the call that caused it. The event repeats it and would throw without a listener.
     channel.on('error', () => undefined)
     return channel
   } finally {

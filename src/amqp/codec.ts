@@ -1,14 +1,14 @@
 /**
- * Reads and writes messages in place of amqplib's codec, which ends the connection for a header type that it does not
- * know, and takes no more than 64 KiB of headers (decision 0013). It is put on one connection at a time, on two methods
- * of amqplib's connection object that are not part of its types: everything else stays amqplib's.
+ * Reads and writes messages in place of amqplib's codec, which ends the connection for an unknown header type and supports at
+ * most 64 KiB of headers (decision 0013). It replaces two methods of amqplib's connection object that are not part of its
+ * types; everything else stays amqplib's.
  */
 import type { ChannelModel } from 'amqplib'
 import { textOf } from '../errors/index.js'
 import { type Cursor, readShortString, readTable } from './fieldTable.js'
 import { FrameWriter } from './frameWriter.js'
 
-/** The one header of a message whose headers cannot be read, with the reason. Its consumer finds no task in it. */
+/** The only header of a message whose headers cannot be read, with the reason. Its consumer finds no task in it. */
 export const UNDECODABLE_HEADER = 'x-warren-undecodable'
 
 /** The frame of a message's properties, as amqplib's channels take it. */
@@ -19,13 +19,13 @@ interface PropertiesFrame {
   readonly fields: object
 }
 
-/** What is used of amqplib's connection. */
+/** The parts of amqplib's connection that are used. */
 interface Internals {
-  /** Bytes that came and are not read yet. */
+  /** Received bytes that are not read yet. */
   rest: Buffer
-  /** Of the server, for what is sent. */
+  /** The server's limit, for sent frames. */
   readonly frameMax: number
-  /** For what is received; 0 for no limit. */
+  /** For received frames; 0 for no limit. */
   readonly maxFrameSize: number
   readonly channels: readonly ({ readonly buffer: { write(bytes: Buffer): boolean } } | null)[]
   sentSinceLastCheck: boolean
@@ -78,13 +78,13 @@ export function extendCodec(model: ChannelModel): void {
     send(connection, channel, fields, properties, content)
 }
 
-/** The next frame, when all of it is there and it holds properties. amqplib reads all others. */
+/** The next frame, if it is complete and contains properties. amqplib reads all others. */
 function takePropertiesFrame(connection: Internals): PropertiesFrame | undefined {
   const { rest, maxFrameSize } = connection
   if (rest.length < FRAME_OVERHEAD || rest[0] !== HEADER_FRAME) return undefined
   const size = rest.readUInt32BE(3)
   const end = 7 + size
-  // What is not a frame of properties, or not a frame at all, is for amqplib to say.
+  // amqplib handles all other frames and malformed data.
   if (rest.length <= end || (maxFrameSize > 0 && size > maxFrameSize)) return undefined
   if (rest[end] !== FRAME_END || size < 14 || rest.readUInt16BE(7) !== BASIC) return undefined
   connection.rest = rest.subarray(end + 1)
@@ -96,7 +96,7 @@ function takePropertiesFrame(connection: Internals): PropertiesFrame | undefined
   }
 }
 
-/** Reads what stands between two offsets: the flags and the properties. Never throws: see `UNDECODABLE_HEADER`. */
+/** Reads the flags and properties between two offsets. Never throws: see `UNDECODABLE_HEADER`. */
 export function readProperties(bytes: Buffer, start: number, end: number): Record<string, unknown> {
   const properties: Record<string, unknown> = {}
   const undecodable = (error: unknown): void => {
@@ -137,11 +137,11 @@ function take(cursor: Cursor, bytes: number, end: number): number {
   return at
 }
 
-/** Seconds since 1970; what no number holds is tagged, and written again as it came. */
+/** Seconds since 1970; a value beyond a number's range is tagged and written back unchanged. */
 const instant = (value: bigint): unknown =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : { '!': 'timestamp', value: String(value) }
 
-/** One for all: a message is written in one turn, and copied out of it. */
+/** One for all messages: each is written in one turn and copied out. */
 const writer = new FrameWriter()
 
 /** Writes a `basic.publish`. Throws before anything is sent when it cannot be encoded. */
@@ -176,7 +176,7 @@ function writePublish(channel: number, fields: Readonly<Record<string, unknown>>
   endFrame(size)
 }
 
-/** Writes the properties' frame behind what is there. */
+/** Appends the properties' frame. */
 function writeProperties(
   channel: number,
   properties: Readonly<Record<string, unknown>>,
@@ -217,7 +217,7 @@ function writeBody(channel: number, content: Buffer): void {
   endFrame(size)
 }
 
-/** Returns where the frame's size belongs. */
+/** Returns the offset of the frame's size. */
 function beginFrame(type: number, channel: number): number {
   writer.octet(type)
   writer.short(channel)

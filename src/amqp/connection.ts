@@ -1,18 +1,16 @@
 /**
- * One connection to RabbitMQ that is kept up: it rotates over the addresses, reconnects with jittered back-off, and
- * says when it is open and when it was lost. It owns the socket and nothing else: channels belong to those who ask for
- * them on `open`, and are dead after `lost`.
+ * Keeps one connection to RabbitMQ open: it rotates through the addresses, reconnects with jittered back-off, and emits `open`
+ * and `lost`. It owns only the socket: channels belong to the listeners of `open`, and are dead after `lost`.
  *
- * Every connection that opens gets the next epoch number. Whatever arrives for an older epoch is to be ignored.
+ * Every opened connection gets the next epoch number. Ignore everything that arrives for an older epoch.
  *
  *     idle ──open()──▶ connecting ──▶ open ──lost──▶ waiting ──▶ connecting …
  *                          │ ▲                          │
  *                          └─┴── failed: waiting ◀──────┘      close(): any ──▶ closing ──▶ closed
  *
- * Each state ends by itself: a try has a time limit (`dial.ts`), a pause has a length, heartbeats end a connection whose
- * peer is gone, and a close that is not answered is cut. A connection counts as good once it has lived for as long as
- * the longest pause. Until then its loss is one more failure: the pauses grow, to a second at most, since somebody
- * answers.
+ * Each state ends by itself: an attempt has a time limit (`dial.ts`), a pause has a length, heartbeats end a connection whose
+ * peer is gone, and an unanswered close is forced. A connection counts as good once it has lasted as long as the longest pause.
+ * Until then its loss counts as another failure, and the pauses grow, to at most a second, because the broker does answer.
  */
 import { EventEmitter } from 'node:events'
 import type { ChannelModel } from 'amqplib'
@@ -46,7 +44,7 @@ export interface ConnectionEvents {
   unblocked: [{ role: ConnectionRole; blockedMs: number }]
 }
 
-/** A connection that is broken, and whose end amqplib does not tell within this time, is given up. */
+/** If amqplib does not report the end of a broken connection within this time, it is abandoned. */
 const END_TIMEOUT_MS = 2_000
 /** The longest pause after a connection that opened and was lost before it counted as good. */
 const SHORT_LIVED_MAX_DELAY_MS = 1_000
@@ -58,20 +56,20 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   #model: ChannelModel | undefined
   #epoch = 0
   #turn = 0
-  /** How many tries in a row brought no good connection. */
+  /** How many attempts in a row led to no good connection. */
   #failures = 0
   #openedAt = 0
   #opening: Promise<void> | undefined
   #closed: Promise<void> | undefined
   #blockedSince: number | undefined
-  /** What cost a connection the last time, for those that come after it. */
+  /** The calls that closed a connection the last time, kept for later connections. */
   readonly #costly = new Set<string>()
 
   constructor(options: ConnectionOptions) {
     super()
     this.setMaxListeners(0)
     this.#options = options
-    // Start each process at another address, so that many of them spread over the nodes.
+    // Each process starts at a different address, so that processes spread across the nodes.
     this.#turn = Math.floor(Math.random() * options.addresses.length)
     this.#life = new Lifecycle<ConnectionState>(
       `${options.role} connection`,
@@ -112,13 +110,13 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     return this.#blockedSince !== undefined
   }
 
-  /** What the broker says of itself, while connected. */
+  /** The broker's properties, while connected. */
   get broker(): Broker | undefined {
     return this.#model === undefined ? undefined : brokerOf(this.#model)
   }
 
   /**
-   * Opens the first connection, trying every address again and again until `connectTimeoutMs`.
+   * Opens the first connection, trying every address repeatedly until `connectTimeoutMs`.
    * Throws `AccessRefusedError` at once, `BrokerUnreachableError` when the time is over.
    */
   open(): Promise<void> {
@@ -140,7 +138,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
         return
       } catch (error) {
         if (this.#closing.signal.aborted) throw new ClosedError('The connection')
-        // The last try may have had no time for an answer: what an earlier one was told says more.
+        // The last attempt may have had no time for an answer; the error of an earlier one is more useful.
         const silent = error instanceof DialError && error.silent
         if (!silent || !problems.has(address)) problems.set(address, textOf(error))
         const refused = error instanceof DialError && error.refused
@@ -156,7 +154,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     }
   }
 
-  /** Closes for good, within a few seconds. Safe at any time and twice. */
+  /** Closes permanently, within a few seconds. Safe at any time, and more than once. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -172,20 +170,20 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     this.#life.to('closed')
   }
 
-  /** Where it is connected to, or tries to be next. */
+  /** The current address, or the next one to try. */
   get address(): Omit<Address, 'password'> {
     return this.#address
   }
 
   get #address(): Address {
     const { addresses } = this.#options
-    // The list is checked to be non-empty where it is parsed.
+    // The parser checks that the list is not empty.
     return addresses[this.#turn % addresses.length] as Address
   }
 
   #backoff(failures: number, maxMs = this.#options.reconnectMaxDelayMs): number {
     const { reconnectInitialDelayMs, addresses } = this.#options
-    // The delay grows once all addresses were tried: another node may well be up.
+    // The delay only grows after all addresses were tried, because another node may be up.
     return jittered(reconnectInitialDelayMs, Math.floor(failures / addresses.length), maxMs)
   }
 
@@ -195,7 +193,7 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   }
 
   #adopt(model: ChannelModel): void {
-    // `close()` may have come, or the connection gone, in the very turn in which it opened.
+    // `close()` may have been called, or the connection lost, in the same turn in which it opened.
     const closing = this.#closing.signal.aborted
     if (closing || isDead(model)) {
       void hangUp(model)
@@ -211,8 +209,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
       cancelEnd()
       this.#lose(model, epoch, error === undefined ? reason : textOf(error))
     }
-    // amqplib emits `error` and then `close` for one loss; `error` tells why, and only `close` moves the state. It does
-    // not come when amqplib itself closes, and the broker does not answer.
+    // amqplib emits `error` and then `close` for one loss; `error` has the reason, and only `close` changes the state. `close`
+    // is missing if amqplib itself closes and the broker does not answer.
     model.once('error', (error: unknown) => {
       reason = textOf(error)
       cancelEnd = startTimer(END_TIMEOUT_MS, lose)
@@ -251,8 +249,8 @@ export class Connection extends EventEmitter<ConnectionEvents> {
     const { signal } = this.#closing
     let maxMs = SHORT_LIVED_MAX_DELAY_MS
     while (!signal.aborted) {
-      // After a good connection the first try is immediate, and at the next address: the node that hung up is likely the
-      // one in trouble.
+      // After a good connection the first attempt is immediate and at the next address, because the node that disconnected is
+      // probably the one in trouble.
       this.#turn++
       if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1, maxMs), signal)
       if (signal.aborted) return

@@ -1,11 +1,11 @@
-/** Makes the connections of one `connect()`, all to the same nodes, and reports what happens to them. */
+/** Creates the connections of one `connect()`, all to the same nodes, and reports their events. */
 import type { ConnectionRole, WarrenEvents } from '../observe/events.js'
 import { defaults } from '../options.js'
 import type { Address } from './address.js'
 import { Connection } from './connection.js'
 
 export interface ConnectionsOptions {
-  /** The beginning of their names in RabbitMQ's management page. */
+  /** The prefix of their names on RabbitMQ's management page. */
   readonly name: string
   readonly heartbeatSeconds: number
   readonly connectTimeoutMs: number
@@ -18,7 +18,7 @@ export class Connections {
   readonly #addresses: readonly Address[]
   readonly #options: ConnectionsOptions
   readonly #tell: Tell
-  /** Of those who need one for a while. */
+  /** Temporary connections. */
   readonly #opened = new Set<Connection>()
 
   constructor(addresses: readonly Address[], options: ConnectionsOptions, tell: Tell) {
@@ -45,7 +45,7 @@ export class Connections {
     return connection
   }
 
-  /** One that is open, for a while: its user closes it. Throws as `connect()` does. */
+  /** Opens a temporary connection, which the caller closes. Throws as `connect()` does. */
   async open(role: ConnectionRole): Promise<Connection> {
     const connection = this.make(role)
     this.#opened.add(connection)
@@ -61,7 +61,7 @@ export class Connections {
     return connection
   }
 
-  /** Closes what `open` opened and its users have not closed yet. */
+  /** Closes connections from `open` that their callers have not closed yet. */
   async closeOpened(): Promise<void> {
     await Promise.all([...this.#opened].map((connection) => connection.close()))
   }

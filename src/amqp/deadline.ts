@@ -1,6 +1,6 @@
 import { startTimer } from '../timers.js'
 
-/** Rejects when `promise` takes longer than `ms`. The work behind it goes on: whoever calls must be able to drop it. */
+/** Rejects when `promise` takes longer than `ms`. The work behind it continues, so the caller must be able to ignore it. */
 export async function withDeadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   let cancel = (): void => undefined
   const late = new Promise<never>((_, reject) => {

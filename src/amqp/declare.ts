@@ -1,6 +1,6 @@
 /**
- * Carries out a service's plan on a broker. Each queue is declared on a channel of its own, never on one that publishes
- * or consumes: a refused declare closes its channel, and here nothing else is on it.
+ * Declares a service's plan on a broker. Each queue is declared on a separate channel, never on one that publishes or consumes,
+ * because a refused declare closes its channel.
  */
 import type { ChannelModel } from 'amqplib'
 import { AccessRefusedError, QueueMismatchError, QueueUnavailableError, textOf } from '../errors/index.js'
@@ -8,14 +8,14 @@ import type { BindingPlan, ExchangePlan, QueuePlan, ServicePlan } from '../task/
 import { withCare } from './aside.js'
 import { withChannel } from './channel.js'
 
-/** One queue with what leads to it. */
+/** One queue with its exchange and bindings. */
 export interface QueueDeclaration {
   readonly exchange: ExchangePlan
   readonly queue: QueuePlan
   readonly binding: BindingPlan
 }
 
-/** A plan taken apart by its queues, so that one that cannot be declared holds up none of the others. */
+/** Splits a plan by queue, so that a queue that cannot be declared does not block the others. */
 export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
   return plan.bindings.flatMap((binding) => {
     const exchange = plan.exchanges.find(({ name }) => name === binding.exchange)
@@ -25,7 +25,7 @@ export function declarationsOf(plan: ServicePlan): QueueDeclaration[] {
 }
 
 /**
- * Declares an exchange, a queue and their binding; all of it may exist already.
+ * Declares an exchange, a queue and their binding; any of them may already exist.
  * Throws `QueueMismatchError`, `QueueUnavailableError` or `AccessRefusedError`.
  */
 export async function declareQueue(model: ChannelModel, declaration: QueueDeclaration): Promise<void> {
@@ -62,7 +62,7 @@ function explain({ exchange, queue }: QueueDeclaration, error: unknown): Error {
       ? new QueueMismatchError(queue.name, `a ${queue.type} queue`, `a ${said(current)} queue`, error)
       : new QueueMismatchError(queue.name, wanted, found, error)
   }
-  // Of the exchange, the queue or the binding: RabbitMQ's sentence names it.
+  // The failed object is the exchange, the queue or the binding: RabbitMQ's message names it.
   if (code === 403) return new AccessRefusedError(`queue ${queue.name}`, error)
   return new QueueUnavailableError(queue.name, error)
 }

@@ -1,11 +1,11 @@
-/** Declares a whole plan: what an operator usually predefines, where a service may do it itself. */
+/** Declares a whole plan that an operator usually predefines, for services that may do it themselves. */
 import type { Channel, ChannelModel } from 'amqplib'
 import type { OperatorPlan } from '../task/topology.js'
 import { withChannel } from './channel.js'
 
 type Declared = Pick<OperatorPlan, 'exchanges' | 'queues' | 'bindings' | 'links'>
 
-/** All of it may exist already. Throws amqplib's error, with the broker's `code`, when the broker refuses a part. */
+/** Any of it may already exist. Throws amqplib's error, with the broker's `code`, when the broker refuses a part. */
 export const declarePlan = (model: ChannelModel, what: string, plan: Declared): Promise<void> =>
   withChannel(model, what, (channel) => declareAll(channel, plan))
 

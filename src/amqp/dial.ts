@@ -1,4 +1,4 @@
-/** One try to open a connection at one address: within its time, and with what went wrong told apart. */
+/** One attempt to open a connection to one address, with a time limit and classified errors. */
 import { type ChannelModel, connect } from 'amqplib'
 import { textOf } from '../errors/index.js'
 import { startTimer } from '../timers.js'
@@ -16,22 +16,22 @@ export interface DialOptions {
 
 /** How long one address gets for TCP, TLS and the AMQP handshake. */
 export const HANDSHAKE_TIMEOUT_MS = 5_000
-/** How long a polite close may take before the socket is cut: a frozen broker answers never. */
+/** How long a regular close may take before the socket is destroyed, because a frozen broker never answers. */
 const CLOSE_TIMEOUT_MS = 2_000
-/** Why a connection was refused is asked for also at the very end of the time to connect. */
+/** The reason for a refusal is queried even at the very end of the time to connect. */
 const LEAST_TIME_TO_ASK_MS = 500
 
 const NO_ANSWER = 'no answer within'
 
-/** Why a connection was not opened. */
+/** The reason why a connection was not opened. */
 export class DialError extends Error {
   /**
-   * Whether every node would say the same until somebody changes something: a wrong password, a virtual host that does
-   * not exist or is not this user's. A node that is away or starting, a virtual host that is down on it, or a limit of
-   * connections are not.
+   * Whether every node would refuse until somebody changes something: a wrong password, or a virtual host that does not exist
+   * or that this user may not use. False for a node that is down or starting, a virtual host that is down on it, or a
+   * connection limit.
    */
   readonly refused: boolean
-  /** Whether the time was over before the node said anything. */
+  /** Whether the time was over before the node answered. */
   readonly silent: boolean
   constructor(message: string, refused: boolean, cause?: unknown, silent = false) {
     super(message, { cause })
@@ -41,14 +41,14 @@ export class DialError extends Error {
   }
 }
 
-/** Opens a connection within `timeoutMs`, or throws a `DialError`. When `signal` is aborted the try ends at once. */
+/** Opens a connection within `timeoutMs`, or throws a `DialError`. When `signal` is aborted, the attempt ends at once. */
 export async function dial(
   address: Address,
   { name, heartbeatSeconds }: DialOptions,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ChannelModel> {
-  // Of this try alone: once open, a connection is closed politely.
+  // Only for this attempt: an open connection is closed regularly.
   const giveUp = new AbortController()
   const abort = (): void => giveUp.abort(new Error('closed meanwhile'))
   if (signal.aborted) throw new DialError('closed meanwhile', false)
@@ -58,10 +58,10 @@ export async function dial(
     giveUp.signal.addEventListener('abort', () => reject(giveUp.signal.reason))
   })
   const socketOptions = { noDelay: true, signal: giveUp.signal, clientProperties: { connection_name: name } }
-  // amqplib decodes the virtual host once more.
+  // amqplib decodes the virtual host a second time.
   const target = { ...address, vhost: encodeURIComponent(address.vhost), heartbeat: heartbeatSeconds }
   const opening = connect(target, socketOptions)
-  // One that opens too late is in nobody's hands.
+  // No caller owns a connection that opens too late.
   opening.then(
     (late) => giveUp.signal.aborted && discard(late),
     () => undefined,
@@ -69,7 +69,7 @@ export async function dial(
   try {
     const model = await Promise.race([opening, given])
     if (giveUp.signal.aborted) throw giveUp.signal.reason
-    // Who waits for something is told by a rejection; without a listener the event would be thrown.
+    // Callers get a rejection; the event would throw without a listener.
     model.on('error', () => undefined)
     model.setMaxListeners(0)
     extendCodec(model)
@@ -83,7 +83,7 @@ export async function dial(
   }
 }
 
-/** Closes politely, then by force. Never throws, and takes no longer than a few seconds. */
+/** Closes regularly, then by force. Never throws, and takes at most a few seconds. */
 export async function hangUp(model: ChannelModel): Promise<void> {
   await withDeadline(model.close(), CLOSE_TIMEOUT_MS, 'closing').catch(() => undefined)
   cut(model)
@@ -98,7 +98,7 @@ async function explained(address: Address, error: unknown, timeoutMs: number): P
   const text = textOf(error)
   if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(text)) {
     const said = await refusalOf(address, Math.max(LEAST_TIME_TO_ASK_MS, timeoutMs))
-    // It opens now, or the node went away meanwhile: the next try shows.
+    // It opens now, or the node went down in the meantime: the next attempt will show.
     if (said === undefined) return new DialError('the node closed the connection before it was open', false, error)
     return new DialError(`${said.code} ${said.text}`, isFinal(said.code, said.text), error)
   }
@@ -108,5 +108,5 @@ async function explained(address: Address, error: unknown, timeoutMs: number): P
   return new DialError(text, false, error, text.startsWith(NO_ANSWER))
 }
 
-/** 403: the password. 530: the virtual host does not exist, or is not this user's; a limit of connections passes. */
+/** 403: the password. 530: the virtual host does not exist or this user may not use it; a connection limit is temporary. */
 const isFinal = (code: number, text: string): boolean => code === 403 || (code === 530 && !/limit/i.test(text))

@@ -1,20 +1,22 @@
 /**
  * AMQP 0-9-1 field tables, which is what headers are, as RabbitMQ, py-amqp, and the Java and Go clients write them
- * (https://www.rabbitmq.com/amqp-0-9-1-errata#section_3; decision 0013). Reading never fails for a type: what JavaScript
- * has no value for is a tagged one, `{ '!': type, value }`, in amqplib's own notation. All that is read can be written
- * again with the same value, and can be printed as JSON.
+ * (https://www.rabbitmq.com/amqp-0-9-1-errata#section_3; decision 0013). Reading never fails because of a type: values without
+ * a JavaScript equivalent are tagged, `{ '!': type, value }`, in amqplib's notation. Every value can be written back unchanged
+ * and printed as JSON.
  */
 
-/** What JavaScript has no value for. A table of a stranger's that has a key `!` is tagged `table`. */
+/** A value without a JavaScript equivalent. A received table with a key `!` is tagged `table`. */
 export interface Tagged {
   readonly '!': string
   readonly value: unknown
 }
 
-/** Deeper tables are refused both ways: no client writes them, and every function that walks through one recurs. */
+/**
+ * Deeper tables are refused in both directions: no client writes them, and functions that walk through tables are recursive.
+ */
 export const MAX_DEPTH = 100
 
-/** Reads the fields between two offsets. Throws for what is no table, and never reads beyond `end`. */
+/** Reads the fields between two offsets. Throws for an invalid table, and never reads beyond `end`. */
 export function readTable(bytes: Buffer, start: number, end: number): Record<string, unknown> {
   const cursor = { bytes, at: start }
   if (end > bytes.length) throw new RangeError('a table is longer than its frame')
@@ -39,8 +41,8 @@ function readFields(cursor: Cursor, end: number, depth: number): Record<string, 
 }
 
 /**
- * A name or a property. What is no UTF-8 becomes question marks, which are never longer than what they stand for: a copy
- * must fit into the same 255 bytes.
+ * A name or a property. Invalid UTF-8 becomes question marks, which are never longer than the original, because a copy must fit
+ * into the same 255 bytes.
  */
 export function readShortString(cursor: Cursor, end: number): string {
   const start = cursor.at + 1
@@ -57,7 +59,7 @@ function readValue(cursor: Cursor, end: number, depth: number): unknown {
     case 'S': {
       const stop = advanceLong(cursor, end)
       const text = bytes.toString('utf8', at + 4, stop)
-      // py-amqp writes bytes as a string, too.
+      // py-amqp also writes bytes as a string.
       if (!text.includes('\uFFFD') || isText(bytes, at + 4, stop, text)) return text
       return tagged('string', bytes.subarray(at + 4, stop))
     }
@@ -124,18 +126,18 @@ function readArray(cursor: Cursor, end: number, depth: number): unknown[] {
   return values
 }
 
-/** Moves on by so many bytes, and returns where that is. */
+/** Advances by this many bytes, and returns the new offset. */
 function advance(cursor: Cursor, bytes: number, end: number): number {
   cursor.at += bytes
   if (cursor.at > end) throw new RangeError('a field is longer than its table')
   return cursor.at
 }
 
-/** Moves behind what has its length in four bytes before it. */
+/** Skips a value that is prefixed with its length in four bytes. */
 const advanceLong = (cursor: Cursor, end: number): number =>
   advance(cursor, 4 + cursor.bytes.readUInt32BE(cursor.at), end)
 
-/** Moves to the first field of a nested table, and returns where it ends. */
+/** Advances to the first field of a nested table, and returns the table's end. */
 function advanceInto(cursor: Cursor, end: number): number {
   const stop = cursor.at + 4 + cursor.bytes.readUInt32BE(cursor.at)
   if (stop > end) throw new RangeError('a table is longer than the one that holds it')
@@ -148,6 +150,6 @@ const asValue = (table: Record<string, unknown>): unknown =>
   Object.hasOwn(table, '!') ? tagged('table', table) : table
 const isSafe = (value: bigint): boolean =>
   value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
-/** Whether the replacement characters of `text` stood in the bytes themselves. */
+/** Whether the replacement characters of `text` were in the bytes themselves. */
 const isText = (bytes: Buffer, start: number, end: number, text: string): boolean =>
   Buffer.byteLength(text) === end - start && Buffer.from(text).equals(bytes.subarray(start, end))

@@ -1,6 +1,6 @@
 /**
- * Writes headers and properties into one frame: what `fieldTable.ts` reads, and what a caller puts there, in amqplib's
- * notation. What has no AMQP type is an ordinary error that names the header, before anything was sent.
+ * Writes headers and properties into one frame: values that `fieldTable.ts` read, and a caller's values in amqplib's notation.
+ * A value without an AMQP type throws an error that names the header, before anything is sent.
  */
 import { types } from 'node:util'
 import { MAX_DEPTH, type Tagged } from './fieldTable.js'
@@ -8,26 +8,26 @@ import { MAX_DEPTH, type Tagged } from './fieldTable.js'
 const MAX_NAME_BYTES = 255
 const SHORT_TEXT = 64
 
-/** Bytes that grow as they are written, up to what one frame may hold. */
+/** A growing buffer, up to the size of one frame. */
 export class FrameWriter {
   bytes = Buffer.allocUnsafeSlow(16_384)
   at = 0
   #limit = Number.POSITIVE_INFINITY
   #limitBytes = 0
 
-  /** Begins anew, without a limit. Nothing of what was written before is kept. */
+  /** Starts again, without a limit. Discards everything written before. */
   begin(): void {
     this.at = 0
     this.#limit = Number.POSITIVE_INFINITY
   }
 
-  /** What is written next must fit into so many bytes. */
+  /** Sets how many bytes may be written next. */
   limitTo(bytes: number): void {
     this.#limit = this.at + bytes
     this.#limitBytes = bytes
   }
 
-  /** Makes room for `count` bytes more. Throws `RangeError` beyond the limit. */
+  /** Makes room for `count` more bytes. Throws `RangeError` beyond the limit. */
   need(count: number): void {
     const end = this.at + count
     if (end > this.#limit) {
@@ -77,13 +77,13 @@ export class FrameWriter {
     this.at += 1 + length
   }
 
-  /** Writes text without moving on, and returns how many bytes it takes. The limit is the caller's to look at. */
+  /** Writes text without advancing, and returns its length in bytes. The caller checks the limit. */
   #write(text: string, at: number): number {
     const { length } = text
     // A UTF-16 unit takes at most three bytes.
     const end = at + (length > SHORT_TEXT ? Buffer.byteLength(text) : length * 3)
     if (end > this.bytes.length) this.#grow(end)
-    // Most are short and ASCII, and a call of Node's costs more than they do.
+    // Most strings are short and ASCII, where calling Node costs more than this loop.
     if (length > SHORT_TEXT) return this.bytes.write(text, at)
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
@@ -100,7 +100,7 @@ export class FrameWriter {
     this.#table(fields, '', 0)
   }
 
-  /** A property of 64 bits without a sign. */
+  /** An unsigned 64-bit property. */
   instant(what: string, value: unknown): void {
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
       this.need(8)
@@ -108,16 +108,16 @@ export class FrameWriter {
       return
     }
     const whole = wholeOf(what, value)
-    if (BigInt.asUintN(64, whole) !== whole) throw new RangeError(`${what}: expected 64 bits without a sign`)
+    if (BigInt.asUintN(64, whole) !== whole) throw new RangeError(`${what}: expected an unsigned 64-bit integer`)
     this.need(8)
     this.at = this.bytes.writeBigUInt64BE(whole, this.at)
   }
 
   #table(fields: object, header: string, depth: number): void {
-    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or in a circle`)
+    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or with a cycle`)
     const start = this.at
     this.long(0)
-    // With inherited ones: amqplib hands in an object whose prototype the headers are.
+    // Including inherited ones: amqplib passes an object whose prototype is the headers.
     for (const name in fields) {
       const value = (fields as Record<string, unknown>)[name]
       if (value === undefined) continue
@@ -148,9 +148,9 @@ export class FrameWriter {
   }
 
   #number(value: number, header: string): void {
-    // RabbitMQ ends the connection of who sends it one (541).
-    if (!Number.isFinite(value)) throw new RangeError(`header ${header}: RabbitMQ takes no ${value}`)
-    // Whole numbers always as `I` or `l`: py-amqp reads the shorter ones, which amqplib writes, as something else.
+    // RabbitMQ closes the connection of a client that sends one (541).
+    if (!Number.isFinite(value)) throw new RangeError(`header ${header}: RabbitMQ does not accept ${value}`)
+    // Integers are always written as `I` or `l`: py-amqp misreads the shorter types that amqplib writes.
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#fixed('d', value)
     else this.#fixed(value >= -(2 ** 31) && value < 2 ** 31 ? 'I' : 'l', value)
   }
@@ -175,7 +175,7 @@ export class FrameWriter {
   #decimal(value: unknown, header: string): void {
     const { places, digits } = (value ?? {}) as { places?: unknown; digits?: unknown }
     const placed = inRange('B', places, header)
-    // Most clients hold the digits to be signed, amqplib does not.
+    // Most clients treat the digits as signed, amqplib does not.
     const figures =
       typeof digits === 'number' && digits < 0 ? inRange('I', digits, header) : inRange('i', digits, header)
     this.#open('D', 5)
@@ -184,7 +184,7 @@ export class FrameWriter {
   }
 
   #array(values: readonly unknown[], header: string, depth: number): void {
-    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or in a circle`)
+    if (depth > MAX_DEPTH) throw new RangeError(`header ${header}: nested more than ${MAX_DEPTH} deep, or with a cycle`)
     this.#open('A', 4)
     const start = this.at
     this.long(0)
@@ -219,7 +219,7 @@ export class FrameWriter {
 
 type FixedTag = 'b' | 'B' | 's' | 'u' | 'I' | 'i' | 'l' | 'f' | 'd' | 't'
 
-/** A safe integer as 64 bits: a BigInt for each would be felt. */
+/** A safe integer as 64 bits: a BigInt for each would be slow. */
 function writeWhole(bytes: Buffer, value: number, at: number): number {
   bytes.writeInt32BE(Math.floor(value / 2 ** 32), at)
   return bytes.writeUInt32BE(value >>> 0, at + 4)
@@ -238,7 +238,7 @@ const WRITE: Readonly<Record<FixedTag, (bytes: Buffer, value: number, at: number
   t: (bytes, value, at) => bytes.writeUInt8(value, at),
 }
 
-/** amqplib's names for a type that is asked for. */
+/** amqplib's names for explicit types. */
 const FIXED: ReadonlyMap<unknown, FixedTag> = new Map([
   ['byte', 'b'],
   ['int8', 'b'],

@@ -1,6 +1,6 @@
 /**
  * A named state machine with one setter. Each stateful part of Warren (a connection, a consumer, a worker) owns one;
- * every transition is one call of `to` and one notice to the owner, who emits the event for it.
+ * every transition is one call of `to` and one callback to the owner, which emits the event.
  */
 export class Lifecycle<State extends string> {
   readonly #what: string

@@ -1,9 +1,9 @@
-/** Questions to the broker that change nothing, each on a channel of its own: "it is not there" closes the channel. */
+/** Read-only queries to the broker, each on a separate channel, because a negative answer closes the channel. */
 import type { Channel, ChannelModel } from 'amqplib'
 import { AccessRefusedError, QueueUnavailableError } from '../errors/index.js'
 import { CHANNEL_TIMEOUT_MS, withChannel } from './channel.js'
 
-/** What a passive declare says of a queue. A quorum queue whose leader is slow says 0 of both. */
+/** The answer of a passive declare. A quorum queue with a slow leader reports 0 for both. */
 export interface QueueFacts {
   readonly messageCount: number
   readonly consumerCount: number
@@ -11,7 +11,7 @@ export interface QueueFacts {
 
 const codeOf = (error: unknown): number | undefined => (error as { code?: number } | undefined)?.code
 
-/** Whether an exchange of this name exists, of whatever type. Throws when the broker cannot say. */
+/** Whether an exchange of this name exists, of whatever type. Throws if the broker cannot answer. */
 export async function exchangeExists(
   model: ChannelModel,
   exchange: string,
@@ -29,8 +29,8 @@ export async function exchangeExists(
 }
 
 /**
- * What the broker says of a queue, or undefined when there is none of this name, or no such exchange before it. Throws
- * `QueueUnavailableError` for one that is there and cannot be used now, and `AccessRefusedError`.
+ * The broker's answer for a queue, or undefined if the queue, or the exchange in front of it, does not exist. Throws
+ * `QueueUnavailableError` for a queue that exists but cannot be used now, and `AccessRefusedError`.
  */
 export async function queueFacts(
   model: ChannelModel,
@@ -48,7 +48,7 @@ export async function queueFacts(
     return { messageCount: facts.messageCount, consumerCount: facts.consumerCount }
   } catch (error) {
     if (codeOf(error) === 404 && /no exchange/i.test(String((error as Error).message))) return undefined
-    // A queue whose only node is down is 404, too, with other words: "home node '…' … is down or inaccessible".
+    // A queue whose only node is down also returns 404, with a different text: "home node '…' … is down or inaccessible".
     if (codeOf(error) === 404 && /no queue/i.test(String((error as Error).message))) return undefined
     if (codeOf(error) === 403) throw new AccessRefusedError(`queue ${queue}`, error)
     throw new QueueUnavailableError(queue, error)

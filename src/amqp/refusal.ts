@@ -1,14 +1,14 @@
 /**
- * Why RabbitMQ does not open a connection. It says so in a `connection.close` with a code and a sentence, of which
- * amqplib keeps neither when they come in place of `open-ok`. So the question is asked once more, here, by hand:
- * header, start, start-ok, tune, tune-ok, open (AMQP 0-9-1, section 2.2.4).
+ * Finds out why RabbitMQ does not open a connection. RabbitMQ sends a `connection.close` with a code and a text, which amqplib
+ * drops if it arrives in place of `open-ok`. So this file repeats the handshake by hand: header, start, start-ok, tune,
+ * tune-ok, open (AMQP 0-9-1, section 2.2.4).
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Address } from './address.js'
 import { FrameWriter } from './frameWriter.js'
 
-/** What RabbitMQ said. */
+/** RabbitMQ's answer. */
 export interface Refusal {
   readonly code: number
   readonly text: string
@@ -23,10 +23,10 @@ const OPEN = 40
 const OPEN_OK = 41
 const CLOSE = 50
 const CLOSE_OK = 51
-/** What a broker says before it is open is short. */
+/** Everything that a broker sends before the connection is open is short. */
 const MOST_BYTES = 65_536
 
-/** Resolves with undefined when the connection opens after all, or nothing is said in time. Never rejects. */
+/** Resolves with undefined if the connection opens after all, or there is no answer in time. Never rejects. */
 export function refusalOf(address: Address, timeoutMs: number): Promise<Refusal | undefined> {
   return new Promise((resolve) => {
     const { hostname: host, port } = address
@@ -53,7 +53,7 @@ export function refusalOf(address: Address, timeoutMs: number): Promise<Refusal 
           if (said !== undefined) return end(said === 'opened' ? undefined : said)
         }
       } catch {
-        // Not AMQP as we know it.
+        // Not a known AMQP frame.
         end()
       }
     })
@@ -61,14 +61,14 @@ export function refusalOf(address: Address, timeoutMs: number): Promise<Refusal 
   })
 }
 
-/** The payload of the first frame, when all of it is there. */
+/** The payload of the first frame, if it is complete. */
 function firstFrame(bytes: Buffer): Buffer | undefined {
   if (bytes.length < 8) return undefined
   const size = bytes.readUInt32BE(3)
   return bytes.length < size + 8 ? undefined : bytes.subarray(7, 7 + size)
 }
 
-/** Answers one method of the broker's. */
+/** Answers one of the broker's methods. */
 function answer(
   socket: Socket,
   payload: Buffer,
@@ -79,7 +79,7 @@ function answer(
   if (method === START) {
     const response = Buffer.from(`\0${username}\0${password}`)
     say(socket, START_OK, (writer) => {
-      // It asks that a wrong password be said, and not only shown by silence.
+      // Asks the broker to report a wrong password, instead of only closing the socket.
       writer.headers({ capabilities: { authentication_failure_close: true } })
       writer.shortString('mechanism', 'PLAIN')
       writer.long(response.length)
@@ -87,7 +87,7 @@ function answer(
       writer.shortString('locale', 'en_US')
     })
   } else if (method === TUNE) {
-    // As it was offered: channels, frame size, heartbeat.
+    // Accepts the offered values: channels, frame size, heartbeat.
     say(socket, TUNE_OK, (writer) => writer.raw(payload.subarray(4, 12)))
     say(socket, OPEN, (writer) => {
       writer.shortString('virtual host', vhost)

@@ -1,8 +1,8 @@
-/** The socket under an AMQP connection: not part of amqplib's types, but of every connection that it makes. */
+/** The socket of an AMQP connection: not part of amqplib's types, but of every connection that it creates. */
 import type { Duplex } from 'node:stream'
 import type { ChannelModel } from 'amqplib'
 
-/** Whether amqplib has given it up already, and said so before anybody listened. */
+/** Whether amqplib has already abandoned it, and emitted that before anyone listened. */
 export const isDead = (model: ChannelModel): boolean =>
   (model.connection as { expectSocketClose?: boolean }).expectSocketClose === true ||
   socketOf(model)?.destroyed === true
@@ -10,16 +10,16 @@ export const isDead = (model: ChannelModel): boolean =>
 const socketOf = (model: ChannelModel): Duplex | undefined => (model.connection as { stream?: Duplex }).stream
 
 /**
- * Cuts it. amqplib only half-closes it, and a peer that is frozen or gone never answers that, so the process could not
- * exit. With an error, since of a silent end amqplib would hear nothing: channels and heartbeats would live on.
+ * Destroys it. amqplib only half-closes it, which a frozen or lost peer never answers, so the process could not exit. With an
+ * error, because amqplib does not notice a silent end: channels and heartbeats would continue.
  */
 export function cut(model: ChannelModel): void {
   socketOf(model)?.destroy(new Error('the connection was given up'))
 }
 
 /**
- * Hands what is written at once to the kernel at once: amqplib writes each message by itself, and so thousands of system
- * calls and packets a second become a few hundred, here, in HAProxy and in RabbitMQ.
+ * Combines all writes of one turn into one system call: amqplib writes each message separately. Thousands of system calls and
+ * packets a second become a few hundred, here, in HAProxy and in RabbitMQ.
  */
 export function writeTogether(model: ChannelModel): void {
   const socket = socketOf(model)

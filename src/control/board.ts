@@ -1,18 +1,18 @@
 /**
- * What is cancelled and paused, as this process knows it: asked for each attempt, and so kept in memory. Pure; `watch.ts`
- * keeps it in step with the store.
+ * This process's list of cancellations and pauses, kept in memory because every attempt checks it. Pure; `watch.ts`
+ * synchronises it with the store.
  */
 import type { Envelope } from '../wire/envelope.js'
 import { cancelledField } from '../wire/names.js'
 import type { Change, Cut, Pause, SetLimit } from './changes.js'
 
-/** Why a message is not to be run. */
+/** The reason why a message must not run. */
 export interface Found {
   readonly field: string
-  /** As in the text of a `CancelledError`. */
+  /** As in the message of a `CancelledError`. */
   readonly by: string
   /**
-   * False where the store has to be asked: the id may have been sent anew since, by a caller whose clock is behind.
+   * False if the store must be checked: the id may have been sent again since, by a caller whose clock is behind.
    */
   readonly certain: boolean
 }
@@ -24,10 +24,10 @@ export class Board {
   #paused = new Map<string, Pause>()
   #limits = new Map<string, SetLimit>()
   #limitChanges = 0
-  /** How many of the cuts are not for one id. */
+  /** How many of the cuts are not for a single id. */
   #scopes = 0
 
-  /** Whether a message is cancelled, and by what. Undefined for one that is not. */
+  /** What cancelled a message; undefined if it is not cancelled. */
   find(message: Cancellable): Found | undefined {
     if (this.#cuts.size === 0) return undefined
     const { id, task, tags, sent } = message
@@ -50,17 +50,17 @@ export class Board {
     return this.#paused.get(queue)
   }
 
-  /** The limits that were set live, by `limitField`. */
+  /** The limits that were set at run time, by `limitField`. */
   get limits(): ReadonlyMap<string, SetLimit> {
     return this.#limits
   }
 
-  /** Counts how often one of these may have changed. */
+  /** Counts possible changes. */
   get limitChanges(): number {
     return this.#limitChanges
   }
 
-  /** Takes the place of all that was known. */
+  /** Replaces everything known before. */
   replace(
     cuts: ReadonlyMap<string, Cut>,
     paused: ReadonlyMap<string, Pause>,
@@ -101,7 +101,7 @@ export class Board {
     }
   }
 
-  /** Up to `count` of the ids that are cancelled. */
+  /** Up to `count` cancelled ids. */
   ids(count: number): string[] {
     const ids: string[] = []
     for (const field of this.#cuts.keys()) {
@@ -111,7 +111,7 @@ export class Board {
     return ids
   }
 
-  /** Forgets and returns what the store need not keep any longer. */
+  /** Removes and returns entries that the store no longer needs to keep. */
   prune(now: number): string[] {
     const past = [...this.#cuts].flatMap(([field, { until }]) => (until < now ? [field] : []))
     for (const field of past) this.#forget(field)
@@ -135,5 +135,8 @@ export class Board {
 const ID_PREFIX = cancelledField('id', '')
 const isOfId = (field: string): boolean => field.startsWith(ID_PREFIX)
 
-/** A message under an id of the caller's that was sent after the cancelling. Others were sent once, and so before it. */
+/**
+ * A message under a caller-chosen id that was sent after the cancellation. Other messages were sent once, and therefore before
+ * it.
+ */
 const sentAnew = ({ run, sent }: Cancellable, { at }: Cut): boolean => run > 0 && sent !== undefined && sent > at

@@ -1,9 +1,9 @@
 /**
- * What is announced of cancelling and pausing, and how it is kept. One version counts all changes of a virtual host, so that
- * a worker that missed one notices: the announcement of a later one does not follow what it knows.
+ * The announcements of cancellations and pauses, and how they are kept. One version number counts all changes of a virtual
+ * host, so that a worker notices a missed one: the next announcement's number does not follow the last.
  *
- * Each change is made in two steps on one key each, so that a cluster takes them: it is kept, then counted and announced.
- * Whoever reads the version first and then what is kept has at least all changes up to that version.
+ * Each change takes two steps on one key each, so that it works in a cluster: it is stored, then counted and announced. Reading
+ * the version first and the entries afterwards returns at least all changes up to that version.
  */
 import { keyScript } from '../results/keyScript.js'
 import type { Results } from '../results/store.js'
@@ -11,7 +11,7 @@ import { isConcurrency, type Rate, settleRate } from '../task/limit.js'
 import { isTable, parseJson } from '../wire/celeryValues.js'
 import { controlChannel, controlVersionKey } from '../wire/names.js'
 
-/** Since when something is cancelled, and until when the store keeps that; both by its clock, in milliseconds. */
+/** Since when something is cancelled, and until when the store keeps the entry; both by its clock, in milliseconds. */
 export interface Cut {
   readonly at: number
   readonly until: number
@@ -23,19 +23,19 @@ export interface Pause {
   readonly reason: string | undefined
 }
 
-/** A limit that was set live. What is undefined stays as the task declares it. */
+/** A limit that was set at run time. Undefined settings keep the task's declared value. */
 export interface SetLimit {
   /** When it was set, in milliseconds since 1970. */
   readonly at: number
   readonly rate?: Rate | false | undefined
   readonly concurrency?: number | false | undefined
-  /** Of a declared one: whether it is for each key. */
+  /** For a declared limit: whether it applies to each key. */
   readonly perKey?: boolean
 }
 
 export type Change =
   | { readonly kind: 'cancelled'; readonly field: string; readonly cut: Cut }
-  /** Sent anew by a caller. */
+  /** Sent again by a caller. */
   | { readonly kind: 'uncancelled'; readonly field: string }
   | { readonly kind: 'paused'; readonly queue: string; readonly pause: Pause }
   | { readonly kind: 'resumed'; readonly queue: string }
@@ -64,7 +64,7 @@ redis.call('SET', KEYS[1], text)
 redis.pcall('PUBLISH', ARGV[1], text .. ' ' .. ARGV[2])
 return text`)
 
-/** Counts and announces a change that is kept. Throws `StoreUnreachableError`, `StoreRefusesError`. */
+/** Counts and announces a stored change. Throws `StoreUnreachableError`, `StoreRefusesError`. */
 export async function announce(results: Results, vhost: string, change: Change, timeoutMs: number): Promise<void> {
   await results.ask(
     (store) => ANNOUNCE(store, controlVersionKey(vhost), controlChannel(vhost), JSON.stringify(change)),
@@ -72,7 +72,7 @@ export async function announce(results: Results, vhost: string, change: Change, 
   )
 }
 
-/** Undefined for what this version of Warren does not know. */
+/** Undefined for a change that this version of Warren does not know. */
 export function announcementOf(text: string): Announcement | undefined {
   const space = text.indexOf(' ')
   const version = Number(text.slice(0, space))

@@ -1,4 +1,4 @@
-/** Keeping what is cancelled in the store: one hash for each virtual host, `field → since:until`. */
+/** Keeps cancellations in the store: one hash for each virtual host, `field → since:until`. */
 import { keyScript } from '../results/keyScript.js'
 import type { Results } from '../results/store.js'
 import { cancelledKey } from '../wire/names.js'
@@ -6,7 +6,7 @@ import { type Cut, cutOf } from './changes.js'
 
 /** How long the store gets for one step. */
 export const STEP_MS = 5_000
-/** How far a caller's clock may be ahead and still count: what it sent before must be covered. */
+/** How far a caller's clock may be ahead: tasks that it sent earlier must be covered. */
 const AHEAD_MS = 2_000
 
 /**
@@ -36,10 +36,10 @@ for _, field in ipairs(ARGV) do
   if till and till < now then redis.call('HDEL', KEYS[1], field) end
 end`)
 
-/** How many fields one call of the script looks at. */
+/** How many fields one call of the script checks. */
 const FORGET_BATCH = 1_000
 
-/** What is cancelled, by the caller's clock when, and how long that is kept. */
+/** The cancelled field, the caller's time, and how long to keep the entry. */
 interface NewCut {
   readonly field: string
   readonly now: number

@@ -1,14 +1,14 @@
 /**
- * Once-claims: while one copy of a message is run, no other copy of it is. A claim is a key in the store with a lease,
- * renewed while the attempt lasts. It is no lock: where the store is away, is emptied, or its holder stands still for a
- * whole lease, two copies may run.
+ * Once-claims: while one copy of a message runs, no other copy does. A claim is a key in the store with a lease, renewed during
+ * the attempt. It is not a lock: if the store is unavailable or emptied, or the holder is frozen for a whole lease, two copies
+ * may run.
  *
  *     free ──take──▶ held ──release──▶ free
  *                     │▲ renew
  *                     └── lease over, or the broker has handed the same copy out again ──▶ taken by that attempt
  *
- * A copy that is redelivered proves that the attempt which held its claim has lost it: a killed worker's message need
- * not wait for the lease to end.
+ * A redelivered copy proves that the attempt that held its claim has lost its delivery, so a killed worker's message does not
+ * wait for the lease to end.
  */
 import { randomBytes } from 'node:crypto'
 import { keyScript } from '../results/keyScript.js'
@@ -20,9 +20,9 @@ import type { CopyIdentity } from '../wire/once.js'
 /** Longer than handlers block the event loop, which renews it. */
 export const LEASE_MS = 30_000
 
-/** An earlier attempt of the same publication has ended where its retry is here already: its claim is about to go. */
+/** If a retry has already arrived, the earlier attempt of the same publication has ended and is about to release its claim. */
 const SETTLING_LOOKS_MS: readonly number[] = [50, 100, 200]
-/** How long the retry waits when it has not gone: its worker may have died in between. */
+/** How long the retry waits if it was not released, because its worker may have died in between. */
 const SETTLING_MS = 1_000
 
 /**
@@ -54,7 +54,7 @@ const FREE = 0
 const SETTLING = 1
 
 export interface OnceClaim {
-  /** Ends it. Safe twice; never throws. */
+  /** Releases it. Safe to call twice; never throws. */
   release(): void
 }
 
@@ -76,8 +76,7 @@ export class OnceClaims {
   }
 
   /**
-   * Takes the claim, or says for how many milliseconds the copy is to wait since another one is run. Throws what
-   * `Results.ask` throws.
+   * Takes the claim, or returns how many milliseconds the copy must wait while another one runs. Throws like `Results.ask`.
    */
   async take({ queue, id, redelivered }: ClaimedDelivery, identity: CopyIdentity): Promise<OnceClaim | number> {
     const key = onceKey(queue, id)
@@ -111,7 +110,7 @@ export class OnceClaims {
       clearInterval(this.#renewing)
       this.#renewing = undefined
     }
-    // One that cannot be released ends with its lease.
+    // A claim that cannot be released ends with its lease.
     void this.#results.ask((commands) => RELEASE(commands, key, token)).catch(() => undefined)
   }
 }

@@ -1,4 +1,4 @@
-/** The tags of a message: what its sender calls it by, so that all with one tag can be cancelled at once. */
+/** The tags of a message, by which its sender can cancel all tasks with one tag at once. */
 
 /** A message's headers share one AMQP frame. */
 const MAX_TAGS = 16

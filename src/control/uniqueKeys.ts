@@ -1,10 +1,10 @@
 /**
- * Unique keys in the store, for those who send and those who run. What a key holds is described in `uniqueScripts.ts`.
+ * Unique keys in the store, for senders and workers. `uniqueScripts.ts` describes the content of a key.
  *
- * A key is claimed before its message is published, and the claim is confirmed afterwards, so that nobody gets the
- * handle of a task that is in no queue. While a claim is pending, others wait. Where its sender died, or does not know
- * whether the broker has the message, the next one adopts the claim: it publishes under the same id, and if there are
- * two copies of the message then, one is run (`onceClaims.ts`). So a key is never kept for a task that nobody sends.
+ * A key is claimed before its message is published, and the claim is confirmed afterwards, so that no caller gets the handle of
+ * a task that is in no queue. While a claim is pending, other senders wait. If its sender died, or does not know whether the
+ * broker has the message, the next sender adopts the claim: it publishes under the same id, and if that results in two copies,
+ * they run one at a time (`onceClaims.ts`). So a key is never held by a task that is not sent.
  */
 import { randomBytes } from 'node:crypto'
 import { jittered } from '../amqp/backoff.js'
@@ -17,15 +17,15 @@ import type { UniqueMark, UniqueUntil } from '../wire/uniqueMark.js'
 import type { Unique } from './uniqueOptions.js'
 import { BEGIN, CLAIM, CONFIRM, EXTEND, FAIL, HOLDER, KEEP, PENDING, RELEASE } from './uniqueScripts.js'
 
-/** How long a claim is good for unless its sender extends it: what others wait for at most when that one has died. */
+/** How long a claim is valid unless its sender extends it: the maximum wait for others if that sender has died. */
 export const PENDING_MS = 5_000
-/** How often those who wait for another's claim look again. */
+/** How often waiting senders check another sender's claim. */
 const LOOK_INITIAL_MS = 10
 const LOOK_MAX_MS = 250
-/** How long whoever sends waits for the store. */
+/** How long a sender waits for the store. */
 const STORE_MS = 10_000
 
-/** What is sent under a key. */
+/** The task sent under a key. */
 export interface UniqueTask {
   readonly task: string
   readonly id: string
@@ -34,24 +34,24 @@ export interface UniqueTask {
   readonly unique: Unique
   /** How long the message waits before it is due. */
   readonly delayMs: number
-  /** How long to wait for the claim of another sender; `Infinity` for as long as it takes. */
+  /** How long to wait for another sender's claim; `Infinity` for no limit. */
   readonly limitMs: number
 }
 
-/** The key is this sender's, who publishes now, under `id`, and says then what came of it. */
+/** The key belongs to this sender, which publishes now, under `id`, and then reports the outcome. */
 export interface UniqueClaim {
   /** The id to publish under: the sender's own, or that of the claim that it has adopted. */
   readonly id: string
-  /** The run to publish. Above 0 also for what was adopted, since it may have been published before. */
+  /** The run to publish. Also above 0 for an adopted claim, because its message may have been published before. */
   readonly run: number
   readonly mark: UniqueMark
-  /** The broker has confirmed the message. Never rejects: who comes next adopts what could not be confirmed here. */
+  /** The broker has confirmed the message. Never rejects: the next sender adopts a claim that could not be confirmed here. */
   confirmed(): Promise<void>
-  /** It was not published, or, if `unsure`, nobody knows. Never rejects. */
+  /** It was not published, or, if `unsure`, that is unknown. Never rejects. */
   failed(unsure: boolean): Promise<void>
 }
 
-/** What a worker learns before it runs a task. */
+/** The answer for a worker before it runs a task. */
 export type Begun = { readonly kind: 'held' | 'other' } | { readonly kind: 'replaced'; readonly by: string }
 
 interface Answer {
@@ -72,7 +72,7 @@ const untilName = (until: UniqueUntil): string => (typeof until === 'number' ? '
 export class UniqueKeys {
   readonly #results: Results
   readonly #vhost: string
-  /** What those in this process wait for who found a pending claim, by the name of the key. */
+  /** The shared waits of this process's senders for pending claims, by the name of the key. */
   readonly #decisions = new Map<string, Promise<void>>()
 
   /** Two virtual hosts may share a store, and have tasks of the same names. */
@@ -83,7 +83,7 @@ export class UniqueKeys {
 
   /**
    * Claims the key, or returns the id of the task that holds it. Waits while another sender's claim is pending. Throws
-   * `UniqueConflictError`, `UnconfirmedError`, and what `Results.ask` throws.
+   * `UniqueConflictError`, `UnconfirmedError`, and the errors of `Results.ask`.
    */
   async claim(sent: UniqueTask): Promise<UniqueClaim | string> {
     const { task, unique, limitMs } = sent
@@ -135,13 +135,13 @@ export class UniqueKeys {
     return kind === 'replaced' ? { kind, by } : { kind }
   }
 
-  /** The task is run, or comes back in `delayMs`: its key is kept for that long, and its TTL. */
+  /** The task is running, or returns in `delayMs`: its key is kept for that time plus its TTL. */
   async keep(task: string, id: string, mark: UniqueMark, delayMs: number): Promise<void> {
     const ttlMs = Math.ceil(delayMs + mark.ttlMs)
     await this.#results.ask((commands) => KEEP(commands, this.#name(task, mark.key), id, ttlMs))
   }
 
-  /** A run of a task has ended, and any earlier one. `always`: also where it was to keep the key for a time. */
+  /** A run of a task has ended, and any earlier one. `always`: also if it should keep the key for a time. */
   async release(
     task: string,
     key: string,
@@ -182,7 +182,7 @@ export class UniqueKeys {
     return { what, holder, run: heldRun, until: heldUntil, seq: Number(seq) }
   }
 
-  /** Waits until a pending claim is decided, or `ms`. All who wait for one claim here look together. */
+  /** Waits until a pending claim is decided, or `ms`. All waits for one claim in this process share the checks. */
   async #untilDecided(name: string, ms: number): Promise<void> {
     let decision = this.#decisions.get(name)
     if (decision === undefined) {
@@ -197,18 +197,18 @@ export class UniqueKeys {
   async #decided(name: string): Promise<void> {
     for (let looks = 0; ; looks++) {
       await pause(jittered(LOOK_INITIAL_MS, looks, LOOK_MAX_MS))
-      // What goes wrong here is told by the next claim.
+      // Errors here are reported by the next claim.
       const pending = await this.#results.ask((commands) => PENDING(commands, name)).catch(() => 0)
       if (pending === 0) return
     }
   }
 
-  /** Whether the task needs its key no more, although nobody has released it. */
+  /** Whether the task no longer needs its key, although it was not released. */
   async #hasEnded(id: string, run: number): Promise<boolean> {
     try {
       const result = await this.#results.get(id, { timeoutMs: STORE_MS })
       if (result === undefined || !isFinal(result.status)) return false
-      // What an earlier run left says nothing of this one, unless the work is done.
+      // The state of an earlier run does not apply to this one, unless the work is done.
       return result.status === 'SUCCESS' || (result.run ?? run) >= run
     } catch (error) {
       if (error instanceof MessageError) return false

@@ -1,27 +1,29 @@
-/** What `send` is told about a unique key. */
+/** The unique key options of `send`. */
 import { OptionsError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 import { MAX_UNIQUE_KEY_BYTES, MAX_UNIQUE_MS, type UniqueUntil } from '../wire/uniqueMark.js'
 
 export interface UniqueOptions {
-  /** Of the tasks of one name, at most one holds a key. A text of 1 to 200 bytes. */
+  /** At most one task of the same name can hold a key. A string of 1 to 200 bytes. */
   readonly key: string
   /**
-   * When the key is free again: once the task has `finished` (succeeded, failed for good, cancelled, expired), once its
-   * first attempt has `started`, or so many milliseconds after it was sent, whatever has become of it. Default `finished`.
+   * When the key is released: once the task has `finished` (succeeded, failed for good, cancelled, expired), once its first
+   * attempt has `started`, or this many milliseconds after it was sent, whatever happened to it. Default `finished`.
    */
   readonly until?: UniqueUntil | undefined
   /**
-   * What `send` does when another task holds the key: resolves with the handle of that one, rejects with
-   * `UniqueConflictError`, or sends this one in its place: the other is dropped when it comes to a worker, unless it has
-   * started. Default `existing`.
+   * What `send` does if another task holds the key: resolves with that task's handle, rejects with `UniqueConflictError`, or
+   * sends this task instead: the other is dropped when a worker receives it, unless it has started. Default `existing`.
    */
   readonly onConflict?: 'existing' | 'reject' | 'replace' | undefined
-  /** With `replace`: replaces only a task of a smaller version; else `send` resolves with the handle of the one there is. */
+  /**
+   * With `replace`: only replaces a task with a smaller version; otherwise `send` resolves with the handle of the existing
+   * task.
+   */
   readonly version?: number | undefined
   /**
-   * The longest that a key is kept while nobody works on its task, in milliseconds, beside the delay that it was sent
-   * with: what frees the key of a task that was lost. Default one day.
+   * How long a key is kept at most while its task is not running, in milliseconds, in addition to the task's delay. It releases
+   * the key of a lost task. Default one day.
    */
   readonly ttlMs?: number | undefined
 }
@@ -35,12 +37,12 @@ export interface Unique {
   readonly ttlMs: number
 }
 
-/** As long as results are kept by default. */
+/** The same as the default lifetime of results. */
 const DEFAULT_TTL_MS = 24 * 60 * 60 * 1000
-/** Shorter than a look-up may take, a key would be free before its message is sent. */
+/** With a shorter time than a look-up may take, a key could be released before its message is sent. */
 const MIN_TTL_MS = 10_000
 
-/** Undefined, or what was expected. Half a surrogate pair has no bytes: two keys that differ in one would be the same. */
+/** Undefined, or what was expected. A lone surrogate has no UTF-8 encoding: two keys that differ only in one would be equal. */
 export const uniqueKeyProblem = (value: unknown): string | undefined =>
   typeof value === 'string' &&
   value !== '' &&

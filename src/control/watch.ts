@@ -1,11 +1,11 @@
 /**
- * Keeps a worker's board in step with the store:
+ * Synchronises a worker's board with the store:
  *
  *     loading ─▶ fresh ◀─▶ stale: announcements may have been missed, until all is loaded again
  *
- * Loaded before the worker consumes, changed by announcements, and loaded again after a lost subscription, when an
- * announcement does not follow the last one, and when the version, which is looked at every few seconds, is another one.
- * While stale, attempts that would start wait, with a limit: a store that is away must not hold up all work.
+ * Loaded before the worker consumes, changed by announcements, and loaded again after a lost subscription, if an announcement
+ * does not follow the last one, or if the version, which is checked every few seconds, has changed. While it is stale, new
+ * attempts wait, with a limit, because an unavailable store must not block all work.
  */
 import { textOf } from '../errors/index.js'
 import type { Results } from '../results/store.js'
@@ -16,14 +16,14 @@ import { Board, type Found } from './board.js'
 import { type Announcement, announcementOf, type Cut, cutOf, pauseOf, setLimitOf } from './changes.js'
 import { forgetPast } from './cuts.js'
 
-/** How often the version is looked at, which finds what no announcement has told. */
+/** How often the version is checked, to find changes whose announcements were missed. */
 const LOOK_MS = 5_000
-/** How long attempts wait until all is loaded again. */
+/** How long attempts wait until everything is loaded again. */
 const STALE_LIMIT_MS = 5_000
 /** How long the store gets for one answer. */
 const ANSWER_MS = 2_000
 const SCAN_COUNT = 1_000
-/** How many announcements are kept while all is loaded. */
+/** How many announcements are kept during a load. */
 const MAX_WAITING = 10_000
 
 /** Nothing the store has ever counted. */
@@ -42,7 +42,7 @@ export class ControlWatch {
   readonly #listeners = new Set<() => void>()
   #version = UNKNOWN
   #loading: Promise<void> | undefined
-  /** Came while all is being loaded. */
+  /** Received during a load. */
   #waiting: Announcement[] = []
   /** While stale: resolves when it is fresh again, or the limit is over. */
   #stale: { readonly over: Promise<void>; readonly end: () => void } | undefined
@@ -56,7 +56,7 @@ export class ControlWatch {
     this.vhost = options.vhost
   }
 
-  /** Resolves once all is loaded, or cannot be now and will be as soon as it can. Safe twice. */
+  /** Resolves once everything is loaded, or once loading has failed and will be retried. Safe to call twice. */
   async start(): Promise<void> {
     if (this.#closed) return
     if (this.#look === undefined) {
@@ -68,19 +68,19 @@ export class ControlWatch {
     await this.fresh()
   }
 
-  /** Calls `listener` whenever something may have changed. Returns what ends that. */
+  /** Calls `listener` whenever something may have changed. Returns a function that ends that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Undefined while the board is in step; else resolves when it is again, or after the limit. */
+  /** Undefined while the board is up to date; otherwise resolves when it is again, or after the limit. */
   fresh(): Promise<void> | undefined {
     return this.#stale?.over
   }
 
   /**
-   * Whether the store says so, too, of a cancelling that is not certain. Undefined when it does not answer.
+   * Whether the store confirms an uncertain cancellation. Undefined if it does not answer.
    */
   async confirms({ field }: Found): Promise<boolean | undefined> {
     const { results, vhost } = this.#options
@@ -116,7 +116,7 @@ export class ControlWatch {
       this.#subscribed = true
     } catch (error) {
       this.#warn(
-        `What is cancelled or paused reaches this process up to ${LOOK_MS / 1000} s late: it cannot subscribe to the store's channel ${controlChannel(vhost)} (${textOf(error)})`,
+        `Cancellations and pauses reach this process up to ${LOOK_MS / 1000} s late: it cannot subscribe to the store's channel ${controlChannel(vhost)} (${textOf(error)})`,
       )
     }
   }
@@ -124,7 +124,7 @@ export class ControlWatch {
   #heard(text: string): void {
     const announcement = announcementOf(text)
     if (this.#loading !== undefined) {
-      // One that is not understood, or one too many, is found by another load.
+      // An unknown announcement, or one too many, is handled by another load.
       if (announcement !== undefined && this.#waiting.length < MAX_WAITING) this.#waiting.push(announcement)
       return
     }
@@ -155,7 +155,7 @@ export class ControlWatch {
     this.#stale = { over, end }
   }
 
-  /** Whether something has changed that was not announced. Never rejects. */
+  /** Checks whether something changed without an announcement. Never rejects. */
   async #check(): Promise<void> {
     if (this.#closed || this.#loading !== undefined) return
     await this.#subscribe()
@@ -164,20 +164,20 @@ export class ControlWatch {
       const version = await this.#readVersion()
       // It may have been announced meanwhile.
       if (version === this.#version || before !== this.#version) return this.#stale?.end()
-      // Nobody told: the subscription may be one that only looks alive.
+      // It was not announced: the subscription may only look alive.
       if (this.#subscribed && before !== UNKNOWN) this.#options.results.announcements.reconnect()
       await this.#load()
     } catch {
-      // The next look tries again.
+      // The next check tries again.
     }
   }
 
-  /** Loads all, once at a time. Never rejects. */
+  /** Loads everything, one load at a time. Never rejects. */
   #load(): Promise<void> {
     this.#loading ??= this.#loadAll()
       .catch((error: unknown) => {
         this.#version = UNKNOWN
-        this.#warn(`What is cancelled and paused cannot be read from the store: ${textOf(error)}`)
+        this.#warn(`Cancellations and pauses cannot be read from the store: ${textOf(error)}`)
       })
       .finally(() => {
         this.#loading = undefined
@@ -246,7 +246,7 @@ export class ControlWatch {
     for (const listener of [...this.#listeners]) listener()
   }
 
-  /** Once: the store's state has its own lines. */
+  /** Logged once: the store's state has its own log lines. */
   #warn(text: string): void {
     if (this.#warned || this.#closed || !this.#options.results.available) return
     this.#warned = true

@@ -1,7 +1,7 @@
 /**
- * The dead letters of one queue: look at them, send them back, remove them. All over AMQP, on a connection that is opened
- * for each call and closed at its end, so that nothing here can disturb sending or consuming. Whatever ends a call in
- * the middle, a lost connection or a killed process, leaves every message in its queue or where it was sent to.
+ * Inspects, redrives and purges the dead letters of one queue. Uses AMQP on a connection that is opened for each call and
+ * closed at its end, so that it cannot disturb sending or consuming. If a call is interrupted, by a lost connection or a killed
+ * process, every message is in its queue or at its destination.
  */
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
@@ -23,12 +23,12 @@ import { type Destination, destinationOf, freshCopy, type RedriveTarget, runOf }
 import { DeadLetterScan, type ScanOptions } from './scan.js'
 import { type SweepEnd, type SweepProgress, sweep } from './sweep.js'
 
-/** Whose dead letters: a domain's, or those in a queue of any name. */
+/** Selects the dead letters of a domain, or those in any queue. */
 export type DeadLettersOptions = ({ readonly domain: string } | { readonly queue: string }) & {
   /**
-   * The delivery limit that the queue's policy sets. Each look counts as a delivery, so a message that has used up half
-   * of it is refused with `DELIVERY_LIMIT_NEAR`. Default: 20 on RabbitMQ 4, which is what it does without a policy; none
-   * before. With the policies that `planOperator` gives: `DEAD_LETTER_DELIVERY_LIMIT`.
+   * The delivery limit that the queue's policy sets. Each inspection counts as a delivery, so a message that has used up half
+   * of the limit is refused with `DELIVERY_LIMIT_NEAR`. Default: 20 on RabbitMQ 4, its default without a policy; none before.
+   * With the policies of `planOperator`: `DEAD_LETTER_DELIVERY_LIMIT`.
    */
   readonly deliveryLimit?: number
 }
@@ -50,8 +50,8 @@ export interface RedriveOptions extends PurgeOptions {
   /** Messages a second, at most. Default: as fast as the broker confirms. */
   readonly rate?: number
   /**
-   * `origin`, the default: the exchange and routing key that it was first published with; every service bound there
-   * gets it. `queue`: only the queue that it died in.
+   * `origin`, the default: the exchange and routing key with which it was first published; every service bound there gets it.
+   * `queue`: only the queue in which it died.
    */
   readonly to?: RedriveTarget
 }
@@ -76,18 +76,18 @@ export interface RedriveSummary extends SweepSummary {
   readonly problems: readonly RedriveProblem[]
 }
 
-/** Resolves when a dead letter that fits may be removed; throws why it stays. */
+/** Resolves when a matching dead letter may be removed; throws the reason why it stays. */
 type Act = (message: ConsumeMessage, letter: DeadLetter, model: ChannelModel) => Promise<void>
 
-/** What it needs of the connection it belongs to. */
+/** The parts of its connection that it needs. */
 export interface DeadLettersDependencies {
-  /** A connection of its own, open. */
+  /** Opens a separate connection. */
   readonly connect: () => Promise<Connection>
   readonly producer: Producer
-  /** Told that a redriven task begins anew; undefined without a store. */
+  /** Notified that a redriven task begins a new run; undefined without a store. */
   readonly results: Results | undefined
   readonly confirmTimeoutMs: number
-  /** Told when a callback of the caller fails. */
+  /** Notified when one of the caller's callbacks fails. */
   readonly log: Logger
 }
 
@@ -114,7 +114,7 @@ export class DeadLetters {
     const checks = { ...named, deliveryLimit: is.integer(2) }
     const given = checkOptions('deadLetters', options, checks, Object.keys(named)) as DeadLettersGiven
     this.queue = given.domain === undefined ? (given.queue as string) : deadLetterQueue(given.domain)
-    // The one dead-letter queue whose limit is in its arguments, and so known.
+    // The only dead-letter queue whose limit is in its arguments and therefore known.
     const known = this.queue === DELAY_UNROUTABLE ? DEAD_LETTER_DELIVERY_LIMIT : undefined
     this.#deliveryLimit = given.deliveryLimit ?? known
     this.#dependencies = dependencies
@@ -122,9 +122,9 @@ export class DeadLetters {
   }
 
   /**
-   * The dead letters that fit, oldest first, as they stood when it began. While it goes on they are held, invisible to
-   * others; all are back, in their order, when it ends or its loop is left. Keep what you need of each: the memory it
-   * takes is that of one. Throws `OptionsError`, `DeadLettersUnreadableError`, `DeliveryLimitNearError`.
+   * The matching dead letters, oldest first, as of the start of the call. During the iteration they are held, invisible to
+   * others; all return to the queue, in order, when it ends or the loop is left. Memory use is that of a single dead letter, so
+   * keep the parts you need. Throws `OptionsError`, `DeadLettersUnreadableError`, `DeliveryLimitNearError`.
    */
   list(filter: DeadLetterFilter = {}, options: ListOptions = {}): AsyncGenerator<DeadLetter, void, undefined> {
     checkFilter('deadLetters.list', filter)
@@ -141,10 +141,10 @@ export class DeadLetters {
   }
 
   /**
-   * Sends dead letters back to where they came from, as fresh messages with all attempts before them. Each is removed
-   * here once the broker has confirmed it there, so that a crash leaves at worst a few in both places. What cannot be
-   * sent (nothing bound, exchange gone, origin unknown) stays and is reported. Throws what `list` throws, and
-   * `UnconfirmedError` when the broker stops confirming.
+   * Sends dead letters back to their origin, as new messages with all attempts available. Each is removed once the broker has
+   * confirmed the new message, so a crash leaves at worst a few in both places. Dead letters that cannot be sent (nothing
+   * bound, exchange deleted, origin unknown) stay and are reported. Throws like `list`, and `UnconfirmedError` if the broker
+   * stops confirming.
    */
   async redrive(filter: DeadLetterFilter, options: RedriveOptions = {}): Promise<RedriveSummary> {
     checkFilter('deadLetters.redrive', filter)
@@ -156,13 +156,13 @@ export class DeadLetters {
     const problems = new Map<string, RedriveProblem>()
     const send: Act = async (message, letter, model) => {
       const { exchange, routingKey } = destinationOf(letter, to)
-      // An exchange that does not exist closes the channel, and with many messages for it that would be all it does.
+      // Publishing to a missing exchange closes the channel; with many such messages nothing else would happen.
       const exists = exchanges.get(exchange) ?? isThere(model, exchange)
       exchanges.set(exchange, exists)
       if (!(await exists)) throw new UnroutableError(exchange, routingKey, 'the exchange does not exist')
       if (options.dryRun !== true) {
         const run = runOf(message, now)
-        // Before it is published: the new run may end before its confirm comes, and what it says must stay.
+        // Before it is published: the new run may end before its confirm arrives, and its result must stay.
         if (taskIdOf(message) === letter.id) await this.#dependencies.results?.begin(letter.id, run)
         const publish = (copy: OutgoingMessage): Promise<void> => this.#publish(letter.id, exchange, routingKey, copy)
         await publish(freshCopy(message, letter, { to, now, run })).catch(async (error) => {
@@ -192,7 +192,7 @@ export class DeadLetters {
     return producer.publish({ id, exchange, routingKey, message, confirmTimeoutMs })
   }
 
-  /** Removes dead letters for good. Throws what `list` throws. */
+  /** Deletes dead letters permanently. Throws like `list`. */
   async purge(filter: DeadLetterFilter, options: PurgeOptions = {}): Promise<SweepSummary> {
     checkFilter('deadLetters.purge', filter)
     checkOptions('deadLetters.purge', options, PURGE_CHECKS)
@@ -255,7 +255,7 @@ export class DeadLetters {
     const { broker } = connection
     return DeadLetterScan.open(modelOf(connection), {
       queue: this.queue,
-      // Where no policy says otherwise.
+      // Unless a policy sets another limit.
       deliveryLimit: this.#deliveryLimit ?? broker?.deliveryLimit,
       looksCount: broker?.countsReturns ?? true,
       ...options,
@@ -270,10 +270,10 @@ function modelOf({ model }: Connection): ChannelModel {
 }
 
 async function isThere(model: ChannelModel, exchange: string): Promise<boolean> {
-  // The default exchange is always there, and may not be asked about.
+  // The default exchange always exists and must not be queried.
   if (exchange === '') return true
   return exchangeExists(model, exchange).catch((error: unknown) => {
-    // Who may not ask may still be allowed to publish, and is told when not.
+    // A user without the right to query may still publish; a refused publish is reported.
     if (error instanceof AccessRefusedError) return true
     throw error
   })

@@ -1,15 +1,15 @@
 /**
- * Returns the messages that a scan holds to their queue, in the order in which they stood. Measured on RabbitMQ 3.10.8: a
+ * Returns the messages that a scan holds to their queue, in their original order. Measured on RabbitMQ 3.10.8: a
  * quorum queue returns the messages of one command in no order once they are more than 32, and merges commands that come
- * before it has carried out 32 earlier ones. So they go in small portions, and the queue is waited for in between.
+ * before it has carried out 32 earlier ones. So they are returned in small portions, with a wait for the queue in between.
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { pause } from '../timers.js'
 
-/** How many messages go back with one command, and after how many commands the queue is waited for. */
+/** How many messages are returned with one command, and after how many commands to wait for the queue. */
 const RETURN_PORTION = 32
 const RETURN_COMMANDS = 16
-/** How often the queue is asked whether it has taken them back: at once, then after a pause, then no more. */
+/** How often to check whether the queue has the messages back: at once, then after a pause, then no more. */
 const LOOKS_AT_ONCE = 20
 const LOOKS_UNTIL_RETURNED = 120
 const RETURN_LOOK_MS = 20
@@ -50,11 +50,11 @@ export async function giveBack(
     await untilReady(ready, before + returned - portion)
   }
   send()
-  // So that whoever looks next finds all of it.
+  // So that the next inspection finds all messages.
   await untilReady(ready, before + returned)
 }
 
-/** Waits until the queue has taken back what was returned: there is no confirm for that. Others may take some of it. */
+/** Waits until the queue has the returned messages; there is no confirm for that. Other consumers may take some of them. */
 async function untilReady(ready: () => Promise<number>, count: number): Promise<void> {
   for (let looks = 0; looks < LOOKS_UNTIL_RETURNED && (await ready()) < count; looks++) {
     if (looks >= LOOKS_AT_ONCE) await pause(RETURN_LOOK_MS)

@@ -1,9 +1,9 @@
-/** Work in bounds: how many a second, and how many at the same time. */
+/** Limits work: a maximum rate and a maximum number in flight. */
 import { pause } from '../timers.js'
 
-/** How much of a delay is made up for: a long one must not be followed by a flood. */
+/** How much of a delay is caught up: a long delay must not be followed by a flood. */
 const MAX_CATCH_UP_MS = 100
-/** Timers are late by about this much, so shorter waits are saved up. */
+/** Timers are late by about this much, so shorter waits are accumulated. */
 const SHORTEST_WAIT_MS = 5
 
 /** Lets through `rate` calls a second; undefined lets all through. */
@@ -15,7 +15,7 @@ export class Pace {
     this.#intervalMs = rate === undefined ? 0 : 1_000 / rate
   }
 
-  /** Resolves when the next one may go, or the signal is aborted. */
+  /** Resolves when the next call may start, or the signal is aborted. */
   async next(signal?: AbortSignal): Promise<void> {
     const now = performance.now()
     const dueAt = Math.max((this.#dueAt ?? now - this.#intervalMs) + this.#intervalMs, now - MAX_CATCH_UP_MS)
@@ -24,7 +24,7 @@ export class Pace {
   }
 }
 
-/** Messages on their way to being confirmed: a bounded number of them, and of their bytes. */
+/** Unconfirmed messages: a bounded number of messages and bytes. */
 export class Flight {
   readonly #maxCount: number
   readonly #maxBytes: number
@@ -37,12 +37,12 @@ export class Flight {
     this.#maxBytes = maxBytes
   }
 
-  /** Resolves once there is room for one more. */
+  /** Resolves once there is room for another message. */
   async room(): Promise<void> {
     while (this.#count >= this.#maxCount || this.#bytes >= this.#maxBytes) await this.#landing()
   }
 
-  /** Resolves once nothing is on its way. */
+  /** Resolves once no message is in flight. */
   async empty(): Promise<void> {
     while (this.#count > 0) await this.#landing()
   }

@@ -1,7 +1,7 @@
 /**
- * Sending dead letters back to where they came from. Each goes as a fresh message with all its attempts before it, and
- * is removed from the dead-letter queue once the broker has confirmed it: whatever ends a redrive in the middle leaves
- * at worst a few messages in both places, and none in neither.
+ * Sends dead letters back to their origin. Each is published as a new message with all attempts available, and is removed from
+ * the dead-letter queue once the broker has confirmed it: an interrupted redrive leaves at worst a few messages in both places,
+ * and loses none.
  */
 import type { ConsumeMessage } from 'amqplib'
 import { OriginUnknownError } from '../errors/index.js'
@@ -15,7 +15,7 @@ import type { OutgoingMessage } from '../wire/outgoingMessage.js'
 export type RedriveTarget = 'origin' | 'queue'
 
 export interface Destination {
-  /** The default exchange, which leads to the queue named by the routing key, is the empty string. */
+  /** The default exchange, which routes to the queue named by the routing key, is the empty string. */
   readonly exchange: string
   readonly routingKey: string
 }
@@ -27,7 +27,7 @@ export function destinationOf({ exchange, routingKey, queue }: DeadLetter, to: R
   throw new OriginUnknownError()
 }
 
-/** What Warren and earlier attempts wrote on it: none of it is true of the fresh message. */
+/** Headers that Warren and earlier attempts added; they do not apply to the new message. */
 const SHED: readonly string[] = [
   headers.reason,
   headers.errorClass,
@@ -40,10 +40,10 @@ const SHED: readonly string[] = [
   celeryHeaders.retries,
 ]
 
-/** The run that a redrive begins: later than the one that ended here, also when that one's clock was ahead. */
+/** The run that a redrive begins: later than the run that ended here, even if that one's clock was ahead. */
 export function runOf({ properties }: ConsumeMessage, now: number): number {
   const before: unknown = properties.headers?.[headers.run]
-  // After the largest integer there is none: a worker would refuse the message.
+  // There is no larger integer, and a worker would refuse the message.
   return Number.isSafeInteger(before) ? Math.min(Math.max((before as number) + 1, now), Number.MAX_SAFE_INTEGER) : now
 }
 
@@ -56,9 +56,9 @@ export interface FreshOptions {
 }
 
 /**
- * The fresh message. Its sender's deadline is left out when it has passed: whoever sends it back wants it run. It is
- * marked as republished, since an earlier redrive may have been cut off between sending it and removing it here, and a
- * worker that finds the task done then does not run it again.
+ * The new message. It omits its sender's deadline if that has passed, because a redrive means that the task should run. It is
+ * marked as republished: an earlier redrive may have been interrupted between sending it and removing it here, and a worker
+ * does not run a task that is already done.
  */
 export function freshCopy(
   message: ConsumeMessage,
@@ -74,7 +74,7 @@ export function freshCopy(
   const deadline = typeof expires === 'string' ? parseInstant(expires) : undefined
   if (deadline !== undefined && deadline.getTime() <= now) delete fresh[celeryHeaders.expires]
   if (to === 'queue' && letter.exchange !== undefined && letter.routingKey !== undefined) {
-    // It does not pass its exchange now, so that it has to carry the name along for the next time.
+    // It bypasses its exchange now, so it must carry the exchange's name for the next time.
     fresh[headers.exchange] = letter.exchange
     fresh[headers.routingKey] = letter.routingKey
   }

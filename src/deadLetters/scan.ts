@@ -1,13 +1,12 @@
 /**
- * One look through a queue, from its head to what was its end when the look began. AMQP cannot look at a message without
- * taking it, so a scan takes everything unacknowledged on a channel of its own, hands it out one by one, and gives back
- * what was not acknowledged. Whatever ends the process or the connection meanwhile gives it back too: nothing is at risk.
+ * One pass through a queue, from its head to its end as of the start. AMQP cannot read a message without taking it, so a scan
+ * takes messages unacknowledged on a separate channel, yields them one by one, and returns those that were not acknowledged. If
+ * the process or the connection ends in between, RabbitMQ returns them: nothing is at risk.
  *
  * It promises:
- * - It ends: it hands out at most as many messages as were ready when it began, so never its own returns.
- * - Bounded memory: of a message that was handed out it keeps the delivery tag and no more.
- * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so a
- *   part that is given back alone would turn the queue round; a scan therefore reads to the end first, up to
+ * - It ends: it yields at most as many messages as were ready when it began, so never its own returns.
+ * - Bounded memory: it keeps only the delivery tag of a yielded message.
+ * - Order: what it gives back stands as it stood. RabbitMQ puts returned messages behind those returned earlier, so returning only a part would reorder the queue; a scan therefore reads to the end first, up to
  *   {@link READ_TO_END_MAX}. `giveBack.ts` says how it returns them.
  *
  * A consumer holds at most 2,000 messages of a quorum queue, so when one is full the next takes over. Each holds an
@@ -22,9 +21,9 @@ import { giveBack } from './giveBack.js'
 
 export interface ScanOptions {
   readonly queue: string
-  /** How many messages may be held that were not handed out yet, at most. */
+  /** How many messages may be held that were not yielded yet. */
   readonly maxAhead?: number
-  /** Hands out no more than this. Default: all that were ready when it began. */
+  /** Yields no more than this. Default: all that were ready when it began. */
   readonly atMost?: number
   /**
    * The queue's delivery limit. A message that has used up half of it ends the scan with an error; where looks do not
@@ -33,16 +32,16 @@ export interface ScanOptions {
   readonly deliveryLimit?: number | undefined
   /** Whether the broker counts what a scan gives back. Default true. */
   readonly looksCount?: boolean
-  /** Aborted: `next` gives undefined, and what is held goes back at once. */
+  /** When aborted, `next` returns undefined, and held messages return at once. */
   readonly signal?: AbortSignal | undefined
-  /** What a message is called in an error. */
+  /** The name of a message in errors. */
   readonly idOf: (message: ConsumeMessage) => string
 }
 
-/** The longest queue that is read to its end for the sake of its order. */
+/** The longest queue that is read to its end to keep its order. */
 const READ_TO_END_MAX = 100_000
 const FIRST_PREFETCH = 20
-/** What RabbitMQ allows a consumer of a quorum queue. */
+/** RabbitMQ's limit for a consumer of a quorum queue. */
 const MAX_PREFETCH = 2_000
 const AHEAD_BYTES = 8 * 1024 * 1024
 const ACK_BARRIERS = 2
@@ -56,9 +55,9 @@ export class DeadLetterScan {
   readonly total: number
   readonly #channel: Channel
   readonly #options: ScanOptions
-  /** Delivered and not handed out. */
+  /** Delivered but not yielded. */
   #ahead: ConsumeMessage[] = []
-  /** Delivery tags of all that is not acknowledged, lowest first. */
+  /** Delivery tags of all unacknowledged messages, lowest first. */
   readonly #unsettled = new Set<number>()
   /** Those of them that `basic.get` gave, and no consumer. */
   readonly #fetched = new Set<number>()
@@ -111,14 +110,14 @@ export class DeadLetterScan {
     options.signal?.addEventListener('abort', this.#onAbort)
   }
 
-  /** How many messages were handed out. */
+  /** How many messages were yielded. */
   get handedOut(): number {
     return this.#handedOut
   }
 
   /**
-   * The next message, or undefined at the end: all were handed out, another consumer has the rest, or the signal is
-   * aborted. Throws `DeadLettersUnreadableError` and `DeliveryLimitNearError`; call `finish` then as well.
+   * The next message, or undefined at the end: all were yielded, another consumer has the rest, or the signal is aborted.
+   * Throws `DeadLettersUnreadableError` and `DeliveryLimitNearError`; call `finish` then as well.
    */
   async next(): Promise<ConsumeMessage | undefined> {
     let looks = 0
@@ -146,12 +145,12 @@ export class DeadLetterScan {
     this.#channel.ack(message)
   }
 
-  /** Requeues all that was not acknowledged. Never throws: a channel that died has requeued it already. */
+  /** Requeues all unacknowledged messages. Never throws: a dead channel has already requeued them. */
   async finish(): Promise<void> {
     try {
       if (this.total <= READ_TO_END_MAX && this.#failure === undefined) while ((await this.next()) !== undefined);
     } catch {
-      // What is wrong was told to whoever called `next`; here it only means that there is no more to read.
+      // The caller of `next` got the error; here it only means that there is nothing more to read.
     }
     try {
       if (this.#consumers > 0) await answered(this.#channel.cancel(this.#consumerTag), 'cancelling')
@@ -230,7 +229,7 @@ export class DeadLetterScan {
     this.#wake?.()
   }
 
-  /** Whether something happened before it was time to look at the queue again. */
+  /** Whether something happened before the next check of the queue was due. */
   async #arrival(): Promise<boolean> {
     return this.#ahead.length > 0 || this.#failure !== undefined || (await this.#pause())
   }
@@ -246,7 +245,7 @@ export class DeadLetterScan {
     })
   }
 
-  /** Whether waiting is of no use: what is left has gone to another consumer, or expired. */
+  /** Whether waiting is useless: the remaining messages went to another consumer, or expired. */
   async #nothingComes(looks: number): Promise<boolean> {
     const { queue } = this.#options
     try {

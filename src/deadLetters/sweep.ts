@@ -1,9 +1,9 @@
 /**
- * Goes through a dead-letter queue and deals with what fits, with many on their way at the same time; each is removed
- * once it is dealt with. What does not fit, and what cannot be dealt with, goes back.
+ * Goes through a dead-letter queue and processes matching dead letters, many at the same time; each is removed once it is
+ * processed. All others return to the queue.
  *
- * A sweep that takes long is made in passes. RabbitMQ closes the channel of a consumer that holds a message for half an
- * hour, so that a slow one gives back what it holds before that and goes on from the head.
+ * A long sweep is divided into passes: RabbitMQ closes the channel of a consumer that holds a message for half an hour, so a
+ * slow sweep returns its messages before that and continues from the head.
  */
 import type { ConsumeMessage } from 'amqplib'
 import {
@@ -25,13 +25,13 @@ export interface SweepProgress {
   readonly scanned: number
   /** Sent back and confirmed, or removed. */
   readonly done: number
-  /** To be sent back, but it cannot be; they stay. */
+  /** Dead letters that cannot be sent back; they stay. */
   readonly kept: number
 }
 
 /** How a redrive or a purge ended. */
 export interface SweepEnd extends SweepProgress {
-  /** How many fit the filter: done, kept, or what a dry run would have done. */
+  /** How many match the filter: done, kept, or counted by a dry run. */
   readonly matched: number
   /** `end`: looked at all there were; `limit`; `aborted` by the signal. */
   readonly stopped: 'end' | 'limit' | 'aborted'
@@ -50,7 +50,7 @@ export interface SweepOptions {
   readonly open: (bounds: { readonly maxAhead?: number; readonly atMost?: number }) => Promise<Scan>
   /** How long one pass takes at most. */
   readonly passMs?: number
-  /** Resolves when the message may be removed; throws why it stays. Of a dry run it only asks whether it could. */
+  /** Resolves when the message may be removed; throws the reason why it stays. In a dry run, only checks whether it could. */
   readonly act: (message: ConsumeMessage, letter: DeadLetter) => Promise<void>
   readonly onKept: (letter: DeadLetter, problem: WarrenError) => void
 }
@@ -61,12 +61,12 @@ export interface SweepOptions {
  */
 const MAX_IN_FLIGHT = 50
 const PASS_MS = 10 * 60 * 1000
-/** A slow sweep holds no more ahead than it deals with in this time. */
+/** A slow sweep prefetches no more than it processes in this time. */
 const AHEAD_MS = 60_000
-/** How many messages that do not fit go by between two reports of progress. */
+/** How many non-matching messages pass between two progress reports. */
 const PROGRESS_EVERY = 500
 
-/** Throws what ends a scan, and what `act` throws that does not concern one message alone. */
+/** Throws errors that end a scan, and errors of `act` that do not concern a single message. */
 export async function sweep(options: SweepOptions): Promise<SweepEnd> {
   return new Sweep(options).run()
 }
@@ -81,7 +81,7 @@ class Sweep {
   #scanned = 0
   #done = 0
   #kept = 0
-  /** Of a dry run: what would have been done. */
+  /** In a dry run: what would have been done. */
   #planned = 0
   #fatal: { readonly error: unknown } | undefined
 
@@ -166,7 +166,7 @@ class Sweep {
   }
 }
 
-/** Whether the next message may fare better; otherwise it is the broker that does not answer. */
+/** Whether the next message may succeed; otherwise the broker does not answer. */
 const concernsOne = (error: unknown): error is WarrenError =>
   error instanceof UnroutableError ||
   error instanceof MessageError ||

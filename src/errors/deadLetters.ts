@@ -1,10 +1,9 @@
-/** What keeps dead letters from being read or sent back. */
+/** Errors that prevent dead letters from being read or sent back. */
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
 /**
- * A dead-letter queue cannot be read, or no further. Nothing is lost: messages that were taken and not settled are in the
- * queue again.
+ * A dead-letter queue cannot be read, or reading stopped. Nothing is lost: unsettled messages are back in the queue.
  */
 export class DeadLettersUnreadableError extends WarrenError {
   static {
@@ -22,7 +21,7 @@ export class DeadLettersUnreadableError extends WarrenError {
   }
 }
 
-/** Another look at this queue could make RabbitMQ drop messages: each look counts as a delivery. */
+/** Inspecting this queue again could make RabbitMQ drop messages, because each inspection counts as a delivery. */
 export class DeliveryLimitNearError extends WarrenError {
   static {
     identify(DeliveryLimitNearError, 'DeliveryLimitNearError')
@@ -32,7 +31,7 @@ export class DeliveryLimitNearError extends WarrenError {
   constructor(queue: string, id: string, deliveries: number, limit: number) {
     super(
       'DELIVERY_LIMIT_NEAR',
-      `Message ${id} in ${queue} was delivered ${deliveries} times, and RabbitMQ may drop it after ${limit}: each look counts. Give the queue a policy with a large delivery-limit (warren definitions prints one), and pass that limit as \`deliveryLimit\`.`,
+      `Message ${id} in ${queue} was delivered ${deliveries} times, and RabbitMQ may drop it after ${limit}, because each inspection counts. Give the queue a policy with a large delivery-limit (warren definitions prints one), and pass that limit as \`deliveryLimit\`.`,
     )
     this.queue = queue
   }
@@ -47,7 +46,7 @@ export class OriginUnknownError extends WarrenError {
   constructor() {
     super(
       'ORIGIN_UNKNOWN',
-      "The message has neither Warren's headers nor x-death, so its origin is not known. Send its content again by hand, or purge it.",
+      "The message has neither Warren's headers nor x-death, so its origin is unknown. Send its content again by hand, or purge it.",
     )
   }
 }

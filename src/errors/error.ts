@@ -1,7 +1,7 @@
 /**
- * Every error that Warren raises. Each has a stable `code` to branch on, says whether the same call may succeed later
- * (`retryable`), and carries the error behind it as `cause`. Messages say what was tried, on what, and what to do now.
- * None of them contains a password: addresses are shown redacted.
+ * Every error that Warren raises. Each has a stable `code` to branch on, a flag `retryable` (the same call may succeed later),
+ * and the underlying error as `cause`. Messages say what was attempted, on what, and what to do. None of them contains a
+ * password: addresses are shown redacted.
  */
 import { inspect } from 'node:util'
 import { isError, memberOf } from '../kinds.js'
@@ -62,15 +62,15 @@ export class WarrenError extends Error {
   }
 }
 
-/** The longest texts that Warren keeps of what was thrown, in characters. */
+/** The longest texts that Warren keeps of a thrown value, in characters. */
 const MAX_NAME = 200
 const MAX_MESSAGE = 10_000
 const MAX_TRACEBACK = 20_000
-/** How many errors of an AggregateError are named, and how deep they are looked for. */
+/** How many errors of an AggregateError are named, and how deep the search goes. */
 const MAX_AGGREGATED = 10
 const MAX_DEPTH = 3
 
-/** What was thrown, as the store, the headers of a dead letter and an isolate's message keep it. */
+/** A thrown value in the form kept by the store, the headers of a dead letter, and an isolate's message. */
 interface ThrownDescription {
   readonly errorClass: string
   readonly message: string
@@ -78,7 +78,7 @@ interface ThrownDescription {
 }
 
 /**
- * Describes anything that a stranger's code throws: errors of another realm or another copy of a class, text, plain
+ * Describes anything that users' code throws: errors of another realm or another copy of a class, text, plain
  * objects, proxies, and errors whose properties throw when they are read. Never throws; every text has a limit.
  */
 export function describeThrown(thrown: unknown): ThrownDescription {
@@ -90,7 +90,7 @@ export function describeThrown(thrown: unknown): ThrownDescription {
   }
 }
 
-/** The text of anything that was thrown. Always a string of limited length; never throws. */
+/** The text of any thrown value. Always a string of limited length; never throws. */
 export function textOf(thrown: unknown): string {
   try {
     return shortened(fullText(thrown, 0), MAX_MESSAGE)
@@ -101,7 +101,7 @@ export function textOf(thrown: unknown): string {
 
 function fullText(thrown: unknown, depth: number): string {
   if (!isErrorLike(thrown)) {
-    // Not `String`: of a plain object it says only that it is one, and it runs the object's own code.
+    // Not `String`: for a plain object it returns only "[object Object]", and it runs the object's own code.
     return typeof thrown === 'object' ? inspect(thrown, PLAIN) : String(thrown)
   }
   const message = memberOf(thrown, 'message')
@@ -130,11 +130,11 @@ function classOf(thrown: unknown): string {
   return typeof own === 'string' && own !== '' ? own : 'Error'
 }
 
-/** Also what only looks like an error, as those of some libraries do. */
+/** Also accepts objects that only look like errors, as in some libraries. */
 const isErrorLike = (thrown: unknown): thrown is object =>
   isError(thrown) || (typeof thrown === 'object' && typeof memberOf(thrown, 'message') === 'string')
 
-/** At most `max` characters of a text, whole ones: half a surrogate pair is refused by Python and by UTF-8. */
+/** At most `max` characters of a text, without splitting a surrogate pair, which Python and UTF-8 refuse. */
 export function shortened(text: string, max: number): string {
   if (text.length <= max) return text
   return `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`

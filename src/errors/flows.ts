@@ -1,13 +1,11 @@
-/** What goes wrong with flows. */
+/** Errors of flows. */
 import { WarrenError } from './error.js'
 import { identify } from './identity.js'
 
 /**
  * Why a flow, or a member of one, did not succeed:
  *
- * - of a member: `failed`, `rejected`, `expired`, `cancelled`, `replaced`, `limited`, `delivery-limit`, or another reason
- *   of its dead letter; `queue-deleted`; `unsendable`, since the broker or its message's size does not let it be sent;
- *   `results-expired`, since results that it needs are gone;
+ * - of a member: `failed`, `rejected`, `expired`, `cancelled`, `replaced`, `limited`, `delivery-limit`, or another reason of its dead letter; `queue-deleted`; `unsendable`: the broker refuses the message, or it is too large; `results-expired`: results that it needs are gone;
  * - of a flow: that of the member that ended it; or `cancelled`, `deadline`, `store-emptied`.
  */
 export type FlowFailure = string
@@ -18,7 +16,7 @@ export interface FlowMemberName {
   readonly task: string
 }
 
-/** The flow ended without its result. `reason` says why, and `member` names the member that ended it, if one did. */
+/** The flow ended without its result. `reason` is the cause, and `member` the member that ended it, if any. */
 export class FlowFailedError extends WarrenError {
   static {
     identify(FlowFailedError, 'FlowFailedError')
@@ -35,7 +33,7 @@ export class FlowFailedError extends WarrenError {
   }
 }
 
-/** The flow has more steps, or larger inputs, than a flow may have. Nothing was sent. */
+/** The flow has more steps or larger inputs than allowed. Nothing was sent. */
 export class FlowTooLargeError extends WarrenError {
   static {
     identify(FlowTooLargeError, 'FlowTooLargeError')
@@ -44,7 +42,7 @@ export class FlowTooLargeError extends WarrenError {
   constructor(what: string, got: number, most: number) {
     super(
       'FLOW_TOO_LARGE',
-      `The flow has ${got} ${what}, and may have at most ${most}. Give a step more of the work, or send references instead of data.`,
+      `The flow has ${got} ${what}, and may have at most ${most}. Put more work into each step, or send references instead of data.`,
     )
   }
 }

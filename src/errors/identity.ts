@@ -1,6 +1,6 @@
 /**
- * Which error an error is, across copies of this package. An application may hold two of them (two versions, a bundle
- * beside `node_modules`, a test runner's realm), and `instanceof` by class would be false between them.
+ * Makes `instanceof` work across copies of this package. An application may contain two copies (two versions, a bundle next to
+ * `node_modules`, a test runner's realm), whose classes differ.
  */
 import { memberOf } from '../kinds.js'
 
@@ -14,7 +14,7 @@ export function identify(ofClass: abstract new (...given: never) => Error, name:
   Object.defineProperty(ofClass, 'name', { value: name, configurable: true })
   Object.defineProperty(ofClass, Symbol.hasInstance, {
     value(this: unknown, value: unknown): boolean {
-      // A subclass inherits this function and has no mark: its instances are those of the language.
+      // A subclass inherits this function but has no mark: it uses the language's own `instanceof`.
       if (this !== ofClass) return Function.prototype[Symbol.hasInstance].call(this as never, value)
       return memberOf(value, mark) === true
     },

@@ -1,8 +1,8 @@
-/** What is wrong with how Warren is called. */
+/** Errors for wrong use of Warren. */
 import { WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** An option is missing, unknown, or of the wrong shape. Lists everything that is wrong, not only the first. */
+/** An option is missing, unknown, or of the wrong shape. Lists all problems, not only the first. */
 export class OptionsError extends WarrenError {
   static {
     identify(OptionsError, 'OptionsError')
@@ -15,7 +15,7 @@ export class OptionsError extends WarrenError {
   }
 }
 
-/** What was called needs an optional package that is not installed. */
+/** The called function needs an optional package that is not installed. */
 export class MissingPackageError extends WarrenError {
   static {
     identify(MissingPackageError, 'MissingPackageError')

@@ -1,4 +1,4 @@
-/** What happens to those who ask for a result. */
+/** Errors of results. */
 import { isError } from '../kinds.js'
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
@@ -18,7 +18,7 @@ export class StoreUnreachableError extends WarrenError {
   }
 }
 
-/** The result store answers, and does not store: its user lacks a right, it is full, a replica, or a cluster. */
+/** The result store answers but refuses to store: its user lacks a right, or it is full, a replica, or a cluster. */
 export class StoreRefusesError extends WarrenError {
   static {
     identify(StoreRefusesError, 'StoreRefusesError')
@@ -32,11 +32,11 @@ export class StoreRefusesError extends WarrenError {
   }
 }
 
-/** The client notes on an error which command failed, with its arguments: a password, when it was AUTH. */
+/** The client adds the failed command and its arguments to an error: for AUTH, a password. */
 const withoutCommand = (cause: unknown): unknown =>
   isError(cause) && 'command' in cause ? new Error(textOf(cause)) : cause
 
-/** A result was asked for, and `connect()` was given no store. */
+/** A result was requested, but `connect()` got no store. */
 export class NoResultStoreError extends WarrenError {
   static {
     identify(NoResultStoreError, 'NoResultStoreError')
@@ -47,7 +47,7 @@ export class NoResultStoreError extends WarrenError {
   }
 }
 
-/** The task ended as FAILURE or REVOKED. `errorClass` and the text are those of the worker's error, in any language. */
+/** The task ended as FAILURE or REVOKED. `errorClass` and the message come from the worker's error, in any language. */
 export class TaskFailedError extends WarrenError {
   static {
     identify(TaskFailedError, 'TaskFailedError')
@@ -64,7 +64,7 @@ export class TaskFailedError extends WarrenError {
   }
 }
 
-/** No result within the time given. The task may still be waiting or running, or the store is away. */
+/** No result within the given time. The task may still be waiting or running, or the store is unavailable. */
 export class ResultTimeoutError extends WarrenError {
   static {
     identify(ResultTimeoutError, 'ResultTimeoutError')
@@ -73,7 +73,7 @@ export class ResultTimeoutError extends WarrenError {
   readonly id: string
   constructor(id: string, timeoutMs: number, storeProblem?: string, { ended = false } = {}) {
     const why = ended
-      ? 'The task has ended, and its output schema has not answered: look at what the schema waits for.'
+      ? 'The task has ended, but its output schema has not answered: check what the schema waits for.'
       : storeProblem === undefined
         ? 'The task may still be waiting or running; ask again later.'
         : `The result store did not answer (${storeProblem}), so the task may have ended; ask again when the store answers.`

@@ -1,8 +1,8 @@
-/** How attempts fail, besides what their handlers throw. */
+/** Failures of attempts other than errors of their handlers. */
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** The attempt passed its task's `timeoutMs`: the reason of its abort signal, and the error of the attempt. */
+/** The attempt exceeded its task's `timeoutMs`: the reason of its abort signal, and the error of the attempt. */
 export class TimeLimitError extends WarrenError {
   static {
     identify(TimeLimitError, 'TimeLimitError')
@@ -14,8 +14,8 @@ export class TimeLimitError extends WarrenError {
 }
 
 /**
- * RabbitMQ took a message back that was not acknowledged within its queue's consumer timeout: the reason of the attempt's
- * abort signal. RabbitMQ hands the message out again.
+ * RabbitMQ took a message back because it was not acknowledged within its queue's consumer timeout: the reason of the attempt's
+ * abort signal. RabbitMQ delivers the message again.
  */
 export class ConsumerTimeoutError extends WarrenError {
   static {
@@ -29,7 +29,7 @@ export class ConsumerTimeoutError extends WarrenError {
         : ['what was held on a channel, and closed it', `${seconds(how.timeoutMs)}`]
     super(
       'CONSUMER_TIMEOUT',
-      `RabbitMQ took back ${which}: the consumer timeout of ${queue} has passed (${after}). It hands these messages out again. Give the task a timeoutMs below that timeout, or raise the timeout (consumer-timeout in the queue's policy, consumer_timeout in RabbitMQ's configuration).`,
+      `RabbitMQ took back ${which}: the consumer timeout of ${queue} has passed (${after}). It delivers these messages again. Give the task a timeoutMs below that timeout, or raise the timeout (consumer-timeout in the queue's policy, consumer_timeout in RabbitMQ's configuration).`,
       { retryable: true },
     )
   }
@@ -37,7 +37,7 @@ export class ConsumerTimeoutError extends WarrenError {
 
 const seconds = (ms: number): string => `${ms < 10_000 ? (ms / 1000).toFixed(1) : Math.round(ms / 1000)} s`
 
-/** Somebody cancelled the task: the reason of its abort signal. The attempt is neither retried nor dead-lettered. */
+/** The task was cancelled: the reason of its abort signal. The attempt is neither retried nor dead-lettered. */
 export class CancelledError extends WarrenError {
   static {
     identify(CancelledError, 'CancelledError')
@@ -52,7 +52,7 @@ export class CancelledError extends WarrenError {
 
 /**
  * An attempt lost its place of a concurrency limit: its process did not renew the lease in time, and another task took the
- * place. The reason of its abort signal. The task is run again later, and this counts for no attempt.
+ * place. The reason of its abort signal. The task runs again later; this does not count as an attempt.
  */
 export class PlaceLostError extends WarrenError {
   static {
@@ -70,7 +70,7 @@ export class PlaceLostError extends WarrenError {
   }
 }
 
-/** A message was redelivered again and again without an attempt ever ending: it may kill every worker that takes it. */
+/** A message was redelivered repeatedly without any attempt ending: it may kill every worker that runs it. */
 export class DeliveryLimitError extends WarrenError {
   static {
     identify(DeliveryLimitError, 'DeliveryLimitError')
@@ -79,7 +79,7 @@ export class DeliveryLimitError extends WarrenError {
   constructor(id: string, deliveries: number) {
     super(
       'DELIVERY_LIMIT',
-      `Message ${id} was redelivered ${deliveries} times and no attempt ended: it may kill every worker that takes it. Find out why workers ended before you send it again.`,
+      `Message ${id} was redelivered ${deliveries} times and no attempt ended: it may kill every worker that runs it. Find out why workers ended before you send it again.`,
     )
   }
 }
@@ -92,7 +92,7 @@ export class IsolateDiedError extends WarrenError {
 
   readonly isolation: 'thread' | 'process'
   readonly exitCode: number | null
-  /** The signal that killed the process. A SIGKILL that nobody sent is most often the system's, out of memory. */
+  /** The signal that killed the process. An unexpected SIGKILL usually comes from the system's out-of-memory killer. */
   readonly signal: string | null
   constructor(death: {
     isolation: 'thread' | 'process'
@@ -120,7 +120,7 @@ export class IsolateDiedError extends WarrenError {
   }
 }
 
-/** A value for or from an isolate holds something that cannot be copied: a function, a socket, a promise. */
+/** A value passed to or from an isolate contains something that cannot be copied: a function, a socket, a promise. */
 export class NotCloneableError extends WarrenError {
   static {
     identify(NotCloneableError, 'NotCloneableError')

@@ -1,8 +1,8 @@
-/** What goes wrong with schedules. */
+/** Errors of schedules. */
 import { WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** There is no schedule of this id, in this service. */
+/** The service has no schedule with this id. */
 export class UnknownScheduleError extends WarrenError {
   static {
     identify(UnknownScheduleError, 'UnknownScheduleError')
@@ -12,7 +12,7 @@ export class UnknownScheduleError extends WarrenError {
   constructor(service: string, schedule: string) {
     super(
       'UNKNOWN_SCHEDULE',
-      `Service ${service} has no schedule ${JSON.stringify(schedule)}: it was never made, or was removed. See schedules.list() or warren schedule list.`,
+      `Service ${service} has no schedule ${JSON.stringify(schedule)}: it was never created, or was removed. See schedules.list() or warren schedule list.`,
     )
     this.schedule = schedule
   }

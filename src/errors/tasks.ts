@@ -1,15 +1,15 @@
-/** What is wrong with a task, its input, its output, or its message. */
+/** Errors of a task's input, output or message. */
 import { shortened, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** One thing that a schema found wrong with a value. */
+/** One problem that a schema found in a value. */
 export interface Issue {
   /** Where in the value, as `customer.address[0]`; empty for the value itself. */
   readonly path: string
   readonly message: string
 }
 
-/** How many issues a message names, and how long it gets; `issues` has all of them. */
+/** How many issues a message names, and its maximum length; `issues` has all of them. */
 const NAMED_ISSUES = 20
 const MAX_LIST = 4_000
 
@@ -38,8 +38,8 @@ export class InputError extends WarrenError {
 }
 
 /**
- * What the handler returned does not fit the task's output schema, which counts as a failed attempt; or, with the `id` of
- * the task, what is stored as its result does not fit the schema of the one who asks for it.
+ * The handler's return value does not fit the task's output schema, which counts as a failed attempt; or, with the task's `id`,
+ * the stored result does not fit the caller's schema.
  */
 export class OutputError extends WarrenError {
   static {
@@ -60,7 +60,7 @@ export class OutputError extends WarrenError {
   }
 }
 
-/** Another task holds the unique key, and `send` was told to reject then. Nothing was published. */
+/** Another task holds the unique key, and `send` was called with `onConflict: 'reject'`. Nothing was published. */
 export class UniqueConflictError extends WarrenError {
   static {
     identify(UniqueConflictError, 'UniqueConflictError')
@@ -102,7 +102,7 @@ export class UnknownTaskError extends WarrenError {
   constructor(task: string, expected: string, queue: string) {
     super(
       'UNKNOWN_TASK',
-      `Expected a message of task ${expected} in queue ${queue}, got one of ${task}. Check the exchange and the routing key that it was sent with, or the bindings of the queue.`,
+      `Expected a message of task ${expected} in queue ${queue}, got one of ${task}. Check the exchange and the routing key with which it was sent, or the bindings of the queue.`,
     )
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The isolates of a worker: started when an attempt needs one, used again, ended when idle for a minute and when the
- * worker stops. There are never more busy ones than the worker's concurrency, besides those that are just being ended
- * after a time limit, so nothing ever waits for one here.
+ * The isolates of a worker: started when an attempt needs one, reused, and ended after a minute without work or when the worker
+ * stops. There are never more busy isolates than the worker's concurrency, apart from those that are being ended after a time
+ * limit, so nothing ever waits for one here.
  */
 import { statSync } from 'node:fs'
 import { fileURLToPath as toPath } from 'node:url'
@@ -14,20 +14,20 @@ import { Isolate, type Isolation, isolateEntry } from './isolate.js'
 import type { Job } from './protocol.js'
 import { activeTrace } from './trace.js'
 
-/** A handler that lives in a module of its own and runs outside the worker's event loop. */
+/** A handler in a separate module that runs outside the worker's event loop. */
 export interface IsolatedHandler {
-  /** `new URL('./resize.js', import.meta.url)`: the built file, and a module with nothing but the handler in it. */
+  /** `new URL('./resize.js', import.meta.url)`: the compiled file; the module should contain only the handler. */
   readonly module: URL | string
   /** The name of the exported handler. Default `default`. */
   readonly export?: string
   /**
-   * `thread`: starts fast, and shares the process; a native crash takes the worker down with it.
-   * `process`: more memory and a slower start; whatever happens in there, the worker lives.
+   * `thread`: starts fast, and shares the process; a native crash ends the worker. `process`: more memory and a slower start,
+   * but the worker survives any failure.
    */
   readonly isolation: Isolation
 }
 
-/** What an isolate is started from. */
+/** The module and settings from which an isolate is started. */
 interface Kind {
   readonly isolation: Isolation
   readonly entry: URL
@@ -35,7 +35,7 @@ interface Kind {
 
 const BUNDLED =
   'handlers in threads and processes need files of Warren that a bundle does not have. Leave warren out of the bundle ' +
-  '(esbuild: --external:warren) and install it beside, or run this handler in the worker itself'
+  '(esbuild: --external:warren) and install it next to the bundle, or run this handler in the worker itself'
 
 /** How long an isolate may be idle. */
 const IDLE_MS = 60_000
@@ -44,7 +44,7 @@ const CLOSE_LIMIT_MS = 5_000
 
 export class IsolatePool {
   readonly #all = new Set<Isolate>()
-  /** Each with the timer that ends it; the last used is used first, so that the others may grow old. */
+  /** Each with the timer that ends it. The most recently used is reused first, so that the others can time out. */
   readonly #idle = new Map<Isolate, NodeJS.Timeout>()
   #closing = false
 
@@ -58,7 +58,7 @@ export class IsolatePool {
         module: (value) =>
           typeof value === 'string' || typeof memberOf(value, 'href') === 'string'
             ? undefined
-            : 'a file: URL, as new URL("./resize.js", import.meta.url) gives',
+            : 'a file: URL, such as new URL("./resize.js", import.meta.url)',
         export: is.text,
         isolation: is.oneOf('thread', 'process'),
       },
@@ -86,7 +86,7 @@ export class IsolatePool {
     try {
       return await this.#runIn(used, job, attempt)
     } catch (error) {
-      // It was dying of what ran before: this attempt has not begun, and must not pay for that.
+      // It died because of an earlier attempt; this one has not begun and must not be counted as failed.
       if (!used.unstarted || attempt.signal.aborted) throw error
       return this.#runIn(this.#start(kind), job, attempt)
     }
@@ -129,7 +129,7 @@ export class IsolatePool {
       )
   }
 
-  /** Ends the idle ones, and the others as soon as their handlers end or are ended. To be called once all attempts are aborted. */
+  /** Ends idle isolates, and the others as soon as their handlers end or are killed. Call it once all attempts are aborted. */
   async close(): Promise<void> {
     this.#closing = true
     for (const isolate of this.#idle.keys()) isolate.kill()
@@ -143,7 +143,7 @@ export class IsolatePool {
   }
 }
 
-/** Says at once, where `handle` is called, what would else fail every attempt. */
+/** Reports problems when `handle` is called that would otherwise fail every attempt. */
 function moduleHref(where: string, module: URL | string, isolation: Isolation): string {
   const problem = (what: string): OptionsError => new OptionsError(where, [`expected \`module\` to be ${what}`])
   const url = URL.canParse(String(module)) ? new URL(module) : undefined
@@ -159,8 +159,8 @@ const TYPESCRIPT = /\.([cm]?ts|[cm]?tsx|jsx)$/
 const LOADS_FIRST = /(^|\s)(--import|--require|-r|--loader|--experimental-loader)(=|\s|$)/
 
 /**
- * What to do instead, for a file that would fail every attempt; undefined for one that Node loads. Loaders such as tsx
- * reach child processes, which are started with the same arguments, and no threads.
+ * The remedy for a file that would fail every attempt; undefined for a file that Node can load. Loaders such as tsx apply to
+ * child processes, which are started with the same arguments, but not to threads.
  */
 export function loadable(
   path: string,
@@ -172,8 +172,8 @@ export function loadable(
   if (memberOf(features, 'typescript') && !/x$/.test(path)) return undefined
   const loaded = LOADS_FIRST.test(`${execArgv.join(' ')} ${env.NODE_OPTIONS ?? ''}`)
   if (isolation === 'process' && loaded) return undefined
-  const build = 'Build it, and give the .js file'
+  const build = 'Compile it, and pass the .js file'
   return isolation === 'thread' && loaded
-    ? `A loader such as tsx does not reach threads. ${build}; or use isolation 'process'`
+    ? `A loader such as tsx does not apply to threads. ${build}; or use isolation 'process'`
     : `${build}; or start the worker with a loader such as tsx (node --import tsx), and use isolation 'process'`
 }

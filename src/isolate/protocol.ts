@@ -1,13 +1,13 @@
 /**
- * What a worker and its isolates say to each other. An isolate runs one job at a time, so messages need no job's id.
- * Everything is a structured clone: between threads as it is, between processes with `serialization: 'advanced'`.
+ * The messages between a worker and its isolates. An isolate runs one job at a time, so messages need no job id. Everything is
+ * a structured clone: directly between threads, between processes with `serialization: 'advanced'`.
  */
 import { describeThrown, shortened } from '../errors/error.js'
 import { NotCloneableError, Reject } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
 import type { LogLevel } from '../task/logger.js'
 
-/** What the attempt is, for the handler inside. */
+/** The attempt's data for the handler inside. */
 export interface JobFacts {
   readonly id: string
   readonly task: string
@@ -22,7 +22,7 @@ export interface Job {
   readonly exportName: string
   readonly input: unknown
   readonly attempt: JobFacts
-  /** The trace that the handler runs in, as headers; left out where there is none. */
+  /** The handler's trace context, as headers; absent if there is none. */
   readonly trace?: Readonly<Record<string, string>>
 }
 
@@ -33,14 +33,14 @@ export type ToIsolate =
   | { readonly kind: 'progressDone'; readonly call: number; readonly error?: WireError }
 
 export type FromIsolate =
-  /** Before anything of the handler runs: an isolate that dies before this has run nothing of it. */
+  /** Sent before the handler runs: an isolate that dies before this has not run it. */
   | { readonly kind: 'started' }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly message: string }
   | { readonly kind: 'progress'; readonly call: number; readonly value: unknown }
   | { readonly kind: 'returned'; readonly output: unknown }
   | { readonly kind: 'threw'; readonly error: WireError }
 
-/** Anything thrown. Own classes do not survive a clone; what the store and the headers keep of an error does. */
+/** Any thrown value. Custom classes do not survive a clone; the parts of an error that the store and the headers keep do. */
 export interface WireError {
   readonly name: string
   readonly message: string
@@ -64,22 +64,22 @@ export function toWire(thrown: unknown): WireError {
 
 const MAX_CODE = 200
 
-/** Copies of Warren before 0.2 did not mark their `Reject`: it is known by its name, too. */
+/** Copies of Warren before 0.2 did not mark their `Reject`, so it is also recognised by its name. */
 export function fromWire({ name, message, stack, code, rejects }: WireError): Error {
   const error = rejects || name === 'Reject' ? new Reject(message) : new Error(message)
-  // As an error's own would be: not among the fields that a logger or an equality check lists.
+  // Not enumerable, like an error's own properties, so that loggers and equality checks skip it.
   const hidden = (value: string): PropertyDescriptor => ({ value, configurable: true, writable: true })
   Object.defineProperty(error, 'name', hidden(name))
   if (stack !== undefined) Object.defineProperty(error, 'stack', hidden(stack))
   return code === undefined ? error : Object.assign(error, { code })
 }
 
-/** Runs a `postMessage` or `send`, and says in words what could not be cloned: a function, a getter that throws. */
+/** Runs a `postMessage` or `send`, and describes a value that could not be cloned: a function, a getter that throws. */
 export function cloning(what: string, post: () => void): void {
   try {
     post()
   } catch (error) {
-    // The other side has died, and says so itself.
+    // The other side has died and reports that itself.
     if (memberOf(error, 'code') === 'ERR_IPC_CHANNEL_CLOSED') throw error
     throw new NotCloneableError(what, error)
   }

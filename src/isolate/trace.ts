@@ -1,7 +1,7 @@
-/** The trace on its way into an isolate, where OpenTelemetry has to be set up again: nothing else crosses that border. */
+/** Passes the trace context into an isolate. OpenTelemetry must be set up again there, because nothing else is shared. */
 import { context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
 
-/** What is active, as the propagator writes it; empty where there is none. */
+/** The active context in the propagator's format; empty if there is none. */
 export function activeTrace(): { trace?: Readonly<Record<string, string>> } {
   const trace: Record<string, string> = {}
   propagation.inject(context.active(), trace)

@@ -1,6 +1,6 @@
 /**
- * The one way in which Warren calls what a user handed in: listeners, callbacks, loggers. It may throw, hang, or return a
- * promise that rejects; none of that reaches the caller, and all of it is reported.
+ * The only way in which Warren calls users' code: listeners, callbacks, loggers. It may throw, hang, or return a promise that
+ * rejects; the caller is not affected, and every problem is reported.
  */
 import { EventEmitter } from 'node:events'
 import { textOf } from '../errors/index.js'
@@ -9,10 +9,10 @@ import { isLogger, type Logger, type LogLevel } from '../task/logger.js'
 
 export { isThenable } from '../kinds.js'
 
-/** Told about each problem; `what` names whose code failed, as `a listener of deadLettered`. */
+/** Receives each problem; `what` names the code that failed, such as `a listener of deadLettered`. */
 export type ReportProblem = (what: string, error: unknown) => void
 
-/** Calls `call`. A throw and a rejection are reported, and nothing else happens. */
+/** Calls `call` and reports a throw or a rejection. */
 export function callContained(what: string, call: () => unknown, report: ReportProblem): void {
   try {
     const returned = call()
@@ -23,23 +23,23 @@ export function callContained(what: string, call: () => unknown, report: ReportP
 }
 
 /**
- * An emitter whose listeners are users' code. They run a moment later: after the promise that an event
- * accompanies is settled, in the order of the events, and never inside a callback of the broker's or the store's client.
+ * An emitter whose listeners are users' code. They run slightly later: after the promise that belongs to the event is settled,
+ * in the order of the events, and never inside a callback of the broker's or the store's client.
  */
 export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> extends EventEmitter<Events> {
   #report: ReportProblem = () => undefined
   #waiting: (() => void)[] = []
 
-  /** Sets who is told when a listener fails. */
+  /** Sets the callback for failing listeners. */
   protected reportProblemsTo(report: ReportProblem): void {
     this.#report = report
   }
 
-  /** Tells the listeners, in place of `emit`. */
+  /** Notifies the listeners, in place of `emit`. */
   protected tell<Event extends keyof Events & (string | symbol)>(event: Event, ...values: Events[Event]): void {
     const listeners = this.rawListeners(event as never)
     if (listeners.length === 0) return
-    // From a microtask, so that it comes after all microtasks: the promises of everything that one read brought are settled.
+    // Started from a microtask, so that it runs after all microtasks: all promises that belong to one read are settled by then.
     if (this.#waiting.length === 0) queueMicrotask(() => process.nextTick(() => this.#flush()))
     for (const listener of listeners) {
       this.#waiting.push(() =>
@@ -48,7 +48,7 @@ export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> ex
     }
   }
 
-  /** Resolves once what was told so far has reached the listeners. */
+  /** Resolves once all events so far have reached the listeners. */
   protected told(): Promise<void> {
     return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)))
   }
@@ -60,10 +60,10 @@ export class ContainedEmitter<Events extends Record<keyof Events, unknown[]>> ex
   }
 }
 
-/** How long a failure of the same user's code is not reported again. */
+/** How long repeated failures of the same code are not reported again. */
 const QUIET_MS = 60_000
 
-/** Reports problems as log lines, each kind at most once a minute: a listener that fails fails for every message. */
+/** Reports problems as log lines, each kind at most once a minute, because a broken listener fails for every message. */
 export function problemLog(log: Logger): ReportProblem {
   const reportedAt = new Map<string, number>()
   return (what, error) => {
@@ -77,8 +77,8 @@ export function problemLog(log: Logger): ReportProblem {
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
 /**
- * A logger that never throws, around one that may. Each level is looked up when it is written to, and called as a method:
- * pino replaces its methods when the level changes, and loggers made of classes need their `this`.
+ * Wraps a logger so that it never throws. Each level is looked up on every call, and called as a method: pino replaces its
+ * methods when the level changes, and class-based loggers need their `this`.
  */
 export function containedLogger(log: Logger): Logger {
   const write = (level: LogLevel) => (fields: object, message: string) =>
@@ -92,7 +92,7 @@ export function containedLogger(log: Logger): Logger {
   }
 }
 
-/** A logger that adds `fields` to each line: the logger's own child where it makes one. Contained, whatever `log` is. */
+/** A logger that adds `fields` to each line: the logger's own child, if it supports that. Always contained. */
 export function childLogger(log: Logger, fields: object): Logger {
   const own = ownChild(log, fields)
   if (own !== undefined) return containedLogger(own)
@@ -116,7 +116,7 @@ function ownChild(log: Logger, fields: object): Logger | undefined {
   }
 }
 
-/** The logger is where problems are reported, so its own go nowhere. */
+/** Problems are reported to the logger, so the logger's own problems are dropped. */
 const ignored: ReportProblem = () => undefined
 
 /**

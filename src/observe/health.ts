@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events'
 import type { ConsumerState, WorkerEvents, WorkerState } from './events.js'
 
-/** Whether a worker is fully working, and if not, what is missing. */
+/** Whether a worker is fully working, and if not, why. */
 export interface WorkerHealth {
   readonly ready: boolean
   readonly state: WorkerState
@@ -11,11 +11,11 @@ export interface WorkerHealth {
   readonly store: 'available' | 'unavailable' | 'none'
   readonly running: number
   readonly held: number
-  /** What keeps it from working fully: one sentence each, with what to do. */
+  /** The problems that prevent it from working fully: one sentence each, with a remedy. */
   readonly problems: readonly string[]
 }
 
-/** A worker as listeners see it: its events and its health. */
+/** The part of a worker that listeners use: its events and its health. */
 export type ObservedWorker = Pick<EventEmitter<WorkerEvents>, 'on' | 'off'> & {
   readonly service: string
   health(): WorkerHealth

@@ -1,6 +1,6 @@
 /**
- * The logger of those who bring none: JSON lines on standard error, so that standard output stays the program's own. The
- * keys are pino's, so that whatever reads pino's lines reads these.
+ * The default logger: JSON lines on standard error, so that standard output stays the program's own. The keys are pino's, so
+ * that tools for pino's lines can read them.
  */
 import { hostname } from 'node:os'
 import { textOf } from '../errors/index.js'
@@ -9,7 +9,7 @@ import type { Logger } from '../task/logger.js'
 
 const LEVELS = { info: 30, warn: 40, error: 50 } as const
 
-/** Writes from `info` on. Each call writes one line, whatever the fields hold, and never throws. */
+/** Writes lines of level `info` and above. Each call writes one line, whatever the fields contain, and never throws. */
 export function jsonLogger(write: (line: string) => void = toStandardError): Logger {
   const always = { pid: process.pid, hostname: hostname(), name: 'warren' }
   const log = (level: keyof typeof LEVELS) => (fields: object, message: string) => {
@@ -19,10 +19,10 @@ export function jsonLogger(write: (line: string) => void = toStandardError): Log
   return { debug: () => undefined, info: log('info'), warn: log('warn'), error: log('error') }
 }
 
-/** `console` ignores a pipe that nobody reads any more; a direct write would end the process. */
+/** `console` ignores a broken pipe; a direct write would end the process. */
 const toStandardError = (line: string): void => console.error(line)
 
-/** Undefined for what JSON cannot say: a cycle, a getter that throws. */
+/** Undefined for values that JSON cannot represent: a cycle, a getter that throws. */
 function lineOf(record: () => object): string | undefined {
   try {
     return JSON.stringify(record(), (_key, value: unknown) => {

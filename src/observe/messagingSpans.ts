@@ -1,8 +1,7 @@
 /**
- * Spans and measurements by OpenTelemetry's conventions for messaging
- * (https://opentelemetry.io/docs/specs/semconv/messaging/): `send` on the way out, `process` for each attempt, and how the
- * attempt is settled. The context in which a message was sent stays with it through delays, retries and dead letters, so
- * that all its attempts are children of its `send`.
+ * Spans and measurements by OpenTelemetry's conventions for messaging (https://opentelemetry.io/docs/specs/semconv/messaging/):
+ * `send` on the way out, `process` for each attempt, and how the attempt is settled. A message keeps the context in which it
+ * was sent through delays, retries and dead letters, so that all its attempts are children of its `send`.
  */
 import {
   type Attributes,
@@ -34,8 +33,8 @@ interface Sendable {
 const SYSTEM = { 'messaging.system': 'rabbitmq' }
 
 /**
- * Runs `act`, which publishes the message, as a `send`: a child of `parent`, or of what is active, and the context that the
- * message carries from then on.
+ * Runs `act`, which publishes the message, in a `send` span: a child of `parent` or of the active span, and the context that
+ * the message carries from then on.
  */
 export function sendTraced(sending: Sendable, act: () => Promise<void>, parent?: Context): Promise<void> {
   const tracer = activeTracer()
@@ -86,24 +85,24 @@ export function sendTraced(sending: Sendable, act: () => Promise<void>, parent?:
   )
 }
 
-/** What of a message's headers a trace may go on from; undefined for none. */
+/** The trace headers of a message; undefined for none. */
 export function sendersContext(given: Headers | undefined): Context | undefined {
   if (given === undefined || activeTracer() === undefined) return undefined
   const found = propagation.extract(ROOT_CONTEXT, given, TEXTS_ONLY)
   return trace.getSpanContext(found) === undefined ? undefined : found
 }
 
-/** Headers are a stranger's: propagators expect texts. */
+/** Headers are untrusted, and propagators expect strings. */
 const TEXTS_ONLY = {
   keys: (carrier: Headers) => Object.keys(carrier),
   get: (carrier: Headers, key: string) => (typeof carrier[key] === 'string' ? carrier[key] : undefined),
 }
 
-/** What is known of an attempt when it begins. */
+/** The information about an attempt when it begins. */
 export interface TracedAttempt {
   readonly id: string
   readonly queue: string
-  /** The task that the queue is for. */
+  /** The queue's task. */
   readonly task: string
   readonly number: number
   readonly headers: Headers | undefined
@@ -111,7 +110,7 @@ export interface TracedAttempt {
   readonly redelivered: boolean
 }
 
-/** How the conventions' settle operation is named for what Warren does with a message. */
+/** The name of the settle operation for each of Warren's outcomes. */
 const SETTLED_BY: Readonly<Record<Exclude<OutcomeKind, 'held'>, string>> = {
   succeeded: 'ack',
   alreadyDone: 'ack',
@@ -126,7 +125,7 @@ const SETTLED_BY: Readonly<Record<Exclude<OutcomeKind, 'held'>, string>> = {
 
 /** One attempt, traced and measured: `process`, then the settling as its child. */
 export class AttemptTrace {
-  /** What the handler runs in; undefined where nobody traces. */
+  /** The context of the handler; undefined without tracing. */
   readonly context: Context | undefined
   readonly #about: Attributes
   readonly #attributes: Attributes
@@ -171,7 +170,7 @@ export class AttemptTrace {
     this.context = trace.setSpan(parent, this.#span)
   }
 
-  /** Undefined where nobody traces or measures. */
+  /** Undefined without tracing and metrics. */
   static begin(attempt: () => TracedAttempt): AttemptTrace | undefined {
     if (activeTracer() === undefined && activeInstruments() === undefined) return undefined
     return new AttemptTrace(attempt())
@@ -179,7 +178,7 @@ export class AttemptTrace {
 
   /** The handler has ended, and settling begins. */
   ran(outcome: OutcomeKind, durationMs: number, error: unknown): void {
-    // Nothing was run, and nothing is settled.
+    // Nothing ran, and nothing is settled.
     if (outcome === 'held') {
       this.#span?.setAttribute('warren.outcome', outcome).end()
       return
@@ -207,7 +206,7 @@ export class AttemptTrace {
     )
   }
 
-  /** What became of the message. `lost`: its channel died first. */
+  /** How the message was settled. `lost`: its channel died first. */
   settled(settled: string, settleMs: number): void {
     const lost = settled === 'lost'
     const failed = lost ? { 'error.type': 'lost' } : {}
@@ -230,7 +229,7 @@ export class AttemptTrace {
   }
 }
 
-/** A `code` where there is one, as Warren's and Node's errors have; else the error's class. */
+/** The `code`, as in Warren's and Node's errors; otherwise the error's class. */
 function errorTypeOf(error: unknown): string {
   const code = memberOf(error, 'code')
   return typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,60}$/.test(code) ? code : describeThrown(error).errorClass

@@ -1,6 +1,6 @@
 /**
- * Whether the application has set up OpenTelemetry, and what Warren then makes spans and measurements with. Asked for each
- * message, since providers may be registered late: a comparison where there is none, and nothing else.
+ * Checks whether the application has set up OpenTelemetry, and returns the tracer and instruments. Checked for each message,
+ * because providers may be registered late; without one, this costs a single comparison.
  */
 import {
   type Counter,
@@ -16,14 +16,14 @@ import {
 
 const SCOPE = 'warren'
 
-/** What the interfaces of OpenTelemetry answer with where no provider is registered. */
+/** The defaults that OpenTelemetry's API returns without a registered provider. */
 const NO_TRACES = new ProxyTracerProvider().getDelegate()
 const NO_METER = createNoopMeter()
 
 let tracerProvider: TracerProvider | undefined
 let tracer: Tracer | undefined
 
-/** Undefined where nobody traces. */
+/** Undefined without tracing. */
 export function activeTracer(): Tracer | undefined {
   const provider = trace.getTracerProvider() as TracerProvider & Partial<ProxyTracerProvider>
   const real = provider.getDelegate?.() ?? provider
@@ -45,7 +45,7 @@ export interface Instruments {
 let meterProvider: MeterProvider | undefined
 let instruments: Instruments | undefined
 
-/** Undefined where nobody measures. */
+/** Undefined without metrics. */
 export function activeInstruments(): Instruments | undefined {
   const provider = metrics.getMeterProvider()
   if (provider !== meterProvider) {
@@ -55,7 +55,7 @@ export function activeInstruments(): Instruments | undefined {
   return instruments
 }
 
-/** The conventions' advice, and three more for the long tasks of a queue. */
+/** The buckets that the conventions recommend, and three more for long tasks. */
 const BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60, 300]
 
 function instrumentsOf(provider: MeterProvider): Instruments | undefined {

@@ -1,4 +1,4 @@
-/** W3C trace context: carried from the sender's active span to the handler's, when OpenTelemetry is set up. */
+/** W3C trace context: passed from the sender's active span to the handler's, if OpenTelemetry is set up. */
 import { type Context, context, createContextKey, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { Envelope } from '../wire/envelope.js'
 
@@ -22,22 +22,22 @@ export function inTrace<T>(envelope: Envelope, span: Context | undefined, act: (
 }
 
 /**
- * The key by which OpenTelemetry's SDK and its propagators know that nothing is to be traced. It is `suppressTracing` of
- * `@opentelemetry/core`; keys are the same for the same text.
+ * The key by which OpenTelemetry's SDK and its propagators recognise suppressed tracing. It is `suppressTracing` of
+ * `@opentelemetry/core`; the same text creates the same key.
  */
 const SUPPRESSED = ROOT_CONTEXT.setValue(createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING'), true)
 
 /**
- * Runs `act` where instrumentations trace nothing. That of amqplib would overwrite a message's `traceparent` with the
- * context in which it happens to be written: most often that of another message's confirm.
+ * Runs `act` with instrumentation suppressed. amqplib's instrumentation would overwrite a message's `traceparent` with the
+ * context in which it happens to be written, usually that of another message's confirm.
  */
 export function withoutTracing(act: () => void): void {
   context.with(SUPPRESSED, act)
 }
 
 /**
- * A method as it was before an instrumentation wrapped it: that of amqplib would make a second `process` span for each
- * delivery, which ends with the acknowledgement and knows nothing of attempts.
+ * The original of a method that an instrumentation wrapped: amqplib's would create a second `process` span for each delivery,
+ * which ends with the acknowledgement and ignores attempts.
  */
 export const withoutSpans = <Method extends object>(method: Method): Method =>
   (method as { __original?: Method }).__original ?? method

@@ -1,23 +1,23 @@
-/** `warren.events()`: what happens to all tasks, from now on. */
+/** `warren.events()`: the events of all tasks, from now on. */
 import { defaults, is, settleOptions } from '../options.js'
 import type { FeedEvent, FeedType } from '../results/feed.js'
 import type { Results } from '../results/store.js'
 import { checkTask, type Task } from '../task/task.js'
 
 export interface AllEventsOptions {
-  /** Only of this task. Default: of all that use the store. */
+  /** Only events of this task. Default: of all tasks in the store. */
   readonly task?: Pick<Task, 'name'> | undefined
   /** Only events of these types. Default: all four. */
   readonly types?: readonly FeedType[] | undefined
   readonly signal?: AbortSignal | undefined
-  /** How many events wait for their reader; beyond that the oldest go, and are counted. Default 1,000. */
+  /** How many events wait for their reader; beyond that the oldest are dropped and counted. Default 1,000. */
   readonly maxBuffered?: number | undefined
 }
 
-/** The events of all tasks. To be iterated once; leaving the loop ends it. */
+/** The events of all tasks. Can be iterated once; leaving the loop ends it. */
 export type AllEvents = AsyncIterableIterator<FeedEvent, undefined> &
   AsyncDisposable & {
-    /** Resolves once events come: what happens before is not among them. Asking for the first event waits for it, too. */
+    /** Resolves once events are received; earlier events are not included. Requesting the first event also waits for it. */
     ready(): Promise<void>
   }
 

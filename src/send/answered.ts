@@ -2,7 +2,7 @@
 import { UnconfirmedError } from '../errors/index.js'
 import { startTimer } from '../timers.js'
 
-/** What an input's schema answers within `ms`. */
+/** The input schema's answer within `ms`. */
 export async function answered<T>(checking: Promise<T>, id: string, ms: number): Promise<T> {
   let stopTimer = (): void => undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 /**
- * Sending what is to run later. Where a queue takes what is due of the task, the message waits in the delay levels, for as
- * long as that is worth it; else it goes straight to the task's exchange, where `mandatory` says whether there is a queue,
- * and the worker that gets it sees to the wait.
+ * Sends delayed tasks. If a queue takes the task's due messages, the message waits in the delay levels, unless the delay is too
+ * short for that. Otherwise it goes straight to the task's exchange, where `mandatory` shows whether there is a queue, and the
+ * receiving worker delays it.
  */
 import { jittered } from '../amqp/backoff.js'
 import {
@@ -21,7 +21,7 @@ import { formatInstant } from '../wire/celeryValues.js'
 import type { Publication } from './outgoing.js'
 import type { Producer } from './producer.js'
 
-/** How a task is delayed; at most one of both. */
+/** How a task is delayed; at most one of the two. */
 interface Delay {
   readonly delayMs?: number | undefined
   readonly at?: Date | undefined
@@ -36,12 +36,12 @@ export const DELAY_CHECKS = {
       : 'a valid Date in the years 1 to 9999',
 }
 
-/** When a task is due that is sent `now`; undefined for at once. Throws `OptionsError`. */
+/** When a task that is sent `now` is due; undefined for at once. Throws `OptionsError`. */
 export function dueIn({ delayMs, at }: Delay, now: number): Date | undefined {
   if (delayMs !== undefined && at !== undefined) {
     throw new OptionsError('send', ['expected `delayMs` or `at`, got both'])
   }
-  // Clocks leave out up to a millisecond: without one more, a task could run that much too early.
+  // Clocks truncate up to a millisecond: without adding one, a task could run that much too early.
   const from = (delayMs ?? 0) > 0 ? now + 1 : now
   const due = new Date(at?.getTime() ?? Math.ceil(from + (delayMs ?? 0)))
   if (formatInstant(due) === undefined) {
@@ -50,7 +50,7 @@ export function dueIn({ delayMs, at }: Delay, now: number): Date | undefined {
   return due.getTime() > now ? due : undefined
 }
 
-/** How often a level that took nothing is declared again for one message. */
+/** How often a missing level is declared again for one message. */
 const MAX_REPAIRS = 3
 const RETRY_INITIAL_MS = 100
 const RETRY_MAX_MS = 2_000
@@ -61,7 +61,7 @@ export interface DelayedOptions {
   readonly clock: Clock
 }
 
-/** The publication as it goes into the levels; without a route, straight on. */
+/** The publication for the delay levels; without a route, for the task's exchange. */
 function takingRoute(publication: Publication, route: DelayRoute | undefined, confirmTimeoutMs: number): Publication {
   if (route === undefined) return { ...publication, confirmTimeoutMs }
   const { exchange, routingKey, headers } = route
@@ -85,7 +85,7 @@ export class Delayed {
     this.#closing.abort()
   }
 
-  /** `publication` says where the message goes when it is not to wait. Throws what the producer throws, and `DelaysMissingError`. */
+  /** `publication` is the message's destination without a delay. Throws the producer's errors and `DelaysMissingError`. */
   async publish(publication: Publication, due: Date): Promise<void> {
     const { producer, routes } = this.#options
     const startedAt = performance.now()
@@ -96,13 +96,13 @@ export class Delayed {
         return await producer.publish(takingRoute(publication, route, Math.max(1, leftMs())))
       } catch (error) {
         if (!(error instanceof UnroutableError) || route === undefined || repairs === MAX_REPAIRS) throw error
-        // Somebody deleted a level, or a part of one. What was returned is in no queue, so that it may be sent again.
+        // A level or a part of it was deleted. The returned message is in no queue, so it may be sent again.
         routes.forget()
       }
     }
   }
 
-  /** The way through the levels, or undefined for straight on. A lost connection is waited for, as `publish` does. */
+  /** The route through the levels, or undefined for none. Waits for a lost connection, like `publish`. */
   async #route(
     { id, routingKey, confirmTimeoutMs }: Publication,
     due: Date,

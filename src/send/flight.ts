@@ -1,8 +1,8 @@
 /**
- * What is in flight on the present channel, by the tag of the confirm that each message waits for, lowest first.
+ * Messages in flight on the current channel, by the tag of their confirm, lowest first.
  *
- * A message that passed its deadline is settled, but the broker may still answer it, or close the channel because of it.
- * So its record stays until then, without its content. It takes no room in the window.
+ * A message past its deadline is settled, but the broker may still answer it, or close the channel because of it. So its record
+ * stays until then, without its content, and does not count towards the window.
  */
 import type { Outgoing } from './outgoing.js'
 
@@ -11,17 +11,17 @@ export class Flight {
   #live = 0
   #bytes = 0
 
-  /** How many that are not settled. */
+  /** The number of unsettled messages. */
   get live(): number {
     return this.#live
   }
 
-  /** The bytes of those. */
+  /** The bytes of unsettled messages. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** The one that was written first, settled or not. */
+  /** The message written first, settled or not. */
   get oldest(): Outgoing | undefined {
     for (const outgoing of this.#byTag.values()) return outgoing
     return undefined
@@ -45,7 +45,7 @@ export class Flight {
     this.#bytes -= outgoing.bytes
   }
 
-  /** Takes out what an answer is for; `multiple` covers all tags up to this one. */
+  /** Removes the messages that an answer covers; `multiple` covers all tags up to this one. */
   answered(tag: number, multiple: boolean): Outgoing[] {
     const answered: Outgoing[] = []
     if (multiple) {
@@ -65,7 +65,7 @@ export class Flight {
     return answered
   }
 
-  /** Takes everything out: the channel is gone. */
+  /** Removes everything: the channel is gone. */
   takeAll(): Outgoing[] {
     const all = [...this.#byTag.values()]
     for (const outgoing of all) outgoing.tag = 0

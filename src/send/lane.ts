@@ -1,9 +1,9 @@
-/** Sending to one of a task's lanes: the message says which, so that it can be published again. */
+/** Sends to one of a task's lanes; the message carries the lane, so that it can be published again. */
 import type { Lanes, Priority, SentTask } from '../task/lanes.js'
 import type { Encoded } from '../wire/envelope.js'
 import { headers, laneKey } from '../wire/names.js'
 
-/** Whether it has to be asked which lane a message goes to: of most tasks there is one. */
+/** Whether a task has several lanes; most have one. */
 export const hasLanes = (task: SentTask, { priority }: { readonly priority?: Priority | undefined }): boolean =>
   task.order !== undefined || task.priority === true || priority !== undefined
 

@@ -1,9 +1,9 @@
 /**
- * A task message that is made now and published later, perhaps by another process: what an outbox keeps in a table. It is
- * plain data that survives JSON, and says which format it has, so that a record outlives the version that wrote it.
+ * A task message that is created now and published later, perhaps by another process: the content of an outbox table. It is
+ * plain data that survives JSON, and contains its format version, so that later versions can read it.
  *
- * A record may be published more than once: whoever publishes it may die before noting that it did. So its id and its
- * run are fixed when it is made, and a worker asks the store whether the task is done before it runs one.
+ * A record may be published more than once, because its publisher may die before it records that. So its id and its run are set
+ * when it is created, and a worker checks the store whether the task is done before it runs one.
  */
 import { randomUUID } from 'node:crypto'
 import { areTags } from '../control/tags.js'
@@ -23,13 +23,13 @@ import { hasLanes, inLane } from './lane.js'
 export interface PrepareOptions {
   /** The task id. Default: a random UUID. */
   readonly id?: string | undefined
-  /** Not to be run after this instant: it is dead-lettered instead. */
+  /** The task does not run after this time: it is dead-lettered instead. */
   readonly expires?: Date | undefined
-  /** What the task can be cancelled by, with others of the same tag. At most 16, each of 1 to 200 bytes. */
+  /** Tags by which the task can be cancelled, together with others. At most 16, each of 1 to 200 bytes. */
   readonly tags?: readonly string[] | undefined
-  /** Not to be run before so many milliseconds have passed, from now on. */
+  /** The task does not run before this many milliseconds have passed, from now on. */
   readonly delayMs?: number | undefined
-  /** Not to be run before this instant. Instead of `delayMs`. */
+  /** The task does not run before this time. Cannot be combined with `delayMs`. */
   readonly at?: Date | undefined
   /** As for `send`. */
   readonly priority?: Priority | undefined
@@ -41,11 +41,14 @@ export interface PrepareOptions {
  * A task message, ready to be published by `publishPrepared`. Keep it as JSON; read nothing but `version`, `task` and `id`.
  */
 export interface PreparedMessage {
-  /** The format. What writes a record that older versions would misread raises it, and reads all earlier ones. */
+  /**
+   * The format version. A version of Warren whose records older versions would misread increases it, and reads all earlier
+   * ones.
+   */
   readonly version: 1
   readonly task: string
   readonly id: string
-  /** When it was made, in milliseconds since 1970: also the run that it begins. */
+  /** When it was created, in milliseconds since 1970; also the run that it begins. */
   readonly run: number
   /** Whether the caller chose the id, so that the store may hold the failure of an earlier run. */
   readonly chosen: boolean
@@ -63,7 +66,7 @@ const PREPARE_CHECKS = {
 }
 
 /**
- * Checks and encodes a task message without sending it. Does no I/O. Throws what `send` throws for what it is called with:
+ * Checks and encodes a task message without sending it. Does no I/O. Throws like `send`:
  * `OptionsError`, `InputError`, `PayloadTooLargeError`.
  */
 export async function prepare<Input, Parsed, Output, Returned>(
@@ -79,11 +82,11 @@ export async function prepare<Input, Parsed, Output, Returned>(
   if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
   const { id = randomUUID(), expires, tags, delayMs, at, priority } = given
   const run = Date.now()
-  // By this machine's clock: there is no connection whose store could be asked.
+  // By this machine's clock: there is no connection to a store.
   const due = delayMs === undefined && at === undefined ? undefined : dueIn(given, run)
   const envelope = { task: task.name, id, run, input, expires, sent: run, tags, eta: due }
   const { content, properties } = encode({ ...envelope, ...traceHeaders() })
-  // Which broker publishes it is not known: priorities of its own are not counted on.
+  // The publishing broker is unknown, so its own priorities are not used.
   const sent = { input: checked.value, priority, native: false }
   if (hasLanes(task, { priority })) inLane(task.name, { content, properties }, laneFor('prepare', task, sent))
   if (content.length > maxMessageBytes) throw new PayloadTooLargeError(task.name, content.length, maxMessageBytes)
@@ -102,7 +105,7 @@ export async function prepare<Input, Parsed, Output, Returned>(
   })
 }
 
-/** What a record says, checked: it may come from any version, or from anybody who may write where it was kept. */
+/** Checks a record: it may come from any version, or from anybody with write access to its storage. */
 export function readPrepared(record: unknown): {
   readonly prepared: PreparedMessage
   readonly message: Encoded

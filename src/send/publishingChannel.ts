@@ -1,10 +1,10 @@
 /**
- * Keeps one confirm channel open on a connection. Several may share a connection: each has a channel of its own, so that
- * what the broker refuses on one never closes another.
+ * Keeps one confirm channel open on a connection. Several may share a connection: each has its own channel, so that a refusal
+ * on one never closes another.
  *
  *     closed ──connection open──▶ opening ──▶ open ──lost, renewed──▶ opening …      close(): any ──▶ closed for good
  *
- * Whatever a channel says after it was lost or replaced is ignored.
+ * Events of a channel that was lost or replaced are ignored.
  */
 import type { ChannelModel, ConfirmChannel, Message } from 'amqplib'
 import { closeChannel, openConfirmChannel } from '../amqp/channel.js'
@@ -12,13 +12,13 @@ import type { Connection } from '../amqp/connection.js'
 import { textOf } from '../errors/index.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
 
-/** Told about the present channel only. */
+/** Receives events of the current channel only. */
 export interface ChannelOwner {
-  /** There is a channel, or there is room in it again. */
+  /** The channel is open, or has room again. */
   ready(): void
-  /** The channel is gone with all that is in flight on it. `code` is RabbitMQ's, where it closed the channel itself. */
+  /** The channel is gone, with all messages in flight. `code` is RabbitMQ's, if RabbitMQ closed the channel. */
   lost(reason: string, code: number | undefined): void
-  /** There is a connection, and no channel can be opened on it. */
+  /** There is a connection, but no channel can be opened on it. */
   unavailable(reason: string): void
   answered(tag: number, multiple: boolean, nacked: boolean): void
   returned(message: Message): void
@@ -60,14 +60,14 @@ export class PublishingChannel {
     return performance.now() - this.#openedAt
   }
 
-  /** Writes a message and returns the tag of its confirm. Call it while `writable` only. Throws what encoding throws. */
+  /** Writes a message and returns the tag of its confirm. Call it only while `writable`. Throws errors of encoding. */
   write(exchange: string, routingKey: string, { content, properties }: OutgoingMessage): number {
     const channel = this.#channel as ConfirmChannel
     this.#congested = !channel.publish(exchange, routingKey, content, properties)
     return this.#nextTag++
   }
 
-  /** Replaces the channel by a new one on the same connection. */
+  /** Replaces the channel with a new one on the same connection. */
   renew(reason: string): void {
     const channel = this.#channel
     if (channel === undefined) return
@@ -75,7 +75,9 @@ export class PublishingChannel {
     void closeChannel(channel)
   }
 
-  /** Closes it for good. Does not wait: the connection lives on, and the broker closes the channel with it at the latest. */
+  /**
+   * Closes it permanently. Does not wait: the connection stays open, and the broker closes the channel at the latest with it.
+   */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -95,7 +97,7 @@ export class PublishingChannel {
     const stale = this.#closed || this.#connection.model !== model
     if (this.#openingOn === model) this.#openingOn = undefined
     if (stale) return void closeChannel(channel)
-    // The connection is about to die, has no channel left, or is silent.
+    // The connection is about to close, has no channel left, or does not answer.
     if (channel === undefined) return this.#reopenLater('the channel could not be opened')
     this.#adopt(channel)
   }
@@ -138,7 +140,7 @@ export class PublishingChannel {
   }
 
   #reopenLater(reason: string): void {
-    // Without a connection, the next `open` brings the channel.
+    // Without a connection, the next `open` creates the channel.
     if (this.#connection.model === undefined || this.#closed) return
     this.#owner.unavailable(reason)
     clearTimeout(this.#reopener)

@@ -1,4 +1,4 @@
-/** What the broker refused (nack) waits here a moment, longer each time, before it is written again. */
+/** Messages that the broker refused (nack) wait here, longer each time, before they are written again. */
 import { jittered } from '../amqp/backoff.js'
 import type { Outgoing } from './outgoing.js'
 
@@ -12,7 +12,7 @@ export class Refused {
     return this.#timers.values()
   }
 
-  /** Calls `back` when it is time, unless the message is settled by then. */
+  /** Calls `back` after the delay, unless the message is settled by then. */
   add(outgoing: Outgoing, back: (outgoing: Outgoing) => void): void {
     const act = (): void => {
       this.#timers.delete(timer)

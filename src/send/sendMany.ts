@@ -10,18 +10,18 @@ import type { SendOptions } from './sender.js'
 
 export interface SendManyOptions<Output, Input = unknown> {
   /**
-   * Called for each task on its confirm, with its place in the iterable. Confirms may come out of order. When it throws,
+   * Called for each task on its confirm, with its index. Confirms may arrive out of order. If it throws,
    * no more inputs are taken, and `sendMany` rejects with that error.
    */
   readonly onSent?: ((handle: Handle<Output>, index: number) => void) | undefined
   /**
-   * Called for each task that could not be sent. Without it, the first failure ends the whole. When it throws, no more
+   * Called for each task that could not be sent. Without it, the first failure ends the whole call. If it throws, no more
    * inputs are taken, and `sendMany` rejects with that error.
    */
   readonly onFailed?: ((error: unknown, index: number) => void) | undefined
-  /** Stops taking inputs when aborted, at once; what is in flight is waited for, and the summary counts it. */
+  /** Stops taking inputs at once when aborted; sends in flight are awaited and included in the summary. */
   readonly signal?: AbortSignal | undefined
-  /** The options of each send, such as its id. */
+  /** Returns the options of each send, such as its id. */
   readonly options?: ((input: Input, index: number) => SendOptions) | undefined
 }
 
@@ -37,18 +37,18 @@ export interface Sending<Input, Output> {
   readonly send: (input: Input, options: SendOptions | undefined) => Promise<Handle<Output>>
   /** How many sends are in flight at most. */
   readonly window: number
-  /** Whether nothing more should be handed over while some of it is in flight: what waits is in memory. */
+  /** Whether to stop sending while messages are in flight, because waiting messages are in memory. */
   readonly full: () => boolean
   readonly report: ReportProblem
 }
 
-/** How long a source may take to end, once it is told that nothing more is taken. */
+/** How long a source may take to end after it is told to stop. */
 const RETURN_TIMEOUT_MS = 5_000
 
 /**
- * Keeps at most `window` sends in flight, and takes the next input only when there is room. It ends when the source does,
- * at once on an abort, a first failure that nobody takes, a callback that throws, and a source that throws; also while
- * the source is silent. What is in flight then is always waited for: its deadlines bound that.
+ * Keeps at most `window` sends in flight, and takes the next input only when there is room. It ends with the source, or at once
+ * on an abort, an unhandled first failure, a callback that throws, or a source that throws, even while the source produces
+ * nothing. Sends in flight are always awaited; their deadlines bound that.
  */
 export async function sendMany<Input, Output>(
   { send, window, full, report }: Sending<Input, Output>,
@@ -68,7 +68,7 @@ export async function sendMany<Input, Output>(
     failure ??= { error }
     changed()
   }
-  /** A callback's error ends the whole as long as it goes on; later it is only reported. */
+  /** A callback's error ends a running call; later it is only reported. */
   const tell = (what: string, call: () => unknown): void =>
     callContained(what, call, (who, error) => (over ? report(who, error) : fail(error)))
   const one = async (input: Input, index: number): Promise<void> => {
@@ -110,11 +110,11 @@ export async function sendMany<Input, Output>(
       if (stopped()) break
       inFlight++
       void one(next.value, index++)
-      // A turn, so that an input that is refused at once is noticed before the next one is taken.
+      // Waits one turn, so that an input that is refused at once is noticed before the next one is taken.
       await undefined
     }
   } catch (error) {
-    // The source threw, and so has ended by itself.
+    // The source threw, so it has ended by itself.
     exhausted = true
     fail(error)
   }
@@ -145,7 +145,7 @@ const notIterable = (more = ''): OptionsError =>
 
 const STOPPED = Symbol('stopped')
 
-/** What the source yields, or `STOPPED` when all is to end before it does: a source may be silent for ever. */
+/** The source's next value, or `STOPPED` if the call ends first: a source may never yield. */
 function untilStopped<Input>(
   step: PromiseLike<IteratorResult<Input>>,
   stopped: () => boolean,
@@ -159,11 +159,11 @@ function untilStopped<Input>(
   })
 }
 
-/** Tells the source that nothing more is taken, so that a generator's `finally` runs. */
+/** Tells the source to stop, so that a generator's `finally` runs. */
 async function endSource(iterator: AnyIterator<unknown>, report: ReportProblem): Promise<void> {
   try {
     const ended = iterator.return?.()
-    // One that is silent answers only when it has yielded: it is not waited for any longer than this.
+    // A source that produces nothing answers only after its next value; this limits the wait.
     if (isThenable(ended)) await withDeadline(Promise.resolve(ended), RETURN_TIMEOUT_MS, 'ending the source')
   } catch (error) {
     report('the source of sendMany', error)

@@ -1,10 +1,9 @@
 /**
- * Who is to blame when the broker closes a channel with an error (403, 404, 406): one of the messages in flight, and the
- * broker does not say which. All of them become suspects. Suspects are published one at a time, before all others; any
+ * Finds the message that made the broker close a channel with an error (403, 404, 406). It is one of the messages in flight,
+ * but the broker does not say which. All of them become suspects. Suspects are published one at a time, before all others; any
  * answer clears one, and the one that is alone in flight when the channel closes again is the culprit.
  *
- * A message that passed its deadline counts among those in flight until it is answered: it may be the culprit, so that
- * whoever is beside it must not be blamed.
+ * A message past its deadline counts as in flight until it is answered, because it may be the culprit.
  */
 import { AccessRefusedError, MessageError, UnroutableError } from '../errors/index.js'
 import type { Outgoing } from './outgoing.js'
@@ -15,12 +14,12 @@ const REFUSALS: ReadonlySet<number> = new Set([403, 404, 406, 530])
 export class Suspects {
   #count = 0
 
-  /** Whether messages go one at a time now. */
+  /** Whether messages are sent one at a time now. */
   get any(): boolean {
     return this.#count > 0
   }
 
-  /** `inFlight` was lost with a channel that was closed with `code`. Returns the culprit, where it is known now. */
+  /** `inFlight` was lost with a channel that was closed with `code`. Returns the culprit, if it is known. */
   culprit(inFlight: readonly Outgoing[], code: number | undefined): Outgoing | undefined {
     if (code === undefined || !REFUSALS.has(code)) return undefined
     const [only] = inFlight
@@ -41,7 +40,7 @@ export class Suspects {
   }
 }
 
-/** The error for a message because of which the broker closed the channel. */
+/** The error for the message that made the broker close the channel. */
 export function refusal(code: number, reason: string, { id, exchange, routingKey }: Outgoing): Error {
   if (code === 404) return new UnroutableError(exchange, routingKey, reason)
   if (code === 403)

@@ -1,11 +1,11 @@
-/** What a schema says of a value: as it is, and as it will be once JSON has carried it. */
+/** Checks a value with a schema, both as it is and as it will be after JSON has carried it. */
 import { isDeepStrictEqual } from 'node:util'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type Issue, textOf } from '../errors/index.js'
 import { isThenable, memberOf } from '../kinds.js'
 import { type JsonChange, jsonChanges, survivesJson } from '../wire/json.js'
 
-/** What a schema says of a value: the parsed value, or what is wrong with it. */
+/** A schema's answer: the parsed value, or the issues. */
 export type Checked<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly Issue[] }
 
 /** Runs a Standard Schema; see https://standardschema.dev. Synchronous schemas cost no extra turn. */
@@ -15,8 +15,8 @@ export function check<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): 
 }
 
 /**
- * Checks a value against its schema as the one who receives it will: what JSON changes on the way must not matter to the
- * schema. Costs one look at a value that JSON leaves alone, and a second check of others.
+ * Checks a value with its schema as the receiver will: changes by JSON must not matter to the schema. A value that JSON leaves
+ * unchanged costs one scan; others are checked twice.
  */
 export function checkAsSent<T>(schema: StandardSchemaV1<unknown, T>, value: unknown): Checked<T> | Promise<Checked<T>> {
   const checking = check(schema, value)
@@ -30,7 +30,7 @@ function checkArrival<T>(
   value: unknown,
   sent: Checked<T>,
 ): Checked<T> | Promise<Checked<T>> {
-  // Undefined alone has no JSON at all: the caller knows what that means.
+  // Only undefined has no JSON form at all; the caller handles that.
   if (sent.issues !== undefined || value === undefined) return sent
   let changes: readonly JsonChange[]
   let arriving: unknown
@@ -40,7 +40,7 @@ function checkArrival<T>(
     if (lost.length > 0) return { issues: lost.map(lostIssue) }
     arriving = JSON.parse(JSON.stringify(value))
   } catch (error) {
-    // A circle, a depth beyond the stack, a `toJSON` that throws.
+    // A cycle, nesting beyond the stack, or a `toJSON` that throws.
     return { issues: [{ path: '', message: `expected a value that JSON can carry; ${textOf(error)}` }] }
   }
   const judge = (arrived: Checked<T>): Checked<T> => judged(changes, sent, arrived)
@@ -68,15 +68,15 @@ function toChecked<T>(outcome: StandardSchemaV1.Result<T>): Checked<T> {
   }
 }
 
-/** `arrived` is what the schema says of what arrives. `sent` fits, so that all that is wrong now is of the change. */
+/** `arrived` is the schema's answer for the value that arrives. `sent` fits, so any issue comes from the change. */
 function judged<T>(changes: readonly JsonChange[], sent: Checked<T>, arrived: Checked<T>): Checked<T> {
   if (sent.issues !== undefined) return sent
   if (arrived.issues !== undefined) {
     const whats = [...new Set(changes.map(({ what }) => what))].join(', ') || 'an undefined property'
-    const note = `once JSON has carried ${whats}; take what JSON has, and turn it in the schema into what you need`
+    const note = `once JSON has carried ${whats}; accept a JSON type, and convert it in the schema`
     return { issues: arrived.issues.map(({ path, message }) => ({ path, message: `${message} (${note})` })) }
   }
-  // A schema that takes anything lets a Date pass untouched, and would let the text pass that arrives in its place.
+  // A schema that accepts anything passes a Date unchanged, and would also pass the string that arrives instead.
   const untouched = changes.filter(
     ({ path, value }) => at(sent.value, path) === value && !isDeepStrictEqual(at(arrived.value, path), value),
   )
@@ -91,7 +91,7 @@ const lostIssue = ({ path, what }: JsonChange): Issue => ({
 
 const differsIssue = ({ path, what }: JsonChange): Issue => ({
   path: pathOf(path),
-  message: `expected a value that arrives as it is; got: ${what}, which JSON turns into something else that the schema does not turn back`,
+  message: `expected a value that arrives unchanged; got: ${what}, which JSON changes and the schema does not change back`,
 })
 
 function at(value: unknown, path: readonly (string | number)[]): unknown {

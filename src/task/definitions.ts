@@ -1,7 +1,7 @@
 /**
- * RabbitMQ's definitions file (`load_definitions`, `/api/definitions`) for a topology: users, permissions, the
- * operator's exchanges, queues and bindings, and all policies. Pure and stable: equal input gives equal bytes, so that
- * a test can compare the file in the repository with the code.
+ * RabbitMQ's definitions file (`load_definitions`, `/api/definitions`) for a topology: users, permissions, the operator's
+ * exchanges, queues and bindings, and all policies. Pure and stable: equal input returns equal bytes, so that a test can
+ * compare the file in the repository with the code.
  */
 import { createHash } from 'node:crypto'
 import type { BindingPlan, OperatorPlan } from './topology.js'
@@ -16,8 +16,8 @@ export interface UserPlan {
 }
 
 /**
- * RabbitMQ's salted SHA-256 password hash: base64(salt ‖ sha256(salt ‖ password)). The four salt bytes come from the
- * user's name, so that the file is the same each time; a hash in a file that anyone may read is no secret either way.
+ * RabbitMQ's salted SHA-256 password hash: base64(salt ‖ sha256(salt ‖ password)). The four salt bytes come from the user's
+ * name, so that the file is the same each time; a hash in a public file is not a secret in any case.
  */
 export function passwordHash(name: string, password: string): string {
   const salt = createHash('sha256').update(`warren:${name}`).digest().subarray(0, 4)

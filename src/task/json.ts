@@ -1,10 +1,10 @@
-/** What JSON can carry, as the compiler sees it: what is sent and what is returned goes through it. */
+/** The types that JSON can carry: inputs and results are sent as JSON. */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 
-/** How deep a type is looked into; below that, `send` looks at the values. */
+/** How deep a type is checked; `send` checks values below that depth. */
 type Deepest = [1, 1, 1, 1, 1, 1]
 
-/** What of `T` JSON cannot carry, as a text that names its place; `never` when it can carry all. */
+/** The parts of `T` that JSON cannot carry, as text that names their place; `never` if there are none. */
 export type NotJson<T, Path extends string = '', Depth extends readonly unknown[] = []> = Depth extends Deepest
   ? never
   : unknown extends T
@@ -40,7 +40,7 @@ export type NotJson<T, Path extends string = '', Depth extends readonly unknown[
 type Told<Path extends string, What extends string> = Path extends '' ? `it is ${What}` : `${Path} is ${What}`
 type Joined<Path extends string, Key extends string | number> = Path extends '' ? `${Key}` : `${Path}.${Key}`
 
-/** Makes the options of a task whose schemas JSON cannot satisfy a compile error that says where, and what to do. */
+/** Turns options with schemas that JSON cannot satisfy into a compile error that names the place and a remedy. */
 export type CarriedByJson<Input extends StandardSchemaV1, Output extends StandardSchemaV1 | undefined> = Refused<
   'input',
   Input
@@ -54,5 +54,5 @@ type Refused<Option extends string, Schema extends StandardSchemaV1> = [
   : {
       readonly [Key in Option]: `JSON cannot carry this ${Option}: ${NotJson<
         StandardSchemaV1.InferInput<Schema>
-      >}. Take what JSON has, and turn it in the schema into what you need, as z.coerce.date() does with text.`
+      >}. Accept a JSON type, and convert it in the schema, as z.coerce.date() does with a string.`
     }

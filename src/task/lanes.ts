@@ -1,6 +1,6 @@
 /**
- * The queues of a task: one, as a rule. A task with priorities has one for each of three, and a task whose messages keep
- * their order has one for each partition, from which one consumer at a time takes one message at a time. Pure.
+ * The queues of a task, usually one. A task with priorities has three, and a task with ordered messages has one for each
+ * partition, from which one consumer at a time takes one message at a time. Pure.
  */
 import { OptionsError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
@@ -9,11 +9,14 @@ import { laneKey, laneQueue, taskQueue } from '../wire/names.js'
 export type Priority = 'high' | 'normal' | 'low'
 
 export interface OrderOptions<Parsed = unknown> {
-  /** Whose order is kept, from the parsed input, such as the account's id: messages of one key run in the order they were sent. */
+  /**
+   * Returns the key from the parsed input, such as the account's id: messages with the same key run in the order they were
+   * sent.
+   */
   readonly key: (input: Parsed) => string
   /**
-   * How many queues share the keys, 1 to 256: so many messages of the task run at a time at most. Fixed, since a key
-   * would move to another queue. Default 8.
+   * How many queues share the keys, 1 to 256, which is also the maximum concurrency. Do not change it later, because keys would
+   * move to other queues. Default 8.
    */
   readonly partitions?: number | undefined
 }
@@ -70,17 +73,17 @@ export function lanesOf(task: LanedTask, service: string): readonly Lane[] {
   return lanes.map((lane) => ({ queue: laneQueue(queue, lane), routingKey: laneKey(name, lane), ordered: false }))
 }
 
-/** The first partition takes what is sent with the task's name alone: by those who know of no partitions. */
+/** The first partition also takes messages sent with the task's name alone, by senders that do not know about partitions. */
 const partitionLane = (partition: number): string => (partition === 0 ? '' : String(partition))
 
-/** AMQP's numbers, where the broker has priorities of its own: a message without one is taken for the middle. */
+/** AMQP priorities for brokers that support them; a message without one counts as normal. */
 const NUMBERS: Readonly<Record<Priority, number>> = { high: 8, normal: 4, low: 1 }
 
 /** How a message is sent. */
 export interface Lanes {
   /** Empty for the task's own queue. */
   readonly lane: string
-  /** The message's priority, where the broker sees to it. */
+  /** The message's priority, if the broker handles it. */
   readonly number: number | undefined
 }
 
@@ -89,8 +92,8 @@ export interface SentTask extends LanedTask {
 }
 
 /**
- * Where a message of a task goes. `native`: the broker orders its queues by priority. Throws `OptionsError`, and what the
- * user's key throws.
+ * The destination of a message. `native`: the broker orders its queues by priority. Throws `OptionsError`, and errors of the
+ * user's `key`.
  */
 export function laneFor(
   where: string,
@@ -111,12 +114,12 @@ export function laneFor(
 function partitionOf(task: string, order: TaskOrder<never>, input: unknown): number {
   const key: unknown = order.key(input as never)
   if (typeof key !== 'string') {
-    throw new TypeError(`expected the order's key of ${task} to return a text, got: ${typeof key}`)
+    throw new TypeError(`expected the order's key of ${task} to return a string, got: ${typeof key}`)
   }
   return hash(key) % order.partitions
 }
 
-/** FNV-1a over UTF-8, which every version and language computes alike. */
+/** FNV-1a over UTF-8, which gives the same result in every version and language. */
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193)

@@ -1,4 +1,4 @@
-/** How fast, and how many at a time, a task may be run: by all workers together, for all of it or for each key. */
+/** Limits the rate and concurrency of a task across all workers, for the whole task or for each key. */
 import { OptionsError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 
@@ -8,7 +8,7 @@ export interface RateOptions {
   readonly count: number
   /** In milliseconds: 1 to 30 days. */
   readonly perMs: number
-  /** How many may start at once after a rest, 1 to 1,000,000. Default 1: evenly from the first one on. */
+  /** How many may start at once after an idle time, 1 to 1,000,000. Default 1: evenly spaced from the first one on. */
   readonly burst?: number | undefined
 }
 
@@ -20,17 +20,17 @@ export interface LimitOptions<Parsed = unknown> {
   /** How many attempts may run at the same time. Default: as many as there are places. */
   readonly concurrency?: number | undefined
   /**
-   * Whose limit it is, from the parsed input, such as the customer's id: each key has a limit of its own. Undefined or
-   * null for an input that has no limit. Default: one limit for all of the task.
+   * Returns the key from the parsed input, such as the customer's id: each key has its own limit. Undefined or null for an
+   * input without a limit. Default: one limit for the whole task.
    */
   readonly key?: ((input: Parsed) => string | null | undefined) | undefined
   /**
-   * What becomes of a message over the limit. `wait`: it is run later. `drop`: it is not run, and its result is REVOKED.
-   * `cancelRunning`, for a `concurrency`: the oldest task that runs is cancelled, and this one takes its place. Default `wait`.
+   * What happens to a message over the limit. `wait`: it runs later. `drop`: it does not run, and its result is REVOKED.
+   * `cancelRunning`, for a `concurrency`: the oldest running task is cancelled, and this one takes its place. Default `wait`.
    */
   readonly onLimit?: OnLimit | undefined
   /**
-   * For how long a worker that no longer answers keeps its places of `concurrency`, in milliseconds, 2,000 to one hour.
+   * How long a worker that no longer answers keeps its places in `concurrency`, in milliseconds, 2,000 to one hour.
    * A handler that blocks its process for longer loses its place. Default 30,000.
    */
   readonly leaseMs?: number | undefined
@@ -42,7 +42,7 @@ export interface Rate {
   readonly burst: number
 }
 
-/** What a limit says of rate and concurrency; undefined for what has no limit. */
+/** The limit's rate and concurrency; undefined means no limit. */
 export interface LimitValues {
   readonly rate: Rate | undefined
   readonly concurrency: number | undefined
@@ -56,7 +56,7 @@ export interface TaskLimit<Parsed = unknown> extends LimitValues {
   key?(input: Parsed): string | null | undefined
 }
 
-/** Longer than handlers block the event loop, which renews the lease. */
+/** Longer than handlers usually block the event loop, which renews the lease. */
 export const DEFAULT_LEASE_MS = 30_000
 const MIN_LEASE_MS = 2_000
 const MAX_LEASE_MS = 60 * 60 * 1000
@@ -94,7 +94,7 @@ export function settleLimit(where: string, given: LimitOptions<never>): TaskLimi
   const problems: string[] = []
   if (rate === undefined && concurrency === undefined) problems.push('expected `rate` or `concurrency`, or both')
   if (onLimit === 'cancelRunning' && concurrency === undefined) {
-    problems.push("expected `concurrency` with `onLimit: 'cancelRunning'`, which cancels what runs beyond it")
+    problems.push("expected `concurrency` with `onLimit: 'cancelRunning'`, which cancels running tasks above it")
   }
   if (problems.length > 0) throw new OptionsError(where, problems)
   return Object.freeze({

@@ -1,8 +1,7 @@
 import { memberOf } from '../kinds.js'
 
 /**
- * The logger that Warren writes to: pino's call shape, so that a pino logger (or a child of one) fits as it is. So does
- * the console.
+ * The logger that Warren writes to, with pino's methods: a pino logger, a child of one, or the console can be used unchanged.
  */
 export interface Logger {
   debug(fields: object, message: string): void

@@ -1,6 +1,6 @@
 /**
  * The topology as data: which exchanges, queues, bindings and policies a set of tasks needs. Pure; nothing here talks
- * to a broker. `declare.ts` carries out the service's part, `definitions.ts` writes the operator's part.
+ * to a broker. `declare.ts` declares the service's part, `definitions.ts` writes the operator's part.
  *
  * Who declares what: the service declares its commands exchanges, queues and bindings when it starts; the operator
  * predefines the dead-letter exchanges and queues and every policy. Retention lives in policies, never in queue
@@ -9,7 +9,7 @@
 import { commandsExchange, deadLetterExchange, deadLetterQueue, domainOf, queuePolicy } from '../wire/names.js'
 import { lanesOf } from './lanes.js'
 
-/** `quorum` is replicated over the cluster; `classic` lives on one node and stops when that node does. */
+/** `quorum` is replicated across the cluster; `classic` lives on one node and is unavailable while that node is down. */
 export type QueueType = 'classic' | 'quorum'
 
 export interface ExchangePlan {
@@ -21,7 +21,7 @@ export interface ExchangePlan {
 export interface QueuePlan {
   readonly name: string
   readonly type: QueueType
-  /** Only where what is in the queue is Warren's own matter: retention belongs into policies. */
+  /** Only for queues whose content is internal to Warren: retention belongs in policies. */
   readonly arguments?: Readonly<Record<string, string | number | boolean>>
 }
 
@@ -29,7 +29,7 @@ export interface BindingPlan {
   readonly exchange: string
   readonly queue: string
   readonly routingKey: string
-  /** What a headers exchange looks for. */
+  /** The headers that a headers exchange matches. */
   readonly arguments?: Readonly<Record<string, string>>
 }
 
@@ -44,31 +44,31 @@ export interface LinkPlan {
 /** A RabbitMQ policy for exactly one queue. Keys are RabbitMQ's own. */
 export interface PolicyPlan {
   readonly name: string
-  /** A regular expression that matches the queue's name and nothing else. */
+  /** A regular expression that matches only the queue's name. */
   readonly pattern: string
   readonly definition: Readonly<Record<string, string | number>>
 }
 
-/** What a service declares by itself. */
+/** The objects that a service declares by itself. */
 export interface ServicePlan {
   readonly exchanges: readonly ExchangePlan[]
   readonly queues: readonly QueuePlan[]
   readonly bindings: readonly BindingPlan[]
 }
 
-/** What an operator predefines. */
+/** The objects that an operator predefines. */
 export interface OperatorPlan extends ServicePlan {
   readonly links?: readonly LinkPlan[]
   readonly policies: readonly PolicyPlan[]
 }
 
-/** How long a queue keeps messages and how often it hands one out. */
+/** How long a queue keeps messages and how often it redelivers one. */
 export interface Retention {
-  /** Milliseconds that a message may wait in the queue before it is dead-lettered. Default: for ever. */
+  /** Milliseconds that a message may wait in the queue before it is dead-lettered. Default: forever. */
   readonly ttlMs?: number
   /**
-   * How often a quorum queue hands a message out again before it is dead-lettered. RabbitMQ has no default before
-   * 4.0 and 20 from there on. Ignored by classic queues, which have no such counter. Default: 20.
+   * How often a quorum queue redelivers a message before it is dead-lettered. RabbitMQ has no default before 4.0, and 20 from
+   * then on. Ignored by classic queues, which have no such counter. Default: 20.
    */
   readonly deliveryLimit?: number
 }
@@ -81,22 +81,22 @@ export interface RoutedTask {
   readonly order?: { readonly partitions: number } | undefined
 }
 
-/** The broker delivers to one of the queue's consumers only, and to another when that one is gone. */
+/** The broker delivers to only one of the queue's consumers, and to another when that one is gone. */
 const ORDERED = { 'x-single-active-consumer': true }
 
 /** RabbitMQ 4.0's own default; a policy sets it explicitly, since 3.x has none. */
 export const DEFAULT_DELIVERY_LIMIT = 20
 
 /**
- * The delivery limit of dead-letter queues: as good as none, and valid everywhere. Whoever looks at a dead letter takes
- * it and gives it back, which RabbitMQ counts as a delivery (up to 4.2, whatever the way). From 4.0 on a queue without
- * this policy drops a message after 20 of them. `-1` means no limit from 4.0 on, but 3.x refuses it, and 4.x at times
- * does not honour it in a policy (rabbitmq-server#14202, NServiceBus.RabbitMQ#1688). With a limit, a quorum queue of
- * 3.10 also takes a message back at its head rather than its tail.
+ * The delivery limit of dead-letter queues: practically none, and valid on every version. Inspecting a dead letter means taking
+ * and returning it, which RabbitMQ counts as a delivery (up to 4.2, however it is returned). From 4.0 on a queue without this
+ * policy drops a message after 20 of them. `-1` means no limit from 4.0 on, but 3.x refuses it, and 4.x at times does not
+ * honour it in a policy (rabbitmq-server#14202, NServiceBus.RabbitMQ#1688). With a limit, a quorum queue of 3.10 also returns a
+ * message to its head rather than its tail.
  */
 export const DEAD_LETTER_DELIVERY_LIMIT = 1_000_000
 
-/** What `service` declares in order to receive `tasks`. */
+/** The objects that `service` declares in order to receive `tasks`. */
 export function planService(service: string, tasks: readonly RoutedTask[]): ServicePlan {
   const domains = [...new Set(tasks.map((task) => domainOf(task.name)))]
   return {
@@ -115,7 +115,7 @@ export function planService(service: string, tasks: readonly RoutedTask[]): Serv
   }
 }
 
-/** What the operator predefines for `service` and `tasks`. `retention` is by task name. */
+/** The objects that the operator predefines for `service` and `tasks`. `retention` is by task name. */
 export function planOperator(
   service: string,
   tasks: readonly RoutedTask[],
@@ -166,7 +166,7 @@ function planPolicy(queue: string, task: RoutedTask, retention: Retention): Poli
   }
 }
 
-/** Several plans as one: an operator's parts for several services, or with the delay levels. */
+/** Combines several plans: an operator's parts for several services, or with the delay levels. */
 export function joinPlans(...plans: readonly OperatorPlan[]): OperatorPlan {
   return {
     exchanges: plans.flatMap(({ exchanges }) => exchanges),

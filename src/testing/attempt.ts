@@ -1,4 +1,4 @@
-/** A handler run alone, with a ready-made attempt: no queue, no store, no clock. */
+/** Runs a handler alone, with a ready-made attempt: no queue, no store, no clock. */
 import { randomUUID } from 'node:crypto'
 import { InputError, OutputError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
@@ -13,11 +13,11 @@ export interface TestAttemptOptions {
   readonly id?: string | undefined
   /** Which attempt it is. Default 1. */
   readonly number?: number | undefined
-  /** Whether the message was handed out before. Default false. */
+  /** Whether the message was delivered before. Default false. */
   readonly redelivered?: boolean | undefined
-  /** Its fencing number, of a task with a limit of concurrency. Default: none. */
+  /** The fencing token, for a task with a concurrency limit. Default: none. */
   readonly fence?: number | undefined
-  /** What aborts the handler's signal. Default: one that `abort()` aborts. */
+  /** A signal that aborts the handler's. Default: only `abort()` does. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -28,7 +28,7 @@ export interface LoggedLine {
   readonly message: string
 }
 
-/** An attempt that remembers what its handler did with it. */
+/** An attempt that records what its handler did. */
 export interface TestAttempt extends AttemptContext {
   /** What the handler reported, in order. */
   readonly reported: readonly unknown[]
@@ -40,7 +40,7 @@ export interface TestAttempt extends AttemptContext {
 
 const CHECKS = { id: is.text, number: is.integer(1), redelivered: is.flag, fence: is.integer(1), signal: is.signal }
 
-/** Makes an attempt of a task. Throws `OptionsError`. */
+/** Creates an attempt of a task. Throws `OptionsError`. */
 export function testAttempt(task: Pick<Task, 'name'>, options: TestAttemptOptions = {}): TestAttempt {
   const given = settleOptions('testAttempt', options, CHECKS, { number: 1, redelivered: false })
   const { id = randomUUID(), number, redelivered, fence } = given
@@ -51,16 +51,16 @@ export function testAttempt(task: Pick<Task, 'name'>, options: TestAttemptOption
     ...{ id, task: task.name, number, redelivered, fence, reported, logged },
     signal: given.signal === undefined ? controller.signal : AbortSignal.any([given.signal, controller.signal]),
     log: recording(logged, {}),
-    // As JSON carries it: what it cannot carry is refused here, too.
+    // As JSON carries it: values that JSON cannot carry are refused here as well.
     progress: async (value) => void reported.push(JSON.parse(outputJson(task.name, value))),
     abort: (reason) => controller.abort(reason),
   }
 }
 
 /**
- * Runs a handler once, as a worker does: the input is checked and parsed by the task's schema, and what is returned is
- * checked and resolves as `result()` would have it. Rejects with what the handler throws, `InputError`, `OutputError`, and
- * the signal's reason once that is aborted.
+ * Runs a handler once, as a worker does: the input is checked and parsed by the task's schema, and the returned value is
+ * checked and parsed as `result()` would return it. Rejects with the handler's error, `InputError`, `OutputError`, or the
+ * signal's reason once that is aborted.
  */
 export async function runHandler<Input, Parsed, Output, Returned>(
   task: Task<Input, Parsed, Output, Returned>,

@@ -1,6 +1,6 @@
 /**
- * The broker of an in-memory Warren: the exchanges and queues that Warren uses, by their real names. What waits for an
- * instant waits on the test's clock. Nothing is replicated, nothing expires in a queue, and nothing is ever lost.
+ * The broker of an in-memory Warren: the exchanges and queues that Warren uses, by their real names. Delayed messages wait for
+ * the test's clock. Nothing is replicated, nothing expires in a queue, and nothing is ever lost.
  */
 import { EventEmitter } from 'node:events'
 import type { ChannelModel, ConsumeMessage } from 'amqplib'
@@ -25,7 +25,7 @@ interface Queue {
   readonly consumers: Set<() => void>
 }
 
-/** How long a message waits, to the millisecond: the delay levels know whole seconds. It never leaves a level. */
+/** How long a message waits, in milliseconds, because the delay levels only have whole seconds. */
 const DELAY_MS = 'memory-delay-ms'
 
 export class MemoryBroker {
@@ -33,7 +33,7 @@ export class MemoryBroker {
   readonly #queues = new Map<string, Queue>()
   /** Exchange and routing key, then queues. */
   readonly #bindings = new Map<string, Set<string>>()
-  /** How many messages wait for an instant. */
+  /** How many messages are delayed. */
   #waiting = 0
   #tags = 0
 
@@ -66,12 +66,12 @@ export class MemoryBroker {
     return this.#bindings.has(placeOf(exchange, routingKey))
   }
 
-  /** The messages of a queue, oldest first: a view that may be taken from. */
+  /** The messages of a queue, oldest first: a view from which messages may be removed. */
   messages(queue: string): Queued[] {
     return this.declare(queue).messages
   }
 
-  /** Calls `take` whenever the queue may have something. Returns what ends that. */
+  /** Calls `take` whenever the queue may have messages. Returns a function that ends that. */
   consume(queue: string, take: () => void): () => void {
     const { consumers } = this.declare(queue)
     consumers.add(take)
@@ -120,7 +120,7 @@ export class MemoryBroker {
 
   #enqueue(queue: string, { message }: Publication, { exchange, routingKey }: Route): void {
     const { messages, consumers } = this.declare(queue)
-    // As AMQP carries them: what is undefined is not there.
+    // As AMQP carries them: undefined values are absent.
     const properties = JSON.parse(JSON.stringify(message.properties)) as ConsumeMessage['properties']
     delete properties.headers?.[DELAY_MS]
     messages.push({
@@ -148,7 +148,7 @@ export function memoryProducer(broker: MemoryBroker, published?: (publication: P
   return producer as Producer
 }
 
-/** The way through the delay levels, with the delay to the millisecond. */
+/** The route through the delay levels, with the delay in milliseconds. */
 export class MemoryRoutes extends DelayRoutes {
   readonly #broker: MemoryBroker
 

@@ -114,7 +114,7 @@ export class TestDeadLetters extends DeadLetters {
     return { queue: this.queue, ...summary }
   }
 
-  /** All that is there now; what is dealt with is taken out of the queue. */
+  /** All dead letters at this moment; processed ones are removed from the queue. */
   #scan(): Awaited<ReturnType<Parameters<typeof sweep>[0]['open']>> {
     const messages = this.#dependencies.broker.messages(this.queue)
     const waiting = messages.map(({ message }) => message)

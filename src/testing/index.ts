@@ -1,4 +1,4 @@
-/** `warren/testing`: handlers and whole flows of work in tests, without a broker and a store. */
+/** `warren/testing`: tests of handlers and whole workflows, without a broker and a store. */
 export { type LoggedLine, runHandler, type TestAttempt, type TestAttemptOptions, testAttempt } from './attempt.js'
 export { expectNotSent, expectSent, type PartOf, type Sending, type SentTask } from './sent.js'
 export { TestWarren, type TestWarrenOptions, testWarren } from './warren.js'

@@ -1,6 +1,6 @@
 /**
- * Runs Warren's Lua scripts without a store, so that the in-memory Warren of `warren/testing` does what Valkey does: the
- * scripts are the same ones. `luaParser.ts` says which Lua that is, `luaLibrary.ts` has its functions.
+ * Runs Warren's Lua scripts without a store, so that the in-memory Warren of `warren/testing` behaves like Valkey: it runs the
+ * same scripts. `luaParser.ts` says which Lua that is, `luaLibrary.ts` has its functions.
  */
 import type { Block, Expression, Statement } from './luaParser.js'
 import { LuaError, LuaTable, type LuaValue, number, text } from './luaValue.js'

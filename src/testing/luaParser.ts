@@ -1,6 +1,6 @@
 /**
- * Reads the Lua that Warren's scripts are written in: a subset of Lua 5.1, without metatables, coroutines and `goto`. What
- * it does not know it refuses with the place, so that a new script fails loudly. `lua.ts` runs what this returns.
+ * Reads the Lua that Warren's scripts are written in: a subset of Lua 5.1, without metatables, coroutines and `goto`. It
+ * refuses anything else and names the place, so that a new script fails loudly. `lua.ts` runs what this returns.
  */
 import { type Token, tokensOf } from './luaTokens.js'
 

@@ -1,4 +1,4 @@
-/** What looks after the schedules of an in-memory worker's service: the ticker of every worker, over the in-memory broker. */
+/** Runs the schedules of an in-memory worker's service: the same ticker as in every worker, over the in-memory broker. */
 import type { Results } from '../results/store.js'
 import type { Producer } from '../send/producer.js'
 import type { DelayRoutes } from '../time/delayRoutes.js'

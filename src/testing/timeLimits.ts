@@ -1,4 +1,4 @@
-/** Time limits of an in-memory worker go by the test's clock, and not by the attempt's own timer. */
+/** Time limits of an in-memory worker use the test's clock instead of the attempt's timer. */
 import { TimeLimitError } from '../errors/index.js'
 import type { Attempt, RegisteredHandler } from '../work/attempt.js'
 import type { TestClock } from './clock.js'
@@ -16,7 +16,7 @@ export function withoutTimeLimits(
   return view as ReadonlyMap<string, RegisteredHandler>
 }
 
-/** Aborts an attempt once its task's time is over. Returns what ends that. */
+/** Aborts an attempt once its time limit has passed. Returns a function that ends that. */
 export function limitTime(attempt: Attempt, { task }: RegisteredHandler, clock: TestClock): () => void {
   const { timeoutMs = Number.POSITIVE_INFINITY } = task
   if (timeoutMs === Number.POSITIVE_INFINITY) return () => undefined

@@ -1,4 +1,4 @@
-/** Binding a task's queue to what is due, and saying so to those who send. */
+/** Binds a task's queue to the exchange for due messages, and makes that visible to senders. */
 import type { ChannelModel } from 'amqplib'
 import { withChannel } from '../amqp/channel.js'
 import { DELAY_DUE, dueMark } from '../wire/names.js'
@@ -6,10 +6,13 @@ import { DUE_PLAN } from './delayLevels.js'
 import { declareDelays, levelExists, missing } from './delayRoutes.js'
 import { dueBindings } from './due.js'
 
-/** Where the exchange for what is due is known to exist. */
+/** The connections on which the exchange for due messages is known to exist. */
 const due = new WeakMap<ChannelModel, Promise<void>>()
 
-/** Binds a task's queue to what is due; declares the exchange for it first where the operator has not. Throws `DelaysMissingError`. */
+/**
+ * Binds a task's queue to the exchange for due messages; declares that exchange first if the operator has not. Throws
+ * `DelaysMissingError`.
+ */
 export async function bindDue(model: ChannelModel, queue: string, task: string): Promise<void> {
   let ensured = due.get(model)
   if (ensured === undefined) {
@@ -31,8 +34,8 @@ async function ensureDue(model: ChannelModel): Promise<void> {
 }
 
 /**
- * AMQP has no question for bindings, but one for exchanges. So each queue that takes what is due is also bound to an
- * exchange that lives as long as such bindings do, and senders ask whether it exists.
+ * AMQP can check exchanges but not bindings. So each queue that takes due messages is also bound to an exchange that exists as
+ * long as such bindings do, and senders check whether it exists.
  */
 async function mark(model: ChannelModel, queue: string, task: string): Promise<void> {
   const name = dueMark(task)

@@ -1,18 +1,18 @@
 /**
- * Celery's own delay levels. From 5.5 on a Celery client that knows of quorum queues publishes what has an `eta` or a
- * `countdown` into them, and a Celery worker that starts declares them. Their way ends in one exchange; a queue that is
- * not bound there gets none of it, and what is for it blocks the level that it waits in.
+ * Celery's own delay levels. From 5.5 on, a Celery client with quorum queues publishes tasks with an `eta` or a `countdown`
+ * into them, and a Celery worker declares them when it starts. They end in one exchange; a queue that is not bound there gets
+ * no messages from them, and its messages block the level in which they wait.
  */
 import type { ChannelModel } from 'amqplib'
 import { withChannel } from '../amqp/channel.js'
 import { CELERY_DELAY_DUE } from '../wire/names.js'
 
-/** Connections on which there are no such levels, or the user may not read them. */
+/** Connections without such levels, or whose user may not read them. */
 const without = new WeakSet<ChannelModel>()
 
 /**
- * Binds a task's queue to them, where they exist and the user may. Just tries: RabbitMQ 4.3 refuses a user without the
- * right to declare an exchange the question whether it exists.
+ * Binds a task's queue to them, if they exist and the user may. Simply tries: RabbitMQ 4.3 does not let a user without the
+ * right to declare an exchange check whether it exists.
  */
 export async function bindCeleryDelays(model: ChannelModel, queue: string, task: string): Promise<void> {
   if (without.has(model)) return

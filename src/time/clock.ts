@@ -1,31 +1,30 @@
-/** The clock by which messages are due and expire. */
+/** The clock that decides when messages are due or expire. */
 export interface Clock {
   /** Whole milliseconds since 1970. */
   now(): number
 }
 
-/** This machine's own. */
+/** This machine's clock. */
 export const localClock: Clock = { now: () => Date.now() }
 
-/** How often the store is asked for its time. */
+/** How often to query the store's time. */
 const MEASURE_EVERY_MS = 60_000
-/** Of so many answers the quickest counts: the longer one takes, the less it says. */
+/** The fastest of this many answers is used: a slow answer is less precise. */
 const TRIES = 5
-/** No more tries after this: whoever connects waits for them. */
+/** No more attempts after this time, because `connect()` waits for them. */
 const TRYING_MS = 500
-/** The machine's clock was set, or the machine slept, when it differs by this from how much time has passed. */
+/** If the machine's clock differs by this much from the elapsed time, it was changed or the machine slept. */
 const JUMP_MS = 500
 
 /**
- * The store's clock, as all who share the store see it. How far it is from this machine's is measured at the start and
- * again each minute; a difference that is smaller than what the measuring leaves open counts as none. In between, time
- * passes as `performance.now()` says, so that somebody who sets this machine's clock changes nothing. Until the first
- * answer, and for as long as the store does not say, it is this machine's own.
+ * The store's clock, which all its clients share. Its difference from this machine's clock is measured at the start and each
+ * minute; differences smaller than the measurement error are ignored. In between, time advances by `performance.now()`, so
+ * changing this machine's clock has no effect. Until the store answers, this machine's clock is used.
  */
 export class StoreClock implements Clock {
   /** The store's time, in milliseconds since 1970. */
   readonly #ask: () => Promise<number>
-  /** What is to be added to `performance.now()`; undefined before the first answer. */
+  /** The offset added to `performance.now()`; undefined before the first answer. */
   #base: number | undefined
   /** The same for this machine's clock when it was measured. */
   #localBase = 0
@@ -38,7 +37,7 @@ export class StoreClock implements Clock {
     this.#ask = ask
   }
 
-  /** How far the store's clock is ahead of this machine's, in milliseconds, as it was measured last. */
+  /** The store's clock minus this machine's, in milliseconds, as last measured. */
   get offsetMs(): number {
     return this.#offsetMs
   }
@@ -48,14 +47,14 @@ export class StoreClock implements Clock {
     const passed = performance.now()
     const localBase = Date.now() - passed
     if (Math.abs(localBase - this.#localBase) > JUMP_MS) {
-      // Once for each jump, whatever comes of it.
+      // Once for each jump, whatever the result.
       this.#localBase = localBase
       void this.measure()
     }
     return Math.floor(passed + this.#base)
   }
 
-  /** Never rejects: without an answer what is known stays. */
+  /** Never rejects: without an answer, the known offset stays. */
   measure(): Promise<void> {
     this.#measuring ??= this.#measure().finally(() => {
       this.#measuring = undefined
@@ -80,14 +79,14 @@ export class StoreClock implements Clock {
         if (best === undefined || roundMs < best.roundMs) best = { offsetMs: told - (sentAt + roundMs / 2), roundMs }
       }
     } catch {
-      // One that answered before has said something all the same.
+      // An earlier answer is still usable.
     }
     if (best !== undefined && Number.isFinite(best.offsetMs)) this.#take(best)
     if (!this.#closed) this.#timer = setTimeout(() => void this.measure(), MEASURE_EVERY_MS).unref()
   }
 
   #take({ offsetMs, roundMs }: { readonly offsetMs: number; readonly roundMs: number }): void {
-    // The store looked at its clock at some instant of the round; `Date.now()` leaves out up to a millisecond.
+    // The store read its clock at some moment of the round trip; `Date.now()` truncates up to a millisecond.
     const uncertainMs = roundMs / 2 + 1
     const beyondMs = Math.max(0, Math.abs(offsetMs) - uncertainMs)
     this.#offsetMs = offsetMs < 0 ? 0 - beyondMs : beyondMs

@@ -1,11 +1,9 @@
 /**
- * Cron expressions. croner reads them and finds what matches on a calendar without time zones; when that is in a zone
- * whose clocks are put forward and back, this file decides, as Vixie's cron does:
+ * Cron expressions. croner parses them and finds matches on a calendar without time zones; this file handles time zones and
+ * daylight saving, like Vixie cron:
  *
- * - an hour that is named (`30 2 * * *`): once for each time on the wall clock. A time that the clock skips runs just
- *   after the gap; of one that the clock shows twice, the first counts.
- * - an hour field that begins with `*`, or with `0-23`: whenever the wall clock shows a match, so that each real hour has
- *   its own.
+ * - a named hour (`30 2 * * *`): once for each time on the wall clock. A skipped time runs just after the gap; if a time occurs twice, the first counts.
+ * - an hour field that begins with `*`, or with `0-23`: whenever the wall clock matches, so that each real hour has its own.
  */
 import { Cron as Croner } from 'croner'
 import { textOf } from '../errors/index.js'
@@ -13,7 +11,7 @@ import { changeBetween, instantsOf, offsetAt, wallAt } from './zone.js'
 
 /** Names for whole expressions. */
 const NICKNAMES = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/i
-/** A clock is not put back further than that. */
+/** Clocks are never set back further than this. */
 const LONGEST_OVERLAP_MS = 25 * 3_600_000
 
 export class Cron {
@@ -21,7 +19,7 @@ export class Cron {
   readonly #zone: string
   readonly #anyHour: boolean
 
-  /** Throws an error whose message says what was expected. The zone is known to exist. */
+  /** Throws an error whose message is the expected value. The zone must exist. */
   constructor(expression: string, zone: string) {
     const fields = expression.trim().split(/\s+/)
     const named = fields.length === 1 && NICKNAMES.test(fields[0] ?? '')
@@ -29,7 +27,7 @@ export class Cron {
       throw new Error('five fields (minute, hour, day of month, month, day of week), or six with seconds in front')
     }
     try {
-      // Without a zone of its own, so that days have 24 hours for it.
+      // Without a time zone, so that each day has 24 hours.
       this.#pattern = new Croner(fields.join(' '), { utcOffset: 0, mode: named ? 'auto' : '5-or-6-parts' })
     } catch (error) {
       throw new Error(`a cron expression (${textOf(error).replace(/^CronPattern: /, '')})`)
@@ -39,25 +37,25 @@ export class Cron {
     this.#anyHour = named ? /hourly/i.test(expression) : hour !== undefined && /^(\*|\?|0-23)/.test(hour)
   }
 
-  /** The first instant after `after` that matches, or undefined when there is none any more. */
+  /** The first matching time after `after`, or undefined if there is none. */
   next(after: number): number | undefined {
     return this.#anyHour ? this.#nextShown(after) : this.#nextOnce(after)
   }
 
-  /** For named hours: each time on the wall clock has one instant, and they come in the same order. */
+  /** For named hours: each wall-clock time maps to one instant, in the same order. */
   #nextOnce(after: number): number | undefined {
     let wall = this.#match(wallAt(this.#zone, after))
     while (wall !== undefined) {
       const shown = instantsOf(this.#zone, wall)
       const instant = shown.gapEnd ?? shown.first
       if (instant > after) return instant
-      // Everything that the clock skips is at the same instant.
+      // All skipped times map to the same instant.
       wall = this.#match(shown.gapEnd === undefined ? wall : wallAt(this.#zone, shown.gapEnd) - 1)
     }
     return undefined
   }
 
-  /** For any hour: whatever the wall clock shows, also for the second time. */
+  /** For any hour: every match of the wall clock, including the second occurrence. */
   #nextShown(after: number): number | undefined {
     const offset = offsetAt(this.#zone, after)
     let from = after + offset
@@ -71,7 +69,7 @@ export class Cron {
     for (let wall = this.#match(from); wall !== undefined; wall = this.#match(from)) {
       const shown = instantsOf(this.#zone, wall)
       if (shown.gapEnd === undefined) {
-        // What was shown before the clock was put back is shown again after it.
+        // Times before the clock is set back occur again afterwards.
         const instant = shown.first > after ? shown.first : shown.second
         if (instant !== undefined) return instant
       }

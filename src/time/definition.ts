@@ -1,4 +1,4 @@
-/** What a schedule is: which task, with which input, when, and by which rules. Checked whole, as all options are. */
+/** A schedule's definition: its task, input, times and rules. Checked as a whole, like all options. */
 
 import { withDeadline } from '../amqp/deadline.js'
 import { InputError, OptionsError, textOf, UnconfirmedError } from '../errors/index.js'
@@ -8,35 +8,38 @@ import { checkTask, type Task } from '../task/task.js'
 import { Rhythm } from './rhythm.js'
 import { isZone } from './zone.js'
 
-/** What to do with a tick while the task of the one before has not ended. */
+/** What to do with a tick while the previous tick's task has not ended. */
 export type Overlap = 'allow' | 'skip' | 'queueOne'
-/** Which of the ticks are sent late that were due while no worker was there. */
+/** Which ticks missed while no worker was running are sent later. */
 export type CatchUp = 'none' | 'latest' | 'all'
 
-/** What is asked of `upsert`. */
+/** The options of `upsert`. */
 export interface ScheduleOptions<Input, Parsed, Output, Returned> {
   readonly task: Task<Input, Parsed, Output, Returned>
-  /** The input of every task that it sends; checked by the task's schema. */
+  /** The input of every sent task; checked by the task's schema. */
   readonly input: Input
   /** Five fields (minute, hour, day of month, month, day of week), or six with seconds in front. This or `everyMs`. */
   readonly cron?: string | undefined
   /** An interval in milliseconds, at least 1,000. Ticks are at its multiples, counted from `startAt`, or from 1970. */
   readonly everyMs?: number | undefined
-  /** The zone whose clocks `cron` is about, such as `Europe/Berlin`. Default `UTC`. */
+  /** The time zone of `cron`, such as `Europe/Berlin`. Default `UTC`. */
   readonly timeZone?: string | undefined
-  /** No tick before this instant. */
+  /** There are no ticks before this time. */
   readonly startAt?: Date | undefined
-  /** What to do with a tick while the task of the one before has not ended. Default `allow`. */
+  /** What to do with a tick while the previous tick's task has not ended. Default `allow`. */
   readonly overlap?: Overlap | undefined
-  /** Which of the ticks are sent late that were due while no worker was there. Default `latest`. */
+  /** Which ticks missed while no worker was running are sent later. Default `latest`. */
   readonly catchUp?: CatchUp | undefined
-  /** How late a tick may be that is caught up, in milliseconds. Default one day. */
+  /** The maximum age of a tick that is caught up, in milliseconds. Default one day. */
   readonly catchUpWindowMs?: number | undefined
-  /** Each tick is due up to so many milliseconds later, chosen by its id. Less than the time between two ticks. Default 0. */
+  /**
+   * Each tick is delayed by up to this many milliseconds, derived from its id. Must be less than the time between two ticks.
+   * Default 0.
+   */
   readonly jitterMs?: number | undefined
 }
 
-/** A definition as the store and the token keep it: JSON. Instants are milliseconds since 1970. */
+/** A definition as stored in the store and the token: JSON. Times are milliseconds since 1970. */
 export interface ScheduleRules {
   readonly cron?: string | undefined
   readonly everyMs?: number | undefined
@@ -59,7 +62,7 @@ const MIN_EVERY_MS = 1_000
 /** Ten years. */
 const MAX_EVERY_MS = 3_653 * 24 * 3_600_000
 const DEFAULT_WINDOW_MS = 24 * 3_600_000
-/** How many gaps between ticks are looked at for the jitter. */
+/** How many intervals between ticks are checked against the jitter. */
 const GAPS = 5
 
 const CHECKS = {
@@ -75,7 +78,7 @@ const CHECKS = {
   jitterMs: is.duration(0),
 }
 
-/** Throws an `OptionsError` for what is no id of a schedule. */
+/** Throws an `OptionsError` for an invalid schedule id. */
 export function checkScheduleId(where: string, id: unknown): asserts id is string {
   const bytes = typeof id === 'string' ? Buffer.byteLength(id) : 0
   if (bytes >= 1 && bytes <= MAX_ID_BYTES && Buffer.from(id as string).toString() === id) return
@@ -85,7 +88,7 @@ export function checkScheduleId(where: string, id: unknown): asserts id is strin
 }
 
 /**
- * Checks what `upsert` was given. Throws `OptionsError`, `InputError`, and `UnconfirmedError` when the task's schema does
+ * Checks the options of `upsert`. Throws `OptionsError`, `InputError`, and `UnconfirmedError` when the task's schema does
  * not answer within `limitMs`.
  */
 export async function define<Input, Parsed, Output, Returned>(
@@ -124,7 +127,7 @@ export async function define<Input, Parsed, Output, Returned>(
         })
       : checking
   if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
-  // As JSON has it, with its keys in order, so that the same definition is the same text.
+  // As JSON with sorted keys, so that equal definitions have equal text.
   return sorted(JSON.parse(JSON.stringify({ ...kept, task: task.name, input }))) as Definition
 }
 
@@ -137,7 +140,7 @@ function checkRhythm(where: string, id: string, rules: ScheduleRules, now: numbe
   }
   let tick = rhythm.next(now)
   if (tick === undefined) {
-    const never = `expected \`cron\` to come true some day, got: ${JSON.stringify(rules.cron)}, which never does`
+    const never = `expected \`cron\` to match some date, got: ${JSON.stringify(rules.cron)}, which never does`
     throw new OptionsError(where, [never])
   }
   for (let gap = 0; gap < GAPS && rules.jitterMs > 0; gap++) {

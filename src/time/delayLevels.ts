@@ -1,11 +1,11 @@
 /**
- * Delay levels: where everything waits that is not to run yet. Level N is a headers exchange and a quorum queue whose
- * messages wait 2^N seconds. A message has one header for each level that it passes: `1` leads into the level's queue and,
- * when it expires there, on to the next level; `0` leads straight on. Behind level 0 is the exchange `warren.delay.due`,
- * to which every task queue is bound.
+ * Delay levels, in which delayed messages wait. Level N is a headers exchange and a quorum queue whose messages wait 2^N
+ * seconds. A message has one header for each level: `1` routes it into the level's queue and, when it expires there, to the
+ * next level; `0` routes it directly to the next level. Behind level 0 is the exchange `warren.delay.due`, to which every task
+ * queue is bound.
  *
- * The layout is that of Celery 5.5's native delayed delivery, but for the headers: Celery has the digits in the routing
- * key, and RabbitMQ takes several times as long to find them there (decision 0015). Pure.
+ * The layout is that of Celery 5.5's native delayed delivery, except for the headers: Celery has the digits in the routing key,
+ * where RabbitMQ needs several times as long to match them (decision 0015). Pure.
  */
 import { DEAD_LETTER_DELIVERY_LIMIT, joinPlans, type OperatorPlan } from '../task/topology.js'
 import { DELAY_LEVELS, PASSES, WAITS } from '../wire/delayedKey.js'
@@ -13,17 +13,17 @@ import { DELAY_DUE, DELAY_UNROUTABLE, delayHeader, delayLevel } from '../wire/na
 
 export const MAX_DELAY_SECONDS = 2 ** DELAY_LEVELS - 1
 
-/** The level to publish to for whole seconds: the highest that the message waits in. */
+/** The level to publish to for whole seconds: the highest level in which the message waits. */
 export const firstLevel = (seconds: number): number => 31 - Math.clz32(seconds)
 
-/** What stands below all levels: the exchange for what is due, and a queue for what nobody takes. */
+/** The end of all levels: the exchange for due messages, and a queue for unroutable ones. */
 export const DUE_PLAN: OperatorPlan = {
   exchanges: [
     { name: DELAY_UNROUTABLE, type: 'fanout' },
-    // Without it one message that nobody takes would be tried again for ever and block its level.
+    // Without it, an unroutable message would be retried forever and block its level.
     { name: DELAY_DUE, type: 'topic', arguments: { 'alternate-exchange': DELAY_UNROUTABLE } },
   ],
-  // What lies there is looked at, as dead letters are. An argument, since whoever needs the queue first may declare it.
+  // Its messages are inspected like dead letters. An argument rather than a policy, because any service may declare the queue.
   queues: [{ name: DELAY_UNROUTABLE, type: 'quorum', arguments: { 'x-delivery-limit': DEAD_LETTER_DELIVERY_LIMIT } }],
   bindings: [{ exchange: DELAY_UNROUTABLE, queue: DELAY_UNROUTABLE, routingKey: '' }],
   policies: [],
@@ -43,7 +43,7 @@ export function planLevel(level: number): OperatorPlan {
         arguments: {
           'x-message-ttl': 2 ** level * 1000,
           'x-dead-letter-exchange': next,
-          // At least once needs reject-publish: with any other overflow RabbitMQ falls back to at most once, in silence.
+          // At-least-once needs reject-publish: with any other overflow RabbitMQ silently falls back to at-most-once.
           'x-dead-letter-strategy': 'at-least-once',
           'x-overflow': 'reject-publish',
         },
@@ -55,6 +55,6 @@ export function planLevel(level: number): OperatorPlan {
   }
 }
 
-/** All of it, lowest first, for the operator's definitions. */
+/** All levels, lowest first, for the operator's definitions. */
 export const planDelays = (): OperatorPlan =>
   joinPlans(DUE_PLAN, ...Array.from({ length: DELAY_LEVELS }, (_, level) => planLevel(level)))

@@ -1,6 +1,6 @@
 /**
- * Where to publish a message that is to wait. It knows which delay levels exist: the operator predefines them, and where
- * nobody has, the first delay declares the levels that it needs. It also knows for which tasks a queue takes what is due.
+ * Finds where to publish a delayed message. Keeps track of which delay levels exist: the operator predefines them; otherwise
+ * the first delayed message declares the levels that it needs. Also keeps track of the tasks whose due messages a queue takes.
  */
 import type { ChannelModel } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
@@ -12,26 +12,26 @@ import { delayHeaders, type Route } from '../wire/delayedKey.js'
 import { delayLevel, dueMark } from '../wire/names.js'
 import { firstLevel, MAX_DELAY_SECONDS, planLevel } from './delayLevels.js'
 
-/** A message with less than this left is held by a worker. */
+/** A worker holds a message with less than this time left. */
 export const HOLD_MS = 1_500
 
-/** How long it is remembered that a queue takes what is due of a task. After that it is asked again, beside the sending. */
+/** How long a positive answer about a task's queue is cached. After that it is refreshed in the background. */
 const REMEMBER_MS = 60_000
 
-/** A way through the levels: its headers belong on the message. */
+/** A route through the levels, with the message's headers. */
 export interface DelayRoute extends Route {
   readonly headers: Readonly<Record<string, string>>
 }
 
 export class DelayRoutes {
   readonly #connection: Connection
-  /** The levels known to exist; all lower ones do, too. */
+  /** The highest level known to exist; all lower ones exist as well. */
   #highest = -1
-  /** A level took nothing: its exchange may be there without what stands behind it. */
+  /** A level did not accept a message: its exchange may exist without the parts behind it. */
   #doubted = false
-  /** What looks for levels just now: a thousand first delays ask once. */
+  /** The current check for levels, shared by all first delays. */
   #ensuring: Promise<void> | undefined
-  /** When it was last asked for each task, and found, whether a queue takes what is due of it. */
+  /** For each task: when a queue for its due messages was last found. */
   readonly #taken = new Map<string, number>()
   readonly #asking = new Map<string, Promise<boolean>>()
 
@@ -56,8 +56,8 @@ export class DelayRoutes {
   }
 
   /**
-   * Whether a queue takes what is due of this task. `mandatory` cannot say so: a message that has reached a level counts
-   * as routed. Asked once for each task and remembered, as long as the answer is yes. Throws when the broker cannot say.
+   * Whether a queue takes this task's due messages. `mandatory` cannot show that, because a message that has reached a level
+   * counts as routed. Queried once for each task; positive answers are cached. Throws if the broker cannot answer.
    */
   async isTaken(task: string): Promise<boolean> {
     const askedAt = this.#taken.get(task)
@@ -69,12 +69,12 @@ export class DelayRoutes {
     return true
   }
 
-  /** The same, asked of the broker now. */
+  /** The same, queried from the broker now. */
   isTakenNow(task: string): Promise<boolean> {
     return this.#ask(task)
   }
 
-  /** Somebody has removed a level, or a part of one: the next delay declares what it needs. */
+  /** A level or a part of it was deleted: the next delay declares the levels that it needs. */
   forget(): void {
     this.#highest = -1
     this.#doubted = true
@@ -88,7 +88,7 @@ export class DelayRoutes {
 
   async #askBroker(task: string): Promise<boolean> {
     const taken = await exchangeExists(this.#model, dueMark(task)).catch((error: unknown) => {
-      // RabbitMQ 4.3 answers nobody who has no right to it, and then the message takes the way that is always there.
+      // RabbitMQ 4.3 refuses the query without the right to read; then the message takes the direct route.
       if (error instanceof AccessRefusedError) return false
       throw error
     })
@@ -113,14 +113,14 @@ export class DelayRoutes {
   }
 }
 
-/** RabbitMQ 4.3 tells nobody that an exchange is missing who has no right to it. */
+/** Without the right to read, RabbitMQ 4.3 does not report that an exchange is missing. */
 export const levelExists = (model: ChannelModel, exchange: string): Promise<boolean> =>
   exchangeExists(model, exchange).catch((error: unknown) => {
     if (error instanceof AccessRefusedError) throw new DelaysMissingError(textOf(error), error)
     throw error
   })
 
-/** Declares a part of the delay levels. Throws `DelaysMissingError` where this user may not. */
+/** Declares a part of the delay levels. Throws `DelaysMissingError` if this user may not. */
 export async function declareDelays(model: ChannelModel, plan: OperatorPlan): Promise<void> {
   try {
     await declarePlan(model, 'declaring a delay level', plan)
@@ -129,6 +129,6 @@ export async function declareDelays(model: ChannelModel, plan: OperatorPlan): Pr
   }
 }
 
-/** What the broker's refusal of a level, or of a binding to one, means. */
+/** The error for the broker's refusal of a level, or of a binding to one. */
 export const missing = (error: unknown): unknown =>
   (error as { code?: number } | undefined)?.code === 403 ? new DelaysMissingError(textOf(error), error) : error

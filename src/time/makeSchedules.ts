@@ -1,10 +1,10 @@
-/** `warren.schedules(options)`: which service is meant. */
+/** `warren.schedules(options)`: finds the service. */
 import { OptionsError } from '../errors/index.js'
 import { settleOptions } from '../options.js'
 import { Schedules, type SchedulesDependencies } from './schedules.js'
 import { isService, type SchedulesOptions } from './schedulesOptions.js'
 
-/** `services` are those of the workers that were made on the same connection. */
+/** `services` are those of the workers created on the same connection. */
 export function makeSchedules(
   options: SchedulesOptions,
   services: ReadonlySet<string>,
@@ -15,6 +15,6 @@ export function makeSchedules(
   const chosen = service ?? (another === undefined ? only : undefined)
   if (chosen !== undefined) return new Schedules(chosen, dependencies)
   const got =
-    only === undefined ? 'none, and no worker was made here' : `none, and workers of ${[...services].join(', ')}`
-  throw new OptionsError('schedules', [`expected \`service\`, whose workers look after the schedules, got: ${got}`])
+    only === undefined ? 'none, and this connection has no worker' : `none, and workers of ${[...services].join(', ')}`
+  throw new OptionsError('schedules', [`expected \`service\`, whose workers run the schedules, got: ${got}`])
 }

@@ -1,17 +1,17 @@
 /**
- * When a schedule ticks: by a cron expression, or at multiples of an interval. A tick is an instant that everybody
- * computes alike, so that ids may be made from it; it is due at that instant, or up to its jitter later. Pure.
+ * When a schedule ticks: by a cron expression, or at multiples of an interval. Every process computes the same ticks, so that
+ * ids can be derived from them; a tick is due at its time, or up to its jitter later. Pure.
  */
 import { createHash } from 'node:crypto'
 import { Cron } from './cron.js'
 
 export interface When {
-  /** Names the jitter, with the tick. */
+  /** Determines the jitter, together with the tick. */
   readonly id: string
   readonly cron?: string | undefined
   readonly everyMs?: number | undefined
   readonly timeZone: string
-  /** No tick before; and where the multiples of an interval count from. */
+  /** No ticks before this time; also the origin of an interval's multiples. */
   readonly startAt?: number | undefined
   readonly jitterMs: number
 }
@@ -24,13 +24,13 @@ export class Rhythm {
   readonly #when: When
   readonly #cron: Cron | undefined
 
-  /** Throws an error whose message says what was expected of the cron expression. */
+  /** Throws an error whose message is the expected cron expression. */
   constructor(when: When) {
     this.#when = when
     this.#cron = when.cron === undefined ? undefined : new Cron(when.cron, when.timeZone)
   }
 
-  /** The first tick after an instant, or undefined when there is none any more. */
+  /** The first tick after a time, or undefined if there is none. */
   next(after: number): number | undefined {
     const { everyMs, startAt = 0 } = this.#when
     const from = Math.max(after, (this.#when.startAt ?? Number.NEGATIVE_INFINITY) - 1)
@@ -39,14 +39,14 @@ export class Rhythm {
     return startAt + (Math.floor((from - startAt) / every) + 1) * every
   }
 
-  /** The newest of the ticks from `from` on that are due at `now`; `from` is a tick that is due. */
+  /** The newest tick from `from` on that is due at `now`; `from` is a due tick. */
   newest(from: number, now: number): number {
     let newest = this.#last(from, now)
     while (newest > from && this.dueAt(newest) > now) newest = this.#last(from, newest - 1)
     return newest
   }
 
-  /** When a tick is due: the same for everybody who asks. */
+  /** When a tick is due; the same in every process. */
   dueAt(tick: number): number {
     const { id, jitterMs } = this.#when
     if (jitterMs === 0) return tick

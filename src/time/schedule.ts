@@ -1,13 +1,13 @@
-/** A schedule as it is shown. */
+/** A schedule as returned to callers. */
 import type { CatchUp, Overlap } from './definition.js'
 import type { ScheduleRecord } from './scheduleStore.js'
 import { tickId } from './tickId.js'
 
 export interface Schedule {
   readonly id: string
-  /** The service whose workers look after it. */
+  /** The service whose workers run it. */
   readonly service: string
-  /** The name of the task that it sends. */
+  /** The name of its task. */
   readonly task: string
   readonly input: unknown
   readonly cron: string | undefined
@@ -18,11 +18,11 @@ export interface Schedule {
   readonly catchUp: CatchUp
   readonly catchUpWindowMs: number
   readonly jitterMs: number
-  /** Since when it sends nothing, and why; undefined while it does. */
+  /** Since when it is paused, and why; undefined if it is not paused. */
   readonly paused: { readonly since: Date; readonly reason: string | undefined } | undefined
-  /** The tick that comes next. */
+  /** The next tick. */
   readonly next: Date | undefined
-  /** The tick that was sent last, when, and the id of its task. */
+  /** The last sent tick, when it was sent, and the id of its task. */
   readonly last: { readonly tick: Date; readonly at: Date; readonly id: string } | undefined
   /** The tick that waits until the task of `last` has ended. */
   readonly waiting: Date | undefined
@@ -31,7 +31,7 @@ export interface Schedule {
 }
 
 export interface UpsertedSchedule extends Schedule {
-  /** Whether it was made or changed: false when it had this definition already. */
+  /** Whether it was created or changed; false if it already had this definition. */
   readonly changed: boolean
 }
 

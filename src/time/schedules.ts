@@ -1,4 +1,4 @@
-/** `warren.schedules()`: the schedules of one service, as an application and the command line see them. */
+/** `warren.schedules()`: the schedules of one service, for applications and the command line. */
 import { randomUUID } from 'node:crypto'
 import type { ChannelModel } from 'amqplib'
 import type { Connection } from '../amqp/connection.js'
@@ -44,7 +44,7 @@ export interface SchedulesDependencies {
 }
 
 const MAX_BACKFILL = 10_000
-/** How many are on their way to the broker at the same time, or looked at. */
+/** How many publishes or reads may run at the same time. */
 const TOGETHER = 100
 const CONNECTION_LOOK_MS = 50
 
@@ -63,10 +63,9 @@ export class Schedules {
   }
 
   /**
-   * Makes a schedule, or changes it to this definition. With the definition that it has, nothing happens: so every worker
-   * may call this when it starts. One that fails changes nothing. Throws `OptionsError`, `InputError`,
-   * `PayloadTooLargeError`, `DelaysMissingError`, what `send` throws, and as all calls here `StoreUnreachableError` and
-   * `StoreRefusesError`.
+   * Creates a schedule, or changes it to this definition. If the definition is unchanged, nothing happens, so every worker may
+   * call this when it starts. A call that fails changes nothing. Throws `OptionsError`, `InputError`, `PayloadTooLargeError`,
+   * `DelaysMissingError`, the errors of `send`, and like all methods here `StoreUnreachableError` and `StoreRefusesError`.
    */
   async upsert<Input, Parsed, Output, Returned>(
     id: string,
@@ -108,7 +107,7 @@ export class Schedules {
     return record === undefined ? undefined : scheduleOf(this.service, id, record)
   }
 
-  /** Nothing is sent until `resume`; ticks meanwhile are skipped, and not caught up. Throws `UnknownScheduleError`. */
+  /** Nothing is sent until `resume`; ticks in between are skipped and not caught up. Throws `UnknownScheduleError`. */
   async pause(id: string, options: PauseOptions = {}): Promise<void> {
     checkScheduleId('pause', id)
     const { reason } = settleOptions(`pause(${id})`, options, PAUSE_CHECKS, {})
@@ -123,15 +122,15 @@ export class Schedules {
     if (!(await this.#store.setPaused(id, null))) throw new UnknownScheduleError(this.service, id)
   }
 
-  /** False when there is none. What it has sent already runs all the same. */
+  /** Returns false if there is none. Tasks that it has already sent still run. */
   async remove(id: string): Promise<boolean> {
     checkScheduleId('remove', id)
     return this.#store.remove(id)
   }
 
   /**
-   * Sends the task once, now, whatever else the schedule does: paused or not, and without a look at `overlap`. Returns the
-   * task's id. Throws `UnknownScheduleError`, and what `send` throws.
+   * Sends the task once, now, even if the schedule is paused, and ignores `overlap`. Returns the task's id. Throws
+   * `UnknownScheduleError`, and the errors of `send`.
    */
   async trigger(id: string): Promise<string> {
     const { definition } = (await this.#known('trigger', id)).record
@@ -141,9 +140,9 @@ export class Schedules {
   }
 
   /**
-   * Sends the tasks of the ticks from `from` to `to`, at most 10,000, oldest first, under the ids that they have anyway:
-   * one whose success the store still holds is not run again. Returns the ids of the tasks. Throws `OptionsError`,
-   * `UnknownScheduleError`, and what `send` throws: some are sent then, and the same call again sends the rest.
+   * Sends the tasks of the ticks from `from` to `to`, at most 10,000, oldest first, under their regular ids: a task whose
+   * success is still stored does not run again. Returns the ids of the tasks. Throws `OptionsError`, `UnknownScheduleError`,
+   * and the errors of `send`; some tasks are sent by then, and repeating the call sends the rest.
    */
   async backfill(id: string, options: BackfillOptions): Promise<string[]> {
     const where = `backfill(${id})`
@@ -169,13 +168,13 @@ export class Schedules {
     return sent
   }
 
-  /** The id of the task that a tick sends: to ask for its result with `warren.handle(task, id)`. */
+  /** The id of the task that a tick sends, for `warren.handle(task, id)`. */
   taskId(id: string, tick: Date): string {
     checkScheduleId('taskId', id)
     return tickId(this.service, id, tick.getTime())
   }
 
-  /** The next ticks, whether it is paused or not. Jitter comes on top. Throws `UnknownScheduleError`. */
+  /** The next ticks, whether it is paused or not, without jitter. Throws `UnknownScheduleError`. */
   async next(id: string, options: NextOptions = {}): Promise<Date[]> {
     const { count, after } = settleOptions(`next(${id})`, options, NEXT_CHECKS, { count: 5 })
     const { now, record } = await this.#known('next', id)
@@ -186,7 +185,7 @@ export class Schedules {
     return ticks
   }
 
-  /** Stores the definition and publishes its token. Undefined when another was quicker. */
+  /** Stores the definition and publishes its token. Returns undefined if another caller was faster. */
   async #begin(id: string, definition: Definition, text: string, looked: Looked): Promise<ScheduleRecord | undefined> {
     const { now, record, held } = looked
     const rhythm = new Rhythm({ ...definition, id })
@@ -198,7 +197,7 @@ export class Schedules {
       schedule: id,
       generation: Math.max(now, Number(held ?? -1) + 1, looked.void + 1),
       ...{ order, progress, definition, paused: record?.paused ?? null },
-      // A worker makes the token where this user may not.
+      // A worker creates the token if this user may not.
       due: canPublish ? visitAt(rhythm, order, progress.waiting, now) : 0,
       ...tracedAs(),
     }
@@ -214,7 +213,7 @@ export class Schedules {
     return { generation, definition, text, done, next: order, due, ...progress, paused, problem: undefined, trace }
   }
 
-  /** Whether a token may be published: its queue is there. False where it is not, and this user may not declare it. */
+  /** Whether a token may be published, because its queue exists. False if it does not and this user may not declare it. */
   async #ready(id: string): Promise<boolean> {
     const model = await this.#connected(id)
     try {
@@ -265,7 +264,7 @@ function ticksBetween(rhythm: Rhythm, from: number, to: number): number[] {
   return ticks
 }
 
-/** What a token carries of the active trace, where there is one. */
+/** The active trace for the token, if any. */
 function tracedAs(): Pick<Token, 'trace'> {
   const trace = traceHeaders()
   return trace.traceparent === undefined ? {} : { trace: { ...trace } }

@@ -1,29 +1,29 @@
-/** What `warren.schedules()` and its calls are given. */
+/** The options of `warren.schedules()` and its methods. */
 import { is } from '../options.js'
 
 type Check = (value: unknown) => string | undefined
 
 export interface SchedulesOptions {
-  /** The service whose workers look after the schedules. Default: that of the workers made on this connection, if one. */
+  /** The service whose workers run the schedules. Default: that of this connection's workers, if there is only one. */
   readonly service?: string | undefined
 }
 
 export interface NextOptions {
   /** How many ticks. Default 5. */
   readonly count?: number | undefined
-  /** Those after this instant. Default: now. */
+  /** The ticks after this time. Default: now. */
   readonly after?: Date | undefined
 }
 
 export interface BackfillOptions {
-  /** The first instant that counts. */
+  /** The start of the period, inclusive. */
   readonly from: Date
-  /** The last instant that counts, not in the future. */
+  /** The end of the period, inclusive, not in the future. */
   readonly to: Date
 }
 
 export interface PauseOptions {
-  /** Kept, and shown to whoever looks. */
+  /** Stored, and returned by `get` and `list`. */
   readonly reason?: string | undefined
 }
 

@@ -1,13 +1,13 @@
-/** Making a token in place of one that does not come: its message was lost, or its schedule never had one. */
+/** Creates a token to replace one that does not arrive: its message was lost, or its schedule never had one. */
 import type { ScheduleStore } from './scheduleStore.js'
 import type { TokenMail } from './tokenMail.js'
 
-/** A token that is so late is missing, for all that is known. If it comes after all, one of the two is dropped. */
+/** A token this late counts as missing. If it arrives after all, one of the two is dropped. */
 const LATE_MS = 10_000
-/** How many are made at a time. */
+/** How many are created at a time. */
 const COUNT = 100
 
-/** One of several workers that do this at the same time makes each token. Throws when the store or the broker fails. */
+/** If several workers do this at the same time, one of them creates each token. Throws when the store or the broker fails. */
 export async function seedOverdue(store: ScheduleStore, mail: TokenMail): Promise<void> {
   for (const id of await store.overdue(LATE_MS, COUNT)) {
     const { now, record } = await store.look(id)

@@ -1,14 +1,14 @@
 /**
- * What happens to a token that comes by. Five steps, each of which may be the last one of the process:
+ * Processes a token that arrives. Five steps; the process may die after any of them:
  *
- * 1. claim the visit in the store: a token of another generation, and one that has been here, is dropped;
+ * 1. claim the visit in the store: a token of another generation, or one already processed, is dropped;
  * 2. publish the task of the tick, under an id made from schedule and tick, confirmed;
  * 3. publish the token for its next visit, confirmed;
  * 4. record the visit in the store;
  * 5. acknowledge.
  *
- * Whoever repeats a visit does what the first one began, under the same ids; a token that there is twice because of it
- * is dropped at step 1 of its next visit. Which instant it is, the store's clock says.
+ * A repeated visit completes the recorded one, under the same ids; a duplicate token that results is dropped at step 1 of its
+ * next visit. The store's clock is used throughout.
  */
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
@@ -30,14 +30,14 @@ export interface TickerOptions {
   readonly store: ScheduleStore
   readonly mail: TokenMail
   readonly results: Results
-  /** How long the store keeps results: a task of which it has none after that has ended. */
+  /** How long the store keeps results: a task without a result after that time counts as ended. */
   readonly resultTtlMs: number
   readonly onTick: (tick: TickEvent) => void
-  /** Told when a visit does not succeed now, and is tried again. */
+  /** Notified when a visit fails and is tried again. */
   readonly onDelayed: (schedule: string, error: unknown) => void
 }
 
-/** A token's message, as long as it is held. */
+/** A token's message, while it is held. */
 export interface HeldToken {
   readonly held: boolean
   ack(): boolean
@@ -46,7 +46,7 @@ export interface HeldToken {
 const RETRY_INITIAL_MS = 250
 const RETRY_MAX_MS = 5_000
 
-/** For those who watch the steps: `{ schedule, tick, step }` after each, and `step: 0` before the first. */
+/** For observers of the steps: `{ schedule, tick, step }` after each, and `step: 0` before the first. */
 const steps = channel('warren:tick')
 
 export class Ticker {
@@ -60,7 +60,7 @@ export class Ticker {
     this.#options = options
   }
 
-  /** Looks after one token, until it is acknowledged or no longer held. Never rejects. */
+  /** Processes one token, until it is acknowledged or no longer held. Never rejects. */
   async visit(token: Token, held: HeldToken): Promise<void> {
     const before = this.#visits.get(token.schedule)
     const visit = (before ?? Promise.resolve()).then(() => this.#persist(token, held))
@@ -69,12 +69,12 @@ export class Ticker {
     if (this.#visits.get(token.schedule) === visit) this.#visits.delete(token.schedule)
   }
 
-  /** Begins nothing more. What is begun may end. */
+  /** Starts no more visits. Running ones may end. */
   close(): void {
     this.#closing.abort()
   }
 
-  /** Resolves when no visit is going on. */
+  /** Resolves when no visit is in progress. */
   async idle(): Promise<void> {
     await Promise.all(this.#visits.values())
   }
@@ -101,7 +101,7 @@ export class Ticker {
     const { now, paused } = await this.#due(token, held)
     if (!held.held || this.#closing.signal.aborted) return
     if (token.due - now > HOLD_MS) {
-      // It came much too early: a clock was put back, or it waits for longer than the levels can make it.
+      // It arrived much too early: a clock was set back, or it waits longer than the levels can hold it.
       await mail.passOn(token, now)
       return void held.ack()
     }
@@ -115,7 +115,7 @@ export class Ticker {
     const problem = await this.#send(token, decision)
     this.#step(token, 2)
     if (!held.held) return
-    // Another has it by now: it has been handed out again, or there are two of it.
+    // Another worker has it by now: it was redelivered, or there are two copies.
     if (!(await store.holds(token, this.#claimant))) return void held.ack()
     const next = nextToken(token, decision, paused, rhythm, now)
     if (next !== undefined) await mail.passOn(next, now)
@@ -127,7 +127,7 @@ export class Ticker {
     this.#report(token, decision, rhythm, now, problem)
   }
 
-  /** Waits for the last moments before it is due. */
+  /** Waits the last moments before it is due. */
   async #due(token: Token, held: HeldToken): Promise<{ now: number; paused: Paused | null }> {
     for (;;) {
       const clock = await this.#options.store.clock(token.schedule)
@@ -138,7 +138,7 @@ export class Ticker {
     }
   }
 
-  /** Returns why the task cannot be published, when trying again would not help. */
+  /** Returns why the task cannot be published, if trying again would not help. */
   async #send(token: Token, { send }: Decision): Promise<string | undefined> {
     if (send === null) return undefined
     try {
@@ -180,7 +180,7 @@ export class Ticker {
   }
 }
 
-/** Throws a `MessageError`: a definition of a version of Warren that knows more. */
+/** Throws a `MessageError` for a definition from a newer version of Warren. */
 export function rhythmOf({ schedule, definition }: Pick<Token, 'schedule' | 'definition'>): Rhythm {
   try {
     return new Rhythm({ ...definition, id: schedule })

@@ -1,4 +1,4 @@
-/** The queues in which tokens are found when they are due: a service's, for its schedules, and that of all flows. */
+/** The queues that receive due tokens: one for each service's schedules, and one for all flows. */
 import type { ChannelModel } from 'amqplib'
 import { withCare } from '../amqp/aside.js'
 import { withChannel } from '../amqp/channel.js'
@@ -9,13 +9,13 @@ import { queueKey } from '../wire/delayedKey.js'
 import { DELAY_DUE, ticksQueue } from '../wire/names.js'
 import { DUE_PLAN } from './delayLevels.js'
 
-/** Whose queues are known to exist. */
+/** The services whose queues are known to exist. */
 const ensured = new WeakMap<ChannelModel, Map<string, Promise<void>>>()
 
 export const ensureTicksQueue = (model: ChannelModel, service: string): Promise<void> =>
   ensureTokenQueue(model, ticksQueue(service))
 
-/** Declares it once on each connection. Throws what `declareTokenQueue` throws. */
+/** Declares it once on each connection. Throws like `declareTokenQueue`. */
 export function ensureTokenQueue(model: ChannelModel, queue: string): Promise<void> {
   const queues = ensured.get(model) ?? new Map<string, Promise<void>>()
   ensured.set(model, queues)
@@ -29,7 +29,7 @@ export function ensureTokenQueue(model: ChannelModel, queue: string): Promise<vo
 }
 
 /**
- * Declares it and binds it to what is due; all of it may exist already. Throws `AccessRefusedError`,
+ * Declares it and binds it to the exchange for due messages; all of it may already exist. Throws `AccessRefusedError`,
  * `DelaysMissingError`, `QueueUnavailableError`.
  */
 export async function declareTokenQueue(model: ChannelModel, queue: string): Promise<void> {

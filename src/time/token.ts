@@ -1,6 +1,6 @@
 /**
- * A schedule's token: the message that goes round in the broker, one for each schedule. It has all that is needed to keep
- * the schedule going, so that the store may be emptied.
+ * A schedule's token: the message that circulates in the broker, one for each schedule. It contains everything that the
+ * schedule needs, so that the schedule survives an emptied store.
  */
 import { MessageError, textOf } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
@@ -10,19 +10,19 @@ import type { Order, Progress } from './visit.js'
 
 export interface Token {
   readonly schedule: string
-  /** Tells a token of an older definition from one of the present. */
+  /** Distinguishes tokens of older definitions from the current one. */
   readonly generation: number
   readonly order: Order
   readonly progress: Progress
   readonly paused: Paused | null
-  /** When it is to come by, in milliseconds since 1970. */
+  /** When it is due, in milliseconds since 1970. */
   readonly due: number
   readonly definition: Definition
   /** The trace in which the schedule was defined, as headers: that of all its tasks. */
   readonly trace?: Readonly<Record<string, string>> | undefined
 }
 
-/** Since when a schedule sends nothing, and why. */
+/** Since when a schedule is paused, and why. */
 export interface Paused {
   readonly since: number
   readonly reason?: string | undefined
@@ -31,7 +31,7 @@ export interface Paused {
 const CONTENT_TYPE = 'application/json'
 const TYPE = 'warren.tick'
 
-/** `id` is that of the publication, not of the token: each copy has its own. */
+/** `id` identifies the publication, not the token: each copy has its own. */
 export function encodeToken(token: Token, id: string): OutgoingMessage {
   return {
     content: Buffer.from(JSON.stringify(token)),
@@ -47,7 +47,7 @@ export function encodeToken(token: Token, id: string): OutgoingMessage {
   }
 }
 
-/** Throws a `MessageError` for what is no token. */
+/** Throws a `MessageError` for an invalid token. */
 export function decodeToken(content: Buffer): Token {
   let token: unknown
   try {

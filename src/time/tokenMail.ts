@@ -1,4 +1,4 @@
-/** Publishing what schedules send: tokens on their way to the next visit, and the tasks of ticks. */
+/** Publishes the messages of schedules: tokens for the next visit, and the tasks of ticks. */
 import { randomUUID } from 'node:crypto'
 import { type Context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { UnroutableError } from '../errors/index.js'
@@ -12,7 +12,7 @@ import type { DelayRoutes } from './delayRoutes.js'
 import { tickId } from './tickId.js'
 import { encodeToken, type Token } from './token.js'
 
-/** Resolves on the broker's confirm: the producer's `publish`, which lives in a room above. */
+/** Resolves on the broker's confirm: the producer's `publish`, which is in a higher room. */
 export type Publish = (publication: {
   readonly id: string
   readonly exchange: string
@@ -30,7 +30,7 @@ export interface TokenMailOptions {
   readonly confirmTimeoutMs: number
 }
 
-/** The delay levels know whole seconds. */
+/** The delay levels work in whole seconds. */
 const SHORTEST_DELAY_MS = 1_000
 
 export class TokenMail {
@@ -41,8 +41,8 @@ export class TokenMail {
   }
 
   /**
-   * Publishes a token, which comes when it is due, or up to a second earlier. `atOnce`: straight to its queue, for which
-   * not every user has the right. Throws what publishing throws, and `DelaysMissingError`.
+   * Publishes a token, which arrives when it is due, or up to a second earlier. `atOnce`: straight to its queue, for which not
+   * every user has the right. Throws like publishing, and `DelaysMissingError`.
    */
   async passOn(token: Token, now: number, atOnce = true): Promise<void> {
     const { service, publish, routes, confirmTimeoutMs } = this.#options
@@ -59,19 +59,19 @@ export class TokenMail {
     }
     await send().catch((error: unknown) => {
       if (direct || !(error instanceof UnroutableError)) throw error
-      // Somebody deleted a part of a level, or declares it at this moment.
+      // A part of a level was deleted, or is being declared at this moment.
       routes.forget()
       return send()
     })
   }
 
-  /** Sends the task of a tick. Whoever repeats this sends the same. Throws what publishing throws. */
+  /** Sends the task of a tick. Repeating this sends the same task. Throws like publishing. */
   async send(sender: Sender, tick: number): Promise<void> {
     const parent = sendersContext(sender.trace) ?? ROOT_CONTEXT
     await this.sendAs(sender, tickId(this.#options.service, sender.schedule, tick), { tick, run: tick }, parent)
   }
 
-  /** Sends the task under an id, for a tick or for none. Throws what publishing throws. */
+  /** Sends the task under an id, for a tick or without one. Throws like publishing. */
   async sendAs(
     sender: Sender,
     id: string,
@@ -80,7 +80,8 @@ export class TokenMail {
   ): Promise<void> {
     const { publish, confirmTimeoutMs } = this.#options
     const { task, input } = sender.definition
-    // There may be two copies of a tick's: with a run, workers look whether it is done, and with the mark run one at a time.
+    // A tick's task may exist in two copies: with a run, workers check whether it is done, and with the mark they run one at a
+    // time.
     const message = encode({ task, id, input, run, sent: Date.now() })
     message.properties.headers[headers.schedule] = sender.schedule
     if (tick !== undefined) Object.assign(message.properties.headers, { [headers.tick]: tick, ...newOnce() })

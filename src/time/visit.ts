@@ -1,15 +1,15 @@
 /**
- * One visit of a schedule's token: what is to be sent, and where the token goes next. A visit is known by its order, the
- * tick and a hop: a token that is on its way to one tick may come by several times, at least once a day, and every other
- * second while a tick waits for the one before to end. Pure.
+ * One visit of a schedule's token: what to send, and where the token goes next. A visit is identified by its order, the tick
+ * and a hop: a token may arrive several times before one tick, at least once a day, and every other second while a tick waits
+ * for the previous one to end. Pure.
  */
 import type { ScheduleRules } from './definition.js'
 import type { Rhythm } from './rhythm.js'
 
 export interface Order {
-  /** The next tick that nobody has looked after, in milliseconds since 1970. */
+  /** The next unprocessed tick, in milliseconds since 1970. */
   readonly tick: number
-  /** Counts the visits on the way to this tick. */
+  /** Counts the visits before this tick. */
   readonly hop: number
 }
 
@@ -18,32 +18,32 @@ export interface Ran {
   readonly at: number
 }
 
-/** What is known of a schedule apart from its definition. The token carries it, and the store has it. */
+/** A schedule's state, apart from its definition; in the token and in the store. */
 export interface Progress {
-  /** The tick whose task was sent last, and when. */
+  /** The last sent tick, and when it was sent. */
   readonly ran: Ran | null
   /** The tick that waits until the task of `ran` has ended. */
   readonly waiting: number | null
 }
 
-/** What one visit does. Whoever repeats the visit does the same. */
+/** The actions of one visit. A repeated visit does the same. */
 export interface Decision extends Progress {
   /** The tick whose task is sent, if any. */
   readonly send: number | null
-  /** Why a tick that was due is not sent. */
+  /** Why a due tick is not sent. */
   readonly skip: SkipReason | null
-  /** Where the token goes next; null when the schedule has no tick any more. */
+  /** Where the token goes next; null if the schedule has no more ticks. */
   readonly next: Order | null
 }
 
 /** `missed`: its time was over by too much, or a later one is due, too. */
 export type SkipReason = 'paused' | 'overlap' | 'missed'
 
-/** How late a tick may be that is sent with `catchUp: 'none'`. */
+/** How late a tick may be sent with `catchUp: 'none'`. */
 export const ON_TIME_MS = 10_000
-/** How often it is asked whether the task has ended that a tick waits for. */
+/** How often to check whether the task that a tick waits for has ended. */
 const POLL_MS = 2_000
-/** A token comes by at least once a day: so it is noticed soon that one is lost, or that its schedule is gone. */
+/** A token arrives at least once a day, so that a lost token or a removed schedule is noticed soon. */
 const DAY_MS = 24 * 3_600_000
 
 export interface Visited {
@@ -78,7 +78,7 @@ export async function decide(rhythm: Rhythm, rules: ScheduleRules, visited: Visi
   return { ...none, skip: 'overlap', next }
 }
 
-/** Which of the ticks that are due is sent, if any, and up to which one all are looked after. */
+/** Which due tick is sent, if any, and up to which tick all are processed. */
 function choose(
   rhythm: Rhythm,
   { catchUp, catchUpWindowMs }: ScheduleRules,
@@ -98,7 +98,7 @@ function choose(
 
 const orderOf = (tick: number | undefined): Order | null => (tick === undefined ? null : { tick, hop: 0 })
 
-/** When a token comes by: when its tick is due, or earlier. */
+/** When a token arrives: when its tick is due, or earlier. */
 export function visitAt(rhythm: Rhythm, order: Order, waiting: number | null, now: number): number {
   return Math.min(rhythm.dueAt(order.tick), now + (waiting === null ? DAY_MS : POLL_MS))
 }

@@ -1,6 +1,6 @@
 /**
- * Wall clocks: what a clock on a wall shows at an instant, and the other way round. A wall clock's reading is kept as if
- * it were UTC, in milliseconds since 1970, so that it can be compared and added to. Pure.
+ * Converts between instants and wall-clock times. A wall-clock time is kept as if it were UTC, in milliseconds since 1970, so
+ * that it can be compared and added to. Pure.
  */
 
 /** No zone's offset changes twice within this time on both sides of a reading. More than any offset, or change of one. */
@@ -15,16 +15,16 @@ export function isZone(value: unknown): string | undefined {
       formatOf(value)
       return undefined
     } catch {
-      // What is expected is said below.
+      // The expected value is described below.
     }
   }
   return 'a time zone of the IANA database, such as "Europe/Berlin" or "UTC"'
 }
 
-/** What the wall clocks of a zone show at an instant. */
+/** A zone's wall-clock time at an instant. */
 export const wallAt = (zone: string, instant: number): number => instant + offsetAt(zone, instant)
 
-/** How far the wall clocks of a zone are ahead of UTC at an instant, in milliseconds. */
+/** A zone's offset from UTC at an instant, in milliseconds. */
 export function offsetAt(zone: string, instant: number): number {
   if (zone === 'UTC') return 0
   const parts: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {}
@@ -35,14 +35,14 @@ export function offsetAt(zone: string, instant: number): number {
   return wall - Math.floor(instant / 1000) * 1000
 }
 
-/** When a wall clock shows something. */
+/** When a wall-clock time occurs. */
 export type Shown =
-  /** `second` is there where the clock is put back and shows it twice. */
+  /** `second` is set if the time occurs twice because the clock is set back. */
   | { readonly first: number; readonly second: number | undefined; readonly gapEnd?: undefined }
-  /** The clock is put forward over it: the instant just after. */
+  /** The clock skips it: the instant just after the gap. */
   | { readonly gapEnd: number }
 
-/** When the wall clocks of a zone show `wall`. */
+/** When the wall-clock time `wall` occurs in a zone. */
 export function instantsOf(zone: string, wall: number): Shown {
   const before = offsetAt(zone, wall - AROUND_MS)
   const after = offsetAt(zone, wall + AROUND_MS)

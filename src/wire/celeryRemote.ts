@@ -1,11 +1,11 @@
 /**
- * What Celery's tools say to workers, and what workers say to them: remote control over `celery.pidbox`, events over
- * `celeryev`. Pure. Source: kombu/pidbox.py, celery/worker/control.py and celery/events of Celery 5.2 to 5.6.
+ * The messages between Celery's tools and workers: remote control over `celery.pidbox`, events over `celeryev`. Pure. Source:
+ * kombu/pidbox.py, celery/worker/control.py and celery/events of Celery 5.2 to 5.6.
  */
 import { memberOf } from '../kinds.js'
 import { CELERY_REPLIES } from './names.js'
 
-/** As `package.json` has it: what Celery's tools show as the worker's software. */
+/** The version in `package.json`, which Celery's tools show as the worker's software. */
 export const VERSION = '0.1.0'
 
 export const SOFTWARE = { sw_ident: 'warren', sw_ver: VERSION, sw_sys: process.platform }
@@ -14,14 +14,14 @@ export const SOFTWARE = { sw_ident: 'warren', sw_ver: VERSION, sw_sys: process.p
 export interface CeleryRequest {
   readonly method: string
   readonly arguments: Readonly<Record<string, unknown>>
-  /** Where the answer goes: a routing key of the exchange for replies. Undefined: nobody waits for one. */
+  /** The answer's routing key in the exchange for replies. Undefined if no answer is expected. */
   readonly replyKey: string | undefined
   readonly ticket: string | undefined
 }
 
 /**
- * A request, when it is for this node and not too late. Undefined for everything else, malformed ones among them. An answer
- * goes to Celery's exchange for replies and nowhere else: who may ask may not make workers publish where they may.
+ * A request, if it is for this node and not expired. Undefined for everything else, including malformed ones. Answers only go
+ * to Celery's exchange for replies: a requester must not be able to make workers publish elsewhere.
  */
 export function requestFor(
   node: string,
@@ -58,11 +58,11 @@ function isFor(node: string, body: unknown): boolean {
   const pattern = memberOf(body, 'pattern')
   const matcher = memberOf(body, 'matcher')
   if (typeof pattern !== 'string' || typeof matcher !== 'string') return true
-  // Not `pcre`: a stranger's expression could take all of this process's turns.
+  // Not `pcre`: a foreign regular expression could block this process.
   return matcher === 'glob' && matchesGlob(node, pattern)
 }
 
-/** `*` and `?`, as most globs have. Linear but for the going back of the last `*`. */
+/** `*` and `?`, as most globs have. Linear, apart from backtracking of the last `*`. */
 function matchesGlob(text: string, pattern: string): boolean {
   let at = 0
   let star = -1
@@ -84,13 +84,13 @@ function matchesGlob(text: string, pattern: string): boolean {
   return at === pattern.length
 }
 
-/** The ids that `revoke`, `terminate` and `query_task` are given: one, or a list. */
+/** The ids in `revoke`, `terminate` and `query_task`: one, or a list. */
 export const idsIn = (given: unknown): string[] =>
   (Array.isArray(given) ? given : [given]).filter((id): id is string => typeof id === 'string' && id !== '')
 
 const MAX_REPR = 1_024
 
-/** Python's `repr` of a JSON value, as far as people read it; cut. */
+/** Approximates Python's `repr` of a JSON value, for people; truncated. */
 export function pythonRepr(value: unknown): string {
   const text = reprOf(value)
   return text.length <= MAX_REPR ? text : `${text.slice(0, MAX_REPR - 3)}...`

@@ -1,6 +1,6 @@
 /**
- * What the two halves of Celery's wire share, `envelope.ts` (messages) and `resultFormat.ts` (results): how an instant
- * is written, how JSON is read, and how a stranger's value is shown in an error.
+ * Shared by `envelope.ts` (messages) and `resultFormat.ts` (results): writing times, reading JSON, and showing untrusted values
+ * in errors.
  */
 import { types } from 'node:util'
 import { shortened } from '../errors/error.js'
@@ -11,7 +11,7 @@ import { MessageError, textOf } from '../errors/index.js'
  *
  * Six digits, since Celery up to 5.2 reads the fraction as a count of microseconds whatever its length (`.5` is 5 µs,
  * `.123` is 123 µs; celery/utils/iso8601.py). `+00:00` and not `Z`, since Python before 3.11 cannot read `Z` with
- * `datetime.fromisoformat`. Undefined for what Python's `datetime` cannot hold: an invalid date, or a year outside
+ * `datetime.fromisoformat`. Undefined for values that Python's `datetime` cannot represent: an invalid date, or a year outside
  * 1 to 9999.
  */
 export function formatInstant(instant: Date): string | undefined {
@@ -23,11 +23,13 @@ export function formatInstant(instant: Date): string | undefined {
 const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00.000Z')
 const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z')
 
-/** What Python's `isoformat()` writes, with a zone, with `Z`, or naive; cut to milliseconds, all that a Date holds. */
+/**
+ * The formats of Python's `isoformat()`, with a zone, with `Z`, or naive; truncated to milliseconds, the precision of a Date.
+ */
 const INSTANT =
   /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(?:Z|([+-]\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?)?$/
 
-/** Reads an ISO 8601 instant. A naive one is UTC, Celery's default timezone. Undefined when it is no instant. */
+/** Reads an ISO 8601 instant. A naive one is UTC, Celery's default timezone. Undefined if it is invalid. */
 export function parseInstant(text: string): Date | undefined {
   const [, day, minute, second = '00', fraction = '', zone = 'Z'] = INSTANT.exec(text) ?? []
   if (day === undefined || minute === undefined) return undefined
@@ -36,8 +38,8 @@ export function parseInstant(text: string): Date | undefined {
 }
 
 /**
- * Parses JSON; `what` opens the {@link MessageError} that it throws: "The body of …". A number that JavaScript would turn
- * into another one is refused. With `typed`, what kombu writes for Python's own types becomes plain values.
+ * Parses JSON; `what` opens the {@link MessageError} that it throws: "The body of …". A number that JavaScript would change is
+ * refused. With `typed`, kombu's encodings of Python types become plain values.
  */
 export function parseJson(what: string, text: string, { typed = false } = {}): unknown {
   let value: unknown
@@ -55,10 +57,10 @@ export function parseJson(what: string, text: string, { typed = false } = {}): u
   throw new MessageError(`${what} holds the number ${changed}, which JavaScript cannot hold: send it as a string`)
 }
 
-/** Only a number of 16 digits, or with an exponent of three, may become another one. */
+/** Only a number with 16 digits or a three-digit exponent can change. */
 const MAY_CHANGE = /\d{16}|[eE][+-]?\d{3}/
 
-/** The first number of a valid JSON text that `JSON.parse` turns into another one. */
+/** The first number in a valid JSON text that `JSON.parse` changes. */
 function changedNumber(text: string): string | undefined {
   for (let at = 0; at < text.length; ) {
     const code = text.charCodeAt(at)
@@ -79,7 +81,7 @@ function changedNumber(text: string): string | undefined {
 const [QUOTE, BACKSLASH, MINUS, DIGIT_0, DIGIT_9] = [0x22, 0x5c, 0x2d, 0x30, 0x39]
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y
 
-/** Where the string ends that starts at `start`. */
+/** The end of the string that starts at `start`. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; ; at++) {
     const code = text.charCodeAt(at)
@@ -88,19 +90,19 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-/** An integer that is not itself any more; or a number too large or too small for a double. Rounding is JSON's own. */
+/** An integer that changed, or a number outside the range of a double. Rounding of fractions is normal in JSON. */
 function isChanged(text: string): boolean {
   const value = Number(text)
   if (!Number.isFinite(value)) return true
   if (/[.eE]/.test(text)) return value === 0 && /^-?[0.]*[1-9]/.test(text)
-  // What JavaScript itself writes for a double reads back as that double, though it may not be its exact value.
+  // JavaScript's own text for a double reads back as the same double, although it may not be the exact value.
   return String(value) !== text && BigInt(text) !== BigInt(value)
 }
 
-/** What kombu writes since 5.3 (kombu/utils/json.py) for what JSON does not have. */
+/** kombu's encodings since 5.3 (kombu/utils/json.py) of types that JSON lacks. */
 const TYPED = /"__type__"/
 
-/** In place, which keeps a key `__proto__` what it is: a key. Throws `RangeError` for what is nested too deeply. */
+/** In place, so that a key `__proto__` stays a plain key. Throws `RangeError` for nesting that is too deep. */
 function untyped(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   for (const [key, child] of Object.entries(value)) {
@@ -111,7 +113,7 @@ function untyped(value: unknown): unknown {
   return plainValue(type, inner) ?? value
 }
 
-/** Undefined for a type that an application registered with kombu itself: its handler sees it as it came. */
+/** Undefined for a type that an application registered with kombu; the handler gets it unchanged. */
 function plainValue(type: string, value: unknown): string | undefined {
   if (type === 'uuid') {
     const hex = isTable(value) ? value.hex : undefined
@@ -127,7 +129,8 @@ function plainValue(type: string, value: unknown): string | undefined {
     case 'base64':
       return value
     case 'bytes':
-      // Those that are UTF-8 come as text. Whoever reads bytes should not have to find out which.
+      // kombu sends bytes that are UTF-8 as text. Both forms are converted to base64, so that handlers do not need to
+      // distinguish them.
       return Buffer.from(value).toString('base64')
     default:
       return undefined
@@ -138,12 +141,12 @@ function plainValue(type: string, value: unknown): string | undefined {
 export const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !types.isUint8Array(value)
 
-/** A short text for any value that a stranger may have sent. Bounded in length, and throws for none of them. */
+/** A short text for any untrusted value. Bounded in length; never throws. */
 export function describe(value: unknown): string {
   try {
     return kindOf(value)
   } catch {
-    // A revoked proxy cannot even be asked whether it is a list.
+    // Even `Array.isArray` throws for a revoked proxy.
     return 'an object that cannot be read'
   }
 }

@@ -1,4 +1,4 @@
-/** Fresh copies of a received message, for a retry, a dead letter, or a redrive. */
+/** Creates copies of a received message, for a retry, a dead letter, or a redrive. */
 import type { ConsumeMessage } from 'amqplib'
 import { shortened } from '../errors/error.js'
 import { beyondDelays, isDelayName, type Route } from './delayedKey.js'
@@ -8,7 +8,7 @@ import type { OutgoingMessage } from './outgoingMessage.js'
 
 /**
  * Headers that a copy must not carry: the broker's record of earlier deaths, by which it detects cycles; its delivery
- * count; `CC`/`BCC`, by which it would route the copy to more places; and the way that it took through the delay levels.
+ * count; `CC`/`BCC`, by which it would route the copy to more places; and its route through the delay levels.
  */
 const NOT_COPIED = /^(x-death|x-first-death-.*|x-last-death-.*|x-delivery-count|x-acquired-count|CC|BCC|delay-\d\d)$/i
 
@@ -18,16 +18,16 @@ const DIRECT_REPLY = 'amq.rabbitmq.reply-to'
 type Headers = Readonly<Record<string, unknown>>
 
 /**
- * The same content and properties, with `added` headers. Left out: `user_id`, which must be the publisher's own, and
- * `expiration`, which spoke of the queue it is taken from.
+ * The same content and properties, with `added` headers. Omits `user_id`, which must be the publisher's own, and `expiration`,
+ * which applied to the previous queue.
  */
 export function copyOf(message: ConsumeMessage, id: string, added: Headers): OutgoingMessage {
   return copyWith(message, id, { ...Object.fromEntries(strangersHeaders(message)), ...added })
 }
 
-/** What the headers of a slim copy take at most: well below a frame, which holds 128 KiB where the broker sets no other. */
+/** The maximum size of a slim copy's headers: well below a frame, which is 128 KiB by default. */
 export const SLIM_HEADER_BYTES = 32 * 1024
-/** The longest note about dropped headers, in characters, and what is kept free for it in bytes. */
+/** The longest note about dropped headers, in characters, and the space reserved for it, in bytes. */
 const MAX_DROPPED_TEXT = 1_000
 const MAX_DROPPED_BYTES = 3 * MAX_DROPPED_TEXT
 
@@ -36,8 +36,8 @@ const READ_BY_WORKERS: ReadonlySet<string> = new Set([...Object.values(celeryHea
 
 /**
  * A copy whose headers fit into any AMQP frame, for when one with all of them cannot be encoded or is refused. Drops the
- * sender's largest headers, and those that cannot be written again, until the rest takes at most `maxBytes`; first those
- * that Warren does not read. `added` headers all stay. Which ones were dropped is said in `x-warren-headers-dropped`.
+ * sender's largest headers, and those that cannot be written again, until the rest takes at most `maxBytes`; first those that
+ * Warren does not read. All `added` headers stay. `x-warren-headers-dropped` lists the dropped ones.
  */
 export function slimCopyOf(
   message: ConsumeMessage,
@@ -66,7 +66,7 @@ export function slimCopyOf(
   return copyWith(message, id, { ...kept, ...droppedNote(message, dropped), ...added })
 }
 
-/** Names what this copy leaves out, and what an earlier one did. */
+/** Names the headers that this copy and earlier ones omit. */
 function droppedNote({ properties }: ConsumeMessage, dropped: readonly string[]): Headers {
   const before: unknown = properties.headers?.[headers.headersDropped]
   const names = [...(typeof before === 'string' && before !== '' ? [before] : []), ...dropped]
@@ -97,7 +97,7 @@ function copyWith({ content, properties }: ConsumeMessage, id: string, headers: 
   }
 }
 
-/** Where a message was first published: what Warren noted on an earlier copy, or where this delivery came from. */
+/** Where a message was first published: as recorded on an earlier copy, or the origin of this delivery. */
 export function originOf({ fields, properties }: ConsumeMessage): Route {
   const exchange: unknown = properties.headers?.[headers.exchange]
   const routingKey: unknown = properties.headers?.[headers.routingKey]
@@ -107,10 +107,10 @@ export function originOf({ fields, properties }: ConsumeMessage): Route {
   return delayed ?? { exchange: from, routingKey: key }
 }
 
-/** AMQP's names have at most 255 bytes. A longer one in a header would fail where it is published to. */
+/** AMQP names have at most 255 bytes. A longer one in a header would make publishing fail. */
 const MAX_NAME_BYTES = 255
 
-/** Whether a stranger's header can be the name of an exchange or a queue, a routing key, or a message's id. */
+/** Whether an untrusted header can be the name of an exchange or a queue, a routing key, or a message's id. */
 export const isName = (value: unknown): value is string =>
   typeof value === 'string' && Buffer.byteLength(value) <= MAX_NAME_BYTES
 

@@ -1,6 +1,6 @@
 /**
- * How a message finds its way through the delay levels: a header for each level says whether it waits there, and its
- * routing key is the one under which it is due: a task's name, or one queue's own. Pure.
+ * Routing through the delay levels: a header for each level says whether the message waits there, and its routing key is that
+ * of the due message: a task's name, or a single queue's key. Pure.
  */
 import { createHash } from 'node:crypto'
 import { commandsExchange, DELAY_PREFIX, delayHeader, domainOf } from './names.js'
@@ -11,15 +11,15 @@ export const DELAY_LEVELS = 24
 /** Of AMQP's routing keys. */
 const MAX_KEY_BYTES = 255
 
-/** No task has a name that begins so. */
+/** No task name begins like this. */
 const QUEUE_PREFIX = '@queue.'
 const HASH_PREFIX = '@sha256.'
 
-/** Whether a message waits in a level or passes it by, as its header says it. */
+/** Whether a message waits in a level or skips it, as a header value. */
 export const WAITS = '1'
 export const PASSES = '0'
 
-/** The headers that take a message through the levels from this one on, for whole seconds: of 5, the levels 2 and 0. */
+/** The headers for the levels from this one on, for whole seconds: 5 s waits in levels 2 and 0. */
 export function delayHeaders(seconds: number, firstLevel: number): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {}
   for (let level = firstLevel, rest = seconds; level >= 0; level--) {
@@ -30,7 +30,7 @@ export function delayHeaders(seconds: number, firstLevel: number): Readonly<Reco
   return headers
 }
 
-/** The key under which one queue, and no other queue of its task, takes what is due. */
+/** The key for due messages of one queue, and no other queue of its task. */
 export function queueKey(queue: string): string {
   const key = `${QUEUE_PREFIX}${queue}`
   if (Buffer.byteLength(key) <= MAX_KEY_BYTES) return key
@@ -42,12 +42,12 @@ export interface Route {
   readonly routingKey: string
 }
 
-/** Whether an exchange or a queue is one of the delay levels'. */
+/** Whether an exchange or a queue belongs to the delay levels. */
 export const isDelayName = (name: string | undefined): boolean => name?.startsWith(DELAY_PREFIX) === true
 
 /**
- * Where a message was to go that is in the levels, or came out of them, with this key: to its task's exchange, or straight
- * to a queue. Undefined when the key does not say.
+ * The destination of a message in the levels, or from them, with this key: its task's exchange, or a queue. Undefined if the
+ * key does not contain it.
  */
 export function beyondDelays(key: string): Route | undefined {
   if (key.startsWith(QUEUE_PREFIX)) return { exchange: '', routingKey: key.slice(QUEUE_PREFIX.length) }

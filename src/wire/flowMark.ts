@@ -1,4 +1,4 @@
-/** Which member of which flow a message is: the header `x-warren-flow`, a JSON text. Pure. */
+/** The header `x-warren-flow`, as JSON: the flow and the member that a message belongs to. Pure. */
 import { isCount, jsonTableIn } from './headerValues.js'
 import { headers } from './names.js'
 
@@ -12,13 +12,13 @@ export interface FlowMark {
   readonly fetch: boolean
 }
 
-/** What a flow may be called: it is part of tags, task ids and the slot of its keys. */
+/** A valid flow id: it is part of tags, task ids and the slot of its keys. */
 export const FLOW_ID = /^[A-Za-z0-9_.:-]{1,190}$/
 
 export const encodeFlowMark = ({ flow, node, gather, fetch }: FlowMark): string =>
   JSON.stringify({ flow, node, gather, ...(fetch ? { fetch } : {}) })
 
-/** Undefined where there is none. What cannot be read counts as none: it keeps no message from being run. */
+/** Undefined if there is none. An unreadable one counts as none, so that it does not prevent the message from running. */
 export function flowMarkOf(given: Readonly<Record<string, unknown>> | undefined): FlowMark | undefined {
   const mark = jsonTableIn(given, headers.flow)
   if (mark === undefined) return undefined

@@ -1,4 +1,4 @@
-/** How many bytes a header takes on the wire, without writing it. Sources: AMQP 0-9-1, 4.2.5.5, and RabbitMQ's errata. */
+/** The size of a header on the wire, in bytes, without writing it. Sources: AMQP 0-9-1, 4.2.5.5, and RabbitMQ's errata. */
 import { types } from 'node:util'
 import { isTable } from './celeryValues.js'
 
@@ -22,7 +22,7 @@ function valueBytes(value: unknown, depth: number): number {
     case 'string':
       return 5 + Buffer.byteLength(value)
     case 'number':
-      // RabbitMQ ends the connection of who sends it another one.
+      // RabbitMQ closes the connection of a client that sends any other.
       return Number.isFinite(value) ? NUMBER_BYTES : Number.POSITIVE_INFINITY
     case 'bigint':
       return BigInt.asIntN(64, value) === value ? NUMBER_BYTES : Number.POSITIVE_INFINITY

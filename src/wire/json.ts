@@ -1,24 +1,27 @@
-/** What JSON does to a value on its way: what arrives as it was, and what does not. */
+/** Finds out how JSON changes a value: which parts arrive unchanged, and which do not. */
 
-/** A value inside of another that JSON changes. */
+/** A part of a value that JSON changes. */
 export interface JsonChange {
   readonly path: readonly (string | number)[]
   readonly value: unknown
   /** What it is, as `a Date`. */
   readonly what: string
-  /** It does not arrive at all, or as null or an empty object. Otherwise it arrives as something else, as a Date does as text. */
+  /**
+   * It does not arrive at all, or arrives as null or an empty object. Otherwise it arrives as another type, like a Date as a
+   * string.
+   */
   readonly lost: boolean
 }
 
 /**
- * Whether a value surely arrives as it was. Quick, since it looks at everything that is sent. False for an undefined
- * property too, which arrives as none. A value that is nested too deeply, or in a circle, is left to `JSON.stringify`.
+ * Whether a value certainly arrives unchanged. Fast, because it checks every sent value. Also false for an undefined property,
+ * which does not arrive. `JSON.stringify` handles values with too deep nesting or cycles.
  */
 export function survivesJson(value: unknown): boolean {
   try {
     return survives(value)
   } catch (error) {
-    // A getter or a proxy that throws: it does not survive.
+    // A getter or a proxy that throws: the value does not arrive.
     return error instanceof RangeError
   }
 }
@@ -37,7 +40,7 @@ function survives(value: unknown): boolean {
   return true
 }
 
-/** Everything in `value` that JSON changes, but for undefined properties, which count as left out. */
+/** Everything in `value` that JSON changes, except undefined properties, which count as left out. */
 export function jsonChanges(value: unknown): JsonChange[] {
   const changes: JsonChange[] = []
   collect(value, [], changes)
@@ -59,7 +62,7 @@ function collect(value: unknown, path: readonly (string | number)[], changes: Js
   for (const [key, each] of Object.entries(value)) if (each !== undefined) collect(each, [...path, key], changes)
 }
 
-/** What becomes of the value itself, whatever is in it; undefined when it arrives as it is. */
+/** The change of the value itself, ignoring its content; undefined if it arrives unchanged. */
 function changed(value: unknown): { what: string; lost: boolean } | undefined {
   switch (typeof value) {
     case 'string':

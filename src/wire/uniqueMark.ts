@@ -1,16 +1,16 @@
-/** What a message says of the unique key it was sent under: the header `x-warren-unique`, a JSON text. Pure. */
+/** The header `x-warren-unique`, as JSON: the unique key under which a message was sent. Pure. */
 import { isCount, jsonTableIn } from './headerValues.js'
 import { headers } from './names.js'
 
-/** Until when a task keeps its key: its first attempt's start, its end, or so many milliseconds. */
+/** Until when a task keeps its key: its first attempt's start, its end, or this many milliseconds. */
 export type UniqueUntil = 'started' | 'finished' | number
 
 export interface UniqueMark {
   readonly key: string
   readonly until: UniqueUntil
-  /** How long the key is kept at most while nobody works on the task, in milliseconds. */
+  /** How long the key is kept at most while the task is not running, in milliseconds. */
   readonly ttlMs: number
-  /** The order of all that was sent under the key, by the store's clock. */
+  /** The position among all tasks sent under the key, by the store's clock. */
   readonly seq: number
   /** Whether it takes the key from older ones. */
   readonly replace: boolean
@@ -26,7 +26,7 @@ export function encodeUniqueMark({ key, until, ttlMs, seq, replace, version }: U
   return JSON.stringify({ key, until, ttl: ttlMs, seq, ...(replace ? { replace } : {}), version })
 }
 
-/** Undefined where there is none. What cannot be read counts as none: it keeps no message from being run. */
+/** Undefined if there is none. An unreadable one counts as none, so that it does not prevent the message from running. */
 export function uniqueMarkOf(given: Readonly<Record<string, unknown>> | undefined): UniqueMark | undefined {
   const mark = jsonTableIn(given, headers.unique)
   if (mark === undefined) return undefined

@@ -291,7 +291,7 @@ describe.concurrent('A schedule', () => {
     await upsert('kept', {})
     const before = await schedules.get('kept')
     for (const [change, expected] of [
-      [{ cron: '0 0 31 2 *' }, /`cron` to come true some day, got: "0 0 31 2 \*"/],
+      [{ cron: '0 0 31 2 *' }, /`cron` to match some date, got: "0 0 31 2 \*"/],
       [{ cron: 'at noon' }, /`cron` to be five fields/],
       [{ cron: '60 * * * *' }, /`cron` to be a cron expression \(Invalid value for minute: 60\)/],
       [{ timeZone: 'Europe/Bielefeld' }, /`timeZone` to be a time zone of the IANA database/],

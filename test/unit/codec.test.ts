@@ -236,7 +236,7 @@ describe('what is written', () => {
   circle.again = circle
   it.each([
     ['more headers than a frame holds', { headers: { big: 'x'.repeat(FRAME_MAX) } }, /too large/],
-    ['a circle', { headers: circle }, /circle/],
+    ['a circle', { headers: circle }, /cycle/],
     ['what RabbitMQ has no number for', { headers: { x: [Number.NaN] } }, /header x.*NaN/],
     ['an infinite double', { headers: { x: { '!': 'double', value: Number.POSITIVE_INFINITY } } }, /header x/],
     ['a function', { headers: { call: () => 1 } }, /header call/],

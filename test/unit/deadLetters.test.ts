@@ -248,7 +248,7 @@ describe('the message that a redrive sends', () => {
   })
 
   it.each(['origin', 'queue'] as const)('goes nowhere when its %s is not known', (to) => {
-    expect(() => destinationOf(readDeadLetter(message(task)), to)).toThrow('not known')
+    expect(() => destinationOf(readDeadLetter(message(task)), to)).toThrow('is unknown')
   })
 })
 

@@ -33,7 +33,7 @@ describe('What makes no isolated handler is refused where it is registered', () 
     ['JavaScript', 'a.js', 'thread', {}, undefined],
     ['a module of JavaScript', 'a.mjs', 'process', {}, undefined],
     ['TypeScript in a thread', 'a.ts', 'thread', {}, /start the worker with a loader/],
-    ['TypeScript in a thread under tsx', 'a.ts', 'thread', { execArgv: tsx }, /tsx does not reach threads/],
+    ['TypeScript in a thread under tsx', 'a.ts', 'thread', { execArgv: tsx }, /tsx does not apply to threads/],
     ['TypeScript in a process', 'a.mts', 'process', {}, /start the worker with a loader/],
     ['TypeScript in a process under tsx', 'a.ts', 'process', { execArgv: tsx }, undefined],
     [
@@ -44,7 +44,7 @@ describe('What makes no isolated handler is refused where it is registered', () 
       undefined,
     ],
     ['TypeScript where Node loads it', 'a.cts', 'thread', { features: { typescript: 'strip' } }, undefined],
-    ['JSX where Node loads TypeScript', 'a.tsx', 'thread', { features: { typescript: 'strip' } }, /Build it/],
+    ['JSX where Node loads TypeScript', 'a.tsx', 'thread', { features: { typescript: 'strip' } }, /Compile it/],
   ])('%s', (_what, path, isolation, given, remedy) => {
     const said = loadable(path, isolation, { features: {}, execArgv: [], env: {}, ...given } as never)
     if (remedy === undefined) expect(said).toBeUndefined()

@@ -12,7 +12,7 @@ it('without a store there are no schedules', () => {
 it('the service is the one that is named, or that of the workers made here', () => {
   const warren = unopened('redis://localhost')
   expect(warren.schedules({ service: 'a' }).service).toBe('a')
-  expect(() => warren.schedules()).toThrow(/expected `service`.*no worker was made here/)
+  expect(() => warren.schedules()).toThrow(/expected `service`.*this connection has no worker/)
   warren.worker({ service: 'billing' })
   warren.worker({ service: 'billing' })
   expect(warren.schedules().service).toBe('billing')
