@@ -1,4 +1,4 @@
-/** `warren doctor`: looks at a cluster and says what will hurt, why, and the command that fixes it. */
+/** `warren doctor`: inspects a cluster and reports problems, their reasons, and the commands that fix them. */
 import { type Command, Option } from 'commander'
 import { age } from './dlq.js'
 import { exitCode, reportLines, reportText } from './doctorReport.js'
@@ -10,7 +10,7 @@ import { dirOption } from './running.js'
 export function addDoctor(program: Command, { out }: Output, verdict: Verdict): void {
   program
     .command('doctor')
-    .description('look at a cluster and say what will lose messages or hurt, with the command that fixes it')
+    .description('inspect a cluster and report what can lose messages or cause outages, with the command that fixes it')
     .option(
       '--broker <url>',
       "broker address with the service's user and virtual host, several separated by commas (default: WARREN_BROKER, or the running cluster)",
@@ -20,12 +20,12 @@ export function addDoctor(program: Command, { out }: Output, verdict: Verdict): 
       "RabbitMQ's management API, an address of each node if possible; its user needs the tags monitoring and policymaker, and administrator to see permissions (default: WARREN_MANAGEMENT, the running cluster's, or port 15672 of the broker)",
     )
     .option('--results <url>', 'result store address (default: WARREN_RESULTS, or the running cluster)')
-    .option('--module <file...>', 'modules that export your tasks: their time limits and queue types are compared')
-    .option('--service <name>', 'the service that handles them, as in warren.worker({ service })')
+    .option('--module <file...>', 'modules that export your tasks, to check their time limits and queue types')
+    .option('--service <name>', 'the service that handles the tasks, as in warren.worker({ service })')
     .addOption(
       new Option(
         '--consumer-timeout <age>',
-        'what consumer_timeout of RabbitMQ is set to, such as 2h (its default: 30m)',
+        "the value of RabbitMQ's consumer_timeout, such as 2h (default: 30m)",
       ).argParser(age),
     )
     .addOption(dirOption())
@@ -33,10 +33,10 @@ export function addDoctor(program: Command, { out }: Output, verdict: Verdict): 
     .addHelpText(
       'after',
       `
-It reads, and changes nothing. It looks at queues that are named as Warren names them, in the virtual host of --broker.
-What it cannot look at it names, and claims nothing about it.
+It only reads, and changes nothing. It checks queues with Warren's names, in the virtual host of --broker.
+It lists everything that it could not inspect.
 
-Exit code: 1 when something will lose messages or results, or when nothing could be looked at. What only hurts does not.
+Exit code: 1 if something can lose messages or results, or if RabbitMQ could not be inspected. Otherwise 0.
 
 Examples:
   warren doctor                        the running cluster

@@ -1,17 +1,17 @@
-/** A check: which parts of a snapshot it needs, and what it makes of them. Pure. */
+/** A check: the parts of a snapshot that it needs, and the findings that it returns. Pure. */
 import type { Finding, Report, Unknown } from './finding.js'
 import type { Facts, Part, Seen, Setting, Snapshot } from './snapshot.js'
 
 export interface Check {
-  /** As it stands in a report: `dead-lettering`. */
+  /** The name in a report, such as `dead-lettering`. */
   readonly name: string
-  /** What it looks for, in one line. */
+  /** The checked condition, in one line. */
   readonly about: string
   readonly needs: readonly Part[]
   find(facts: Facts, setting: Setting): readonly Finding[]
 }
 
-/** What a check's function returns: its name is added. */
+/** The return type of a check's function; the check's name is added. */
 export type Found = Omit<Finding, 'check'>
 
 export function check<Needed extends Part>(
@@ -30,7 +30,7 @@ export function check<Needed extends Part>(
 
 const isUnseen = (part: Seen<unknown>): part is Exclude<Seen<unknown>, { seen: unknown }> => 'unseen' in part
 
-/** What each part is, in a report of what could not be looked at. */
+/** The name of each part in a report of parts that could not be inspected. */
 const PARTS: Readonly<Record<Part, string>> = {
   broker: 'the connection over AMQP',
   cluster: 'the nodes',
@@ -44,7 +44,7 @@ const PARTS: Readonly<Record<Part, string>> = {
   storeClock: "the store's clock",
 }
 
-/** Makes every check for which all it needs was seen. */
+/** Runs every check whose parts were all inspected. */
 export function examine(snapshot: Snapshot, checks: readonly Check[]): Report {
   const facts = Object.fromEntries(
     (Object.keys(PARTS) as Part[]).flatMap((part) => ('seen' in snapshot[part] ? [[part, snapshot[part].seen]] : [])),

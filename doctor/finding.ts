@@ -1,8 +1,8 @@
-/** What the doctor finds, and what it could not look at. */
+/** The doctor's findings, and the parts that it could not inspect. */
 
 /**
- * How bad it is. `loses`: messages or results will be lost. `hurts`: work stops, waits or is repeated, and nothing is
- * lost. `note`: worth knowing, and may be meant so.
+ * The severity. `loses`: messages or results can be lost. `hurts`: work stops, waits or repeats, but nothing is lost. `note`:
+ * worth knowing, and may be intended.
  */
 export type Severity = 'loses' | 'hurts' | 'note'
 
@@ -10,41 +10,41 @@ export interface Finding {
   /** The check's name. */
   readonly check: string
   readonly severity: Severity
-  /** One sentence: what was found, on what. */
+  /** One sentence: the problem and its object. */
   readonly finding: string
-  /** What it leads to. */
+  /** The consequence. */
   readonly why: string
-  /** The command that fixes it, or what to do where there is no such command. */
+  /** The command that fixes it, or other instructions if there is none. */
   readonly fix: string
 }
 
-/** Something that could not be looked at, so that nothing is claimed about it. */
+/** A part that could not be inspected, so that nothing is known about it. */
 export interface Unknown {
   readonly what: string
   readonly why: string
-  /** What to do so that it can be looked at. */
+  /** How to make it inspectable. */
   readonly fix: string
-  /** The checks that were left out for it. */
+  /** The checks that were skipped because of it. */
   readonly checks: readonly string[]
-  /** Whether nobody asked for it: an option was left out. It does not keep a cluster from being called healthy. */
+  /** Whether it was not requested, because an option was left out. It does not prevent the result "healthy". */
   readonly optional: boolean
 }
 
 export interface Report {
   readonly at: string
-  /** What was looked at, without user and password. */
+  /** The inspected addresses, without user and password. */
   readonly looked: readonly string[]
   readonly findings: readonly Finding[]
   readonly unknown: readonly Unknown[]
   /** Whether RabbitMQ answered at all, over AMQP or by its management API. */
   readonly reached: boolean
-  /** The checks that were made. */
+  /** The checks that ran. */
   readonly made: readonly string[]
 }
 
 export const SEVERITIES: readonly Severity[] = ['loses', 'hurts', 'note']
 
-/** Whether nothing was found that loses messages or holds up work, and all that was asked for was looked at. */
+/** Whether there are no findings that lose messages or hurt, and everything requested was inspected. */
 export const isHealthy = ({ findings, unknown, reached }: Report): boolean =>
   reached && findings.every(({ severity }) => severity === 'note') && unknown.every(({ optional }) => optional)
 

@@ -8,7 +8,7 @@ export const alarms = check('alarms', 'no node has a memory or disk alarm', ['cl
           blocked(
             name,
             'memory',
-            `rabbitmq-diagnostics -n ${name} memory_breakdown says what takes it; add workers, or raise vm_memory_high_watermark.`,
+            `rabbitmq-diagnostics -n ${name} memory_breakdown shows what uses it; add workers, or raise vm_memory_high_watermark.`,
           ),
         ]
       : []),
@@ -19,6 +19,6 @@ export const alarms = check('alarms', 'no node has a memory or disk alarm', ['cl
 const blocked = (node: string, resource: string, fix: string): Found => ({
   severity: 'hurts',
   finding: `${node} is short of ${resource}.`,
-  why: 'RabbitMQ accepts no messages on any node until that is over: sends wait, and reject at their deadline.',
+  why: 'RabbitMQ accepts no messages on any node until this is resolved: sends wait, and reject at their deadline.',
   fix,
 })

@@ -1,4 +1,4 @@
-/** Whether what is sent, and what was delayed, reaches its task queue. */
+/** Whether sent and delayed messages reach their task queue. */
 import { commandsExchange } from 'warren'
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
@@ -6,7 +6,7 @@ import { DUE, warrens } from '../warrens.js'
 
 export const bindings = check(
   'bindings',
-  "task queues are bound to their domain's exchange and to what is due",
+  "task queues are bound to their domain's exchange and to the exchange for due messages",
   ['topology'],
   ({ topology, tasks }) => {
     const queues = warrens(topology, tasks).tasks
@@ -18,7 +18,7 @@ export const bindings = check(
     const found: Found[] = unbound.map(({ name, domain }) => ({
       severity: 'hurts',
       finding: `${name} is not bound to ${commandsExchange(domain)}.`,
-      why: 'What is sent for it is returned: send() rejects with UNROUTABLE.',
+      why: 'Messages for it are returned: send() rejects with UNROUTABLE.',
       fix: 'Restart a worker of its service, which binds it.',
     }))
     if (late.length > 0) {

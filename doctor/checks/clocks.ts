@@ -1,4 +1,4 @@
-/** Whether the clocks of this machine, the nodes and the store agree. What could not be told for sure is not reported. */
+/** Whether the clocks of this machine, the nodes and the store agree. Uncertain differences are not reported. */
 import { check, type Found } from '../check.js'
 import type { ClockFacts } from '../snapshot.js'
 
@@ -11,7 +11,7 @@ const describe = ({ leastMs, mostMs }: ClockFacts): string => {
   return `between ${Math.round(from)} and ${Math.round(to)} ms ${leastMs > 0 ? 'ahead of' : 'behind'} this machine's`
 }
 
-/** By how much they differ at least. */
+/** The minimum difference. */
 const apart = ({ leastMs, mostMs }: ClockFacts): number => Math.max(leastMs, -mostMs, 0)
 
 const ntp = 'Run a time service (chrony, systemd-timesyncd) on all machines: chronyc tracking, or timedatectl.'
@@ -23,7 +23,7 @@ export const nodeClocks = check('node-clocks', "the nodes' clocks agree with thi
       (each): Found => ({
         severity: 'hurts',
         finding: `The clock of ${each.whose} is ${describe(each)}.`,
-        why: 'A time to live that begins on one node and ends on another is wrong by that much, and times in logs do not fit together.',
+        why: 'A time to live that begins on one node and ends on another is wrong by that much, and times in logs do not match.',
         fix: ntp,
       }),
     ),

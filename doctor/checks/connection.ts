@@ -3,7 +3,7 @@ import { check, type Found } from '../check.js'
 
 export const connection = check(
   'connection',
-  'every broker address takes the connection of the service user',
+  "every broker address accepts the service user's connection",
   ['broker'],
   ({ broker, cluster }) =>
     broker.addresses.flatMap(({ address, problem, refused }): Found[] => {
@@ -18,14 +18,14 @@ export const connection = check(
           },
         ]
       }
-      // A node that is down is named as such.
+      // A node that is down is reported by another check.
       if (cluster?.nodes.some(({ running }) => !running)) return []
       return [
         {
           severity: 'hurts',
-          finding: `${address} does not take AMQP connections: ${problem}.`,
-          why: 'Workers and senders that know no other address cannot connect.',
-          fix: 'Start what listens there (the node, or the proxy in front of it), or take the address out.',
+          finding: `${address} does not accept AMQP connections: ${problem}.`,
+          why: 'Workers and senders without another address cannot connect.',
+          fix: 'Start the server at that address (the node, or the proxy in front of it), or remove the address.',
         },
       ]
     }),

@@ -5,7 +5,7 @@ import { retentionOf } from '../retention.js'
 import { atLeast } from '../version.js'
 import { warrens } from '../warrens.js'
 
-/** RabbitMQ's `consumer_timeout` where nobody sets it. Its HTTP API does not say whether somebody did. */
+/** RabbitMQ's default `consumer_timeout`. Its HTTP API does not report whether it was changed. */
 const DEFAULT_MS = 1_800_000
 
 export const consumerTimeout = check(
@@ -25,10 +25,10 @@ export const consumerTimeout = check(
       return [
         {
           severity: 'hurts',
-          finding: `${queue.task} may run for ${seconds(limit)}, and RabbitMQ takes a message of ${queue.name} back after ${seconds(timeout)}${assumed ? ' (its default; its API does not say whether consumer_timeout is set: give --consumer-timeout)' : ''}.`,
+          finding: `${queue.task} may run for ${seconds(limit)}, and RabbitMQ takes a message of ${queue.name} back after ${seconds(timeout)}${assumed ? ' (its default; its API does not report whether consumer_timeout is set: pass --consumer-timeout)' : ''}.`,
           why: atLeast(topology.version, 4, 3)
-            ? 'The task is run again beside the first run, up to the delivery limit.'
-            : 'RabbitMQ closes the channel with all that is under way on it; the task is run again, up to the delivery limit, and then dead-lettered.',
+            ? 'The task runs again while the first run continues, up to the delivery limit.'
+            : 'RabbitMQ closes the channel with all its messages; the task runs again, up to the delivery limit, and is then dead-lettered.',
           fix: atLeast(topology.version, 3, 12)
             ? `Add "consumer-timeout": ${raised} to the policy of ${exactly(queue.name)} (rabbitmqctl list_policies -p ${word(vhost)} shows it), or shorten the task's timeoutMs.`
             : `consumer_timeout = ${raised} in rabbitmq.conf and a restart of the nodes, or a shorter timeoutMs of the task.`,

@@ -1,4 +1,4 @@
-/** Whether the queues that keep dead letters keep them. */
+/** Whether dead-letter queues keep their messages. */
 import { check, type Found } from '../check.js'
 import { exactly, loadDefinitions, word } from '../fixes.js'
 import { isAtLeastOnce, retentionOf } from '../retention.js'
@@ -7,7 +7,7 @@ import { type TaskQueue, warrens } from '../warrens.js'
 
 export const deadLetterQueues = check(
   'dead-letter-queues',
-  'dead-letter queues are replicated, and neither expire nor drop what they keep',
+  'dead-letter queues are replicated, and neither expire nor drop their messages',
   ['topology'],
   ({ topology, tasks }, setting) => {
     const { dead, domains } = warrens(topology, tasks)
@@ -28,7 +28,7 @@ function classic(queue: QueueFacts, sources: readonly TaskQueue[], setting: Sett
       why:
         unsure.length > 0
           ? `While that node is down, RabbitMQ drops what ${unsure.map(({ name }) => name).join(' and ')} would dead-letter.`
-          : 'While that node is down nothing can be dead-lettered: task queues keep what they give up, and workers hold what failed.',
+          : 'While that node is down nothing can be dead-lettered: task queues keep expired messages, and workers hold failed ones.',
       fix: `Send its messages back or move them, then rabbitmqctl delete_queue -p ${word(setting.vhost)} ${word(queue.name)} --if-empty && ${loadDefinitions(setting, sources[0]?.service)}`,
     },
   ]
@@ -51,7 +51,7 @@ function dropping(queue: QueueFacts, setting: Setting): Found[] {
     {
       severity: 'loses',
       finding: `The dead-letter queue ${queue.name} drops dead letters ${limits.join(' and ')}${queue.policy === undefined ? '' : `, by the policy ${queue.policy}`}.`,
-      why: 'Dead letters are what somebody has to look at; they are gone before anybody did.',
+      why: 'Dead letters may be lost before anybody has inspected them.',
       fix,
     },
   ]

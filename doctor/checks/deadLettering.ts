@@ -1,4 +1,4 @@
-/** Whether what a task queue gives up reaches a dead-letter queue, and surely. */
+/** Whether messages that a task queue gives up reliably reach a dead-letter queue. */
 import { domainOf } from 'warren'
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
@@ -11,7 +11,7 @@ import { type TaskQueue, warrens } from '../warrens.js'
 
 export const deadLettering = check(
   'dead-lettering',
-  'every task queue has a dead-letter exchange that exists and leads on, and loses nothing on the way',
+  'every task queue has a dead-letter exchange that exists and is bound to a queue, and loses no messages on the way',
   ['topology'],
   ({ topology, tasks, policies }, setting) => {
     const troubles = warrens(topology, tasks)
@@ -25,13 +25,13 @@ export interface Trouble {
   readonly queue: TaskQueue
   readonly kind: 'none' | 'weak' | 'missing' | 'leadsNowhere'
   readonly exchange: string
-  /** Whether a dead letter that cannot be passed on stays in the queue. */
+  /** Whether a dead letter that cannot be forwarded stays in the queue. */
   readonly kept: boolean
   /** What else tells one trouble from another. */
   readonly detail: string
 }
 
-/** The one that counts: the others follow from it, or cannot be seen before it is fixed. */
+/** The most important problem: the others follow from it, or are only visible after it is fixed. */
 export function troubleOf(
   queue: TaskQueue,
   retention: Retention,
@@ -56,18 +56,18 @@ function dropping(queue: TaskQueue, retention: Retention, version: string): stri
   const limit = queue.type === 'quorum' ? limitInForce(retention, version) : undefined
   const causes = [
     ...(retention.messageTtlMs === undefined ? [] : [`waits longer than its TTL of ${retention.messageTtlMs} ms`]),
-    ...(limit === undefined ? [] : [`was handed out ${limit} times`]),
-    ...(retention.limited ? ['is more than its length allows'] : []),
+    ...(limit === undefined ? [] : [`was delivered ${limit} times`]),
+    ...(retention.limited ? ['exceeds its length limit'] : []),
   ]
   return causes.length > 0
-    ? `RabbitMQ drops, without a trace, a message that ${causes.join(', or ')}.`
-    : 'RabbitMQ drops, without a trace, what passes a time to live, a length or a delivery limit; from 4.0 on every quorum queue has a delivery limit of 20.'
+    ? `RabbitMQ silently drops a message that ${causes.join(', or ')}.`
+    : 'RabbitMQ silently drops messages that exceed a time to live, a length or a delivery limit; from 4.0 on every quorum queue has a delivery limit of 20.'
 }
 
 const weakness = ({ strategy, overflow }: Retention): string =>
   strategy === 'at-least-once'
-    ? `asks for at-least-once and has overflow ${overflow ?? 'drop-head'} instead of reject-publish: RabbitMQ falls back to at most once, and says nothing`
-    : `has no dead-letter-strategy at-least-once: RabbitMQ passes a dead letter on at most once`
+    ? `asks for at-least-once and has overflow ${overflow ?? 'drop-head'} instead of reject-publish: RabbitMQ silently falls back to at most once`
+    : `has no dead-letter-strategy at-least-once: RabbitMQ forwards a dead letter at most once`
 
 function grouped(troubles: readonly Trouble[]): Trouble[][] {
   const groups = new Map<string, Trouble[]>()
@@ -84,8 +84,8 @@ function foundOf(group: readonly Trouble[], setting: Setting): Found {
   const many = group.length > 1
   const fix = loadDefinitions(setting, queue.service)
   const stuck = kept
-    ? `The queue keeps what it gives up and tries again; after 32 such messages it passes nothing on. What a worker cannot do, it holds.`
-    : `RabbitMQ drops what the queue gives up, without a trace. What a worker cannot do, it holds.`
+    ? `The queue keeps dead letters and retries; after 32 such messages it forwards nothing. Workers hold failed messages.`
+    : `RabbitMQ silently drops messages that the queue gives up. Workers hold failed messages.`
   switch (kind) {
     case 'none':
       return {
@@ -114,7 +114,7 @@ function foundOf(group: readonly Trouble[], setting: Setting): Found {
     case 'leadsNowhere':
       return {
         severity: kept ? 'hurts' : 'loses',
-        finding: `The dead-letter exchange ${exchange} of ${names} leads to no queue.`,
+        finding: `The dead-letter exchange ${exchange} of ${names} is not bound to a queue.`,
         why: stuck,
         fix,
       }

@@ -1,4 +1,4 @@
-/** Whether the levels in which delayed messages wait are there as they should be. */
+/** Whether the levels in which delayed messages wait exist and are declared correctly. */
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
 import { loadDefinitions, word } from '../fixes.js'
@@ -42,8 +42,8 @@ function missing(topology: TopologyFacts, user: UserFacts | undefined, setting: 
       finding: `${what}.`,
       why:
         declares === false
-          ? `The user ${user?.name} may not declare them: what is to wait so long is refused, and retries are held by their worker.`
-          : 'The first message that is to wait so long declares them, where its user may (configure on ^warren\\.delay\\.).',
+          ? `The user ${user?.name} may not declare them: messages with such a delay are refused, and workers hold retries.`
+          : 'The first message with such a delay declares them, if its user may (configure on ^warren\\.delay\\.).',
       fix: loadDefinitions(setting),
     },
   ]
@@ -95,7 +95,7 @@ function broken(topology: TopologyFacts, setting: Setting): Found[] {
     {
       severity: 'hurts',
       finding: `The delay levels have gaps: ${listed(all)} ${all.length > 1 ? 'are' : 'is'} missing.`,
-      why: 'What is to wait, or waits already, stops there: RabbitMQ tries the first messages of a level again every three minutes, and the rest wait behind them.',
+      why: 'Delayed messages stop there: RabbitMQ retries the first messages of a level every three minutes, and the rest wait behind them.',
       fix: loadDefinitions(setting),
     },
   ]
@@ -115,10 +115,10 @@ function wrong(topology: TopologyFacts, { vhost }: Setting): Found[] {
     return [
       {
         severity: weak ? 'loses' : 'hurts',
-        finding: `The delay level ${plan.name} is declared otherwise than Warren does: ${asQuorum ? differing.map(([key, value]) => `${key} is ${JSON.stringify(queue.arguments[key]) ?? 'not set'} instead of ${value}`).join(', ') : `it is a ${queue.type} queue`}.`,
+        finding: `The delay level ${plan.name} is declared differently than by Warren: ${asQuorum ? differing.map(([key, value]) => `${key} is ${JSON.stringify(queue.arguments[key]) ?? 'not set'} instead of ${value}`).join(', ') : `it is a ${queue.type} queue`}.`,
         why: weak
           ? 'A message that is due may be lost on its way to the next level.'
-          : 'Messages wait too long or too short there, or stand still while one node is down.',
+          : 'Messages wait too long or too short there, or do not move while one node is down.',
         fix: `Once it is empty: rabbitmqctl delete_queue -p ${word(vhost)} ${plan.name}, and load the definitions.`,
       },
     ]
@@ -131,7 +131,7 @@ function wrong(topology: TopologyFacts, { vhost }: Setting): Found[] {
     {
       severity: 'hurts',
       finding: `The exchange ${DUE} has no alternate exchange ${wanted}.`,
-      why: 'One message that no queue takes when it is due is tried again for ever; 32 of them stop level 0 for everybody.',
+      why: 'A message that no queue takes when it is due is retried forever; 32 of them block level 0 for all others.',
       fix: `Delete the exchange ${DUE}, load the definitions, and restart the workers, which bind their queues to it.`,
     },
   ]

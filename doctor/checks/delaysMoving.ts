@@ -10,9 +10,9 @@ export const delaysMoving = check(
     const stuck = Object.entries(topology.stuck).map(
       ([level, count]): Found => ({
         severity: 'hurts',
-        finding: `${count} messages in ${level} are due and do not move on.`,
-        why: 'They and all that comes behind them in that level run late, or never.',
-        fix: `rabbitmq-queues quorum_status says whether the queue that ${level} leads to has a majority; the check delay-levels names what is missing on the way.`,
+        finding: `${count} messages in ${level} are due and do not move.`,
+        why: 'They and all messages behind them in that level run late, or never.',
+        fix: `rabbitmq-queues quorum_status shows whether the queue after ${level} has a majority; the check delay-levels names missing parts.`,
       }),
     )
     const left = topology.queues.find(({ name }) => name === UNROUTABLE)?.messages ?? 0
@@ -22,7 +22,7 @@ export const delaysMoving = check(
       {
         severity: 'hurts',
         finding: `${left} delayed messages were due and no queue took them: they are in ${UNROUTABLE}.`,
-        why: 'They do not run until somebody moves them.',
+        why: 'They do not run until they are moved.',
         fix: `Start their task's service once, which binds its queue to what is due; then move them to their commands exchange (docs/guide/topology.md, "Delay levels").`,
       },
     ]

@@ -1,4 +1,4 @@
-/** Whether a message that kills its workers is stopped, and one that is only looked at is not. */
+/** Whether a message that kills its workers is stopped, and a dead letter that is only inspected is not dropped. */
 import { DEAD_LETTER_DELIVERY_LIMIT } from 'warren'
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
@@ -43,14 +43,14 @@ function ofTasks(queues: readonly TaskQueue[], version: string, setting: Setting
           {
             severity: 'hurts' as const,
             finding: `No delivery limit is in force on ${listed(unlimited.map(({ name }) => name))}.`,
-            why: 'A message that kills its worker, or is never acknowledged, comes back for ever and keeps killing workers.',
+            why: 'A message that kills its worker, or is never acknowledged, is redelivered forever and keeps killing workers.',
             fix: loadDefinitions(setting, unlimited[0]?.service),
           },
         ]),
     ...hasty.map((queue) => ({
       severity: 'hurts' as const,
       finding: `The delivery limit of ${queue.name} is ${limitInForce(retentionOf(queue), version)}.`,
-      why: 'One lost connection is enough to dead-letter messages that are fine.',
+      why: 'One lost connection is enough to dead-letter healthy messages.',
       fix: loadDefinitions(setting, queue.service),
     })),
   ]
@@ -73,8 +73,8 @@ function ofDeadLetters(queues: readonly QueueFacts[], version: string, setting: 
           ? `The dead-letter queue ${queue.name} drops a message after ${limit} deliveries.`
           : `The dead-letter queue ${queue.name} has no policy with a delivery limit.`,
         why: drops
-          ? 'Looking at a dead letter and giving it back counts as a delivery up to RabbitMQ 4.2, a connection lost meanwhile on all versions.'
-          : 'From RabbitMQ 4.0 on it drops a dead letter after 20 looks at it; on 3.x each look moves it to the end of the queue.',
+          ? 'Inspecting a dead letter and returning it counts as a delivery up to RabbitMQ 4.2; a connection lost during that counts on all versions.'
+          : 'From RabbitMQ 4.0 on it drops a dead letter after 20 inspections; on 3.x each inspection moves it to the end of the queue.',
         fix: `Give it a delivery-limit of ${DEAD_LETTER_DELIVERY_LIMIT}: ${loadDefinitions(setting)}`,
       },
     ]

@@ -1,4 +1,4 @@
-/** Whether queues and exchanges outlive a restart, and an idle hour. */
+/** Whether queues and exchanges survive a restart, and idle times. */
 import { commandsExchange, deadLetterExchange } from 'warren'
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
@@ -8,7 +8,7 @@ import { warrens } from '../warrens.js'
 
 export const durability = check(
   'durability',
-  'queues and exchanges are durable, and are not deleted when nobody uses them',
+  'queues and exchanges are durable, and are not deleted when unused',
   ['topology'],
   ({ topology, tasks }, { vhost }) => {
     const { all, domains } = warrens(topology, tasks)
@@ -38,8 +38,8 @@ export const durability = check(
       found.push({
         severity: 'loses',
         finding: `${queue.name} is deleted after ${retentionOf(queue).expiresMs} ms without a consumer (expires${queue.policy === undefined ? '' : `, by the policy ${queue.policy}`}).`,
-        why: 'A quorum or classic queue that expires goes with the messages that are in it.',
-        fix: `Take expires out of the policy: rabbitmqctl list_policies -p ${word(vhost)} shows it.`,
+        why: 'A queue that expires is deleted together with its messages.',
+        fix: `Remove expires from the policy: rabbitmqctl list_policies -p ${word(vhost)} shows it.`,
       })
     }
     for (const { name } of passing) {

@@ -1,4 +1,4 @@
-/** Whether the leaders of quorum queues are spread over the nodes. */
+/** Whether the leaders of quorum queues are spread across the nodes. */
 import { check } from '../check.js'
 import { warrens } from '../warrens.js'
 
@@ -23,8 +23,8 @@ export const leaders = check(
       {
         severity: 'hurts',
         finding: `${node} leads ${most} of ${total} quorum queues.`,
-        why: 'It does nearly all of the work, and when it stops all of these queues pause until each has a new leader.',
-        fix: 'rabbitmq-queues rebalance quorum; and queue_leader_locator = balanced in rabbitmq.conf, for queues to come.',
+        why: 'It does nearly all the work, and when it stops, all these queues pause until each has a new leader.',
+        fix: 'rabbitmq-queues rebalance quorum; and queue_leader_locator = balanced in rabbitmq.conf, for new queues.',
       },
     ]
   },

@@ -38,7 +38,7 @@ function thin(queues: readonly QueueFacts[], nodes: readonly NodeFacts[], settin
       why:
         least === 1
           ? 'The queue stops when that node does, and is lost with its disk.'
-          : 'Without one of these nodes the queue has no majority: it neither takes nor hands out messages.',
+          : 'Without one of these nodes the queue has no majority: it neither accepts nor delivers messages.',
       fix: growQueues(setting, missing),
     },
   ]
@@ -80,7 +80,7 @@ function asleep(queues: readonly QueueFacts[], nodes: readonly NodeFacts[]): Fou
   })
 }
 
-/** Meant so by whoever asked for a classic queue; worth knowing all the same. */
+/** Intended by whoever chose a classic queue, but worth knowing. */
 function alone(queues: readonly QueueFacts[], nodes: readonly NodeFacts[]): Found[] {
   const classic = queues.filter(({ type }) => type === 'classic')
   if (classic.length === 0 || nodes.length < 2) return []

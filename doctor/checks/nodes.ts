@@ -17,8 +17,8 @@ export const nodes = check(
         finding: `${listed(down)} ${down.length > 1 ? 'do' : 'does'} not run, of ${all.length} nodes.`,
         why: majority
           ? 'Quorum queues continue with one copy fewer; classic queues on it wait for it.'
-          : 'There is no majority: quorum queues neither take nor hand out messages. What was confirmed is kept.',
-        fix: 'Start it again, with its data. For one that will not come back: rabbitmqctl forget_cluster_node, once a new node has joined.',
+          : 'There is no majority: quorum queues neither accept nor deliver messages. Confirmed messages are kept.',
+        fix: 'Start it again, with its data. For a node that will not return: rabbitmqctl forget_cluster_node, once a new node has joined.',
       })
     }
     if (all.length < 3) {
@@ -27,8 +27,8 @@ export const nodes = check(
         finding: all.length === 1 ? 'The cluster has one node.' : 'The cluster has two nodes.',
         why:
           all.length === 1
-            ? 'Nothing is replicated: when it stops all work stops, and its disk holds the only copy.'
-            : 'Quorum queues need both of them: two nodes stop sooner than one would.',
+            ? 'Nothing is replicated: when it stops, all work stops, and its disk holds the only copy.'
+            : 'Quorum queues need both nodes: two nodes are less available than one.',
         fix: 'Run three nodes: rabbitmqctl join_cluster on each further one, then rabbitmq-queues grow.',
       })
     }

@@ -10,8 +10,8 @@ export const partitions = check('partitions', 'no node was cut off from the othe
           {
             severity: 'loses',
             finding: `${name} was partitioned from ${listed(from)}.`,
-            why: 'Each side goes on alone. When the partition is healed one side is thrown away: queues declared there, and messages of classic queues.',
-            fix: `Bring the network back. If it stays so for a minute, restart the side with fewer clients: rabbitmqctl -n ${name} stop_app && rabbitmqctl -n ${name} start_app`,
+            why: "Each side continues alone. When the partition heals, one side's changes are discarded: queues declared there, and messages of classic queues.",
+            fix: `Restore the network. If the partition lasts for a minute, restart the side with fewer clients: rabbitmqctl -n ${name} stop_app && rabbitmqctl -n ${name} start_app`,
           },
         ],
   ),

@@ -7,7 +7,7 @@ import { may, type Permissions, type Right } from '../permissions.js'
 import type { Setting, TasksFacts, TopologyFacts, UserFacts } from '../snapshot.js'
 import { DUE, isLevel, type TaskQueue, warrens } from '../warrens.js'
 
-/** A name that nobody has: who may use it may use every name. */
+/** An unused name: a user who may use it may use every name. */
 const MADE_UP = 'warren-doctor-no-such-name'
 
 export const permissions = check(
@@ -55,7 +55,7 @@ interface Need {
   readonly name: string
 }
 
-/** What the service of these queues does, as docs/guide/topology.md has it. */
+/** The operations of a service with these queues, as in docs/guide/topology.md. */
 function needsOf(queues: readonly TaskQueue[], { exchanges }: TopologyFacts): Need[] {
   const domains = [...new Set(queues.map(({ domain }) => domain))]
   const commands = domains.map(commandsExchange)
@@ -72,7 +72,7 @@ function needsOf(queues: readonly TaskQueue[], { exchanges }: TopologyFacts): Ne
 
 const alternatives = (list: readonly string[]): string => (list.length === 1 ? (list[0] ?? '') : `(${list.join('|')})`)
 
-/** The permissions that a service with these queues needs, as docs/guide/topology.md writes them. */
+/** The permissions that a service with these queues needs, as in docs/guide/topology.md. */
 function fitting(queues: readonly TaskQueue[]): Permissions {
   const domains = alternatives([...new Set(queues.map(({ domain }) => escaped(domain)))])
   const services = alternatives([...new Set(queues.map(({ service = '' }) => escaped(service)))])
@@ -113,8 +113,8 @@ function consequence(refused: readonly Need[]): string {
   if (hits('read', (name) => name !== DUE))
     return 'Its workers do not consume: RabbitMQ refuses their consumers or bindings.'
   if (hits('write', (name) => name.endsWith('.dlx')))
-    return 'What cannot be processed is held by its worker, since it may not be dead-lettered.'
-  return 'Retries and other delayed messages are held by its workers, since they may not be sent on.'
+    return 'Workers hold failed messages, because they may not dead-letter them.'
+  return 'Workers hold retries and other delayed messages, because they may not publish them.'
 }
 
 function producer(
@@ -167,9 +167,9 @@ function tooWide(
     {
       severity: 'note',
       finding: `The user ${user.name} ${excess.join(', and ')}.`,
-      why: 'Whoever takes over a worker, or makes a mistake in one, can delete queues with all that is in them, or take the messages of others.',
+      why: 'A compromised or faulty worker can delete queues with all their messages, or consume the messages of others.',
       fix: user.tags.includes('administrator')
-        ? 'Give workers and senders users of their own, without tags: docs/guide/topology.md has their permissions.'
+        ? 'Create separate users without tags for workers and senders: docs/guide/topology.md lists their permissions.'
         : setPermissions(
             setting,
             user.name,

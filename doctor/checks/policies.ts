@@ -9,7 +9,7 @@ import { troubleOf } from './deadLettering.js'
 
 export const hiddenPolicies = check(
   'hidden-policies',
-  'no other policy takes the place of a queue’s own',
+  'no other policy overrides a queue’s own',
   ['topology', 'policies'],
   ({ topology, policies, tasks }, setting) => {
     const { tasks: queues, dead } = warrens(topology, tasks)
@@ -31,25 +31,25 @@ function overruled(
   const own = ownPolicy(queue, policies)
   const other = policies.find(({ name }) => name === queue.policy)
   const lost = lacking(queue, own, topology)
-  // One's own policy above it, with all that it needs, is how a TTL is changed by hand.
+  // A higher policy with all required keys is the usual way to change a TTL manually.
   if (lost.length === 0) return []
   return [
     {
       severity: lost.some(({ loses }) => loses) ? 'loses' : 'hurts',
       finding:
         queue.policy === undefined
-          ? `The policy ${queue.name} is there and does not apply to the queue ${queue.name}: its pattern or apply-to is wrong.`
+          ? `The policy ${queue.name} exists but does not apply to the queue ${queue.name}: its pattern or apply-to is wrong.`
           : `The policy ${queue.policy}${other === undefined ? '' : `, of priority ${other.priority},`} hides ${queue.name}, of priority ${own?.priority ?? 0}: a queue has one policy.`,
       why: `So the queue has ${lost.map(({ what }) => what).join(', ')}.`,
       fix:
         queue.policy === undefined
-          ? `rabbitmqctl set_policy -p ${word(setting.vhost)} --apply-to queues ${word(queue.name)} ...: set it anew with its pattern, or load the definitions.`
+          ? `rabbitmqctl set_policy -p ${word(setting.vhost)} --apply-to queues ${word(queue.name)} ...: set it again with its pattern, or load the definitions.`
           : `${clearPolicy(setting, queue.policy)}, or give it a pattern that does not match ${queue.name}.`,
     },
   ]
 }
 
-/** What the queue's own policy sets and the one in force does not. */
+/** Keys that the queue's own policy sets and the policy in force does not. */
 function lacking(
   queue: TaskQueue,
   own: PolicyFacts | undefined,
@@ -60,13 +60,13 @@ function lacking(
   if (want.deadLetterExchange !== undefined) {
     const trouble = troubleOf(queue, has, topology)
     if (trouble?.kind === 'none') lost.push({ what: 'no dead-letter exchange', loses: true })
-    else if (trouble?.kind === 'weak') lost.push({ what: 'dead letters passed on at most once', loses: true })
+    else if (trouble?.kind === 'weak') lost.push({ what: 'dead letters forwarded at most once', loses: true })
     else if (trouble !== undefined)
-      lost.push({ what: 'a dead-letter exchange that leads nowhere', loses: !trouble.kept })
+      lost.push({ what: 'a dead-letter exchange that is not bound to a queue', loses: !trouble.kept })
   }
   if (queue.type === 'quorum' && want.deliveryLimit !== undefined) {
     const [limit, wanted] = [limitInForce(has, topology.version), want.deliveryLimit]
-    // Of a dead-letter queue a lower limit is what loses.
+    // For a dead-letter queue, a lower limit loses messages.
     const isDead = want.deadLetterExchange === undefined
     if (limit === undefined && !isDead) lost.push({ what: 'no delivery limit', loses: false })
     if (isDead && limit !== undefined && limit < wanted)
@@ -82,7 +82,7 @@ function lacking(
   return lost
 }
 
-/** Two policies of one priority: RabbitMQ takes either of them. */
+/** Two policies with the same priority: RabbitMQ applies either of them. */
 function tied(queue: TaskQueue, policies: readonly PolicyFacts[], setting: Setting): Found[] {
   const all = matching(queue, policies) ?? []
   const [first] = all
@@ -98,7 +98,7 @@ function tied(queue: TaskQueue, policies: readonly PolicyFacts[], setting: Setti
         .filter(({ priority }) => priority === first.priority)
         .map(({ name }) => name)
         .join(' and ')}.`,
-      why: 'A queue has one policy. Which of them RabbitMQ takes is not defined, and may change when either is written anew.',
+      why: 'A queue has one policy. Which one RabbitMQ applies is undefined, and may change when either is updated.',
       fix: `${clearPolicy(setting, other.name)}, or give it a lower priority or a narrower pattern.`,
     },
   ]

@@ -1,10 +1,10 @@
-/** Whether the queues of given tasks are there, and of the type that the tasks ask for. */
+/** Whether the queues of the given tasks exist with the right type. */
 import { taskQueue } from 'warren'
 import { check, type Found } from '../check.js'
 
 export const queueTypes = check(
   'queue-types',
-  'the queues of the given tasks exist, as the type that the tasks ask for',
+  'the queues of the given tasks exist, with the type that the tasks ask for',
   ['topology', 'tasks'],
   ({ topology, tasks: { tasks, service } }) =>
     service === undefined
@@ -26,8 +26,8 @@ export const queueTypes = check(
             {
               severity: 'hurts',
               finding: `${queue.name} is a ${queue.type} queue, and its task asks for a ${queueType} queue.`,
-              why: 'Its workers do not start: a queue keeps its type for life.',
-              fix: `Set queue.type back to ${queue.type}, or drain the queue and delete it: docs/guide/topology.md has the steps.`,
+              why: "Its workers do not start, because a queue's type cannot be changed.",
+              fix: `Set queue.type back to ${queue.type}, or drain the queue and delete it: docs/guide/topology.md lists the steps.`,
             },
           ]
         }),

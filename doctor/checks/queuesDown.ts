@@ -1,10 +1,10 @@
-/** Whether queues work, on nodes that run. */
+/** Whether queues work on running nodes. */
 import { check, type Found } from '../check.js'
 import { listed } from '../finding.js'
 import { word } from '../fixes.js'
 import { warrens } from '../warrens.js'
 
-/** In which a queue does no work. */
+/** The states in which a queue does not work. */
 const DARK = ['down', 'stopped', 'crashed', 'minority']
 
 export const queuesDown = check(
@@ -13,7 +13,7 @@ export const queuesDown = check(
   ['topology', 'cluster'],
   ({ topology, cluster, tasks, virtualHost: host }, { vhost }) => {
     const running = new Set(cluster.nodes.filter((node) => node.running).map(({ name }) => name))
-    // One that is dark with its node, or with its virtual host there, is named by them.
+    // A queue that is down with its node or virtual host is reported by those checks.
     const works = (node: string): boolean => running.has(node) && (host?.states[node] ?? 'running') === 'running'
     return warrens(topology, tasks).all.flatMap((queue): Found[] => {
       const { name, type, state, node, members } = queue
@@ -36,8 +36,8 @@ export const queuesDown = check(
         {
           severity: 'hurts',
           finding: `The quorum queue ${name} is ${state}: it has no leader, although ${listed(awake)} run.`,
-          why: 'It neither takes nor hands out messages. What was confirmed is kept.',
-          fix: `rabbitmq-queues quorum_status -p ${word(vhost)} ${word(name)} says which member is behind; restart the node of that member.`,
+          why: 'It neither accepts nor delivers messages. Confirmed messages are kept.',
+          fix: `rabbitmq-queues quorum_status -p ${word(vhost)} ${word(name)} shows which member is behind; restart the node of that member.`,
         },
       ]
     })

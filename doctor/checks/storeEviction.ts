@@ -13,8 +13,8 @@ export const storeEviction = check(
       {
         severity: any && limited ? 'loses' : 'hurts',
         finding: `The store at ${address} evicts keys: maxmemory-policy is ${policy}${limited ? '' : ', and maxmemory is not limited yet'}.`,
-        why: `${limited ? 'When it is full' : 'Once it has a limit and is full'} it drops results that somebody waits for${any ? ', and what is scheduled, paused or cancelled' : ''}: result() waits in vain, and a finished task whose message comes again runs again.`,
-        fix: 'CONFIG SET maxmemory-policy noeviction, and the same in its configuration file: a full store then refuses writes, which workers wait out.',
+        why: `${limited ? 'When it is full' : 'Once it has a limit and is full'} it drops results that callers wait for${any ? ', and schedules, pauses and cancellations' : ''}: result() waits in vain, and a redelivered finished task runs again.`,
+        fix: 'CONFIG SET maxmemory-policy noeviction, and the same in its configuration file: a full store then refuses writes, and workers wait.',
       },
     ]
   },

@@ -1,9 +1,9 @@
-/** Whether what is stored outlives a restart of the store. */
+/** Whether the store's data survives a restart. */
 import { check, type Found } from '../check.js'
 
 export const storePersistence = check(
   'store-persistence',
-  'what is stored is on disk, and outlives a restart',
+  'stored data is on disk, and survives a restart',
   ['store'],
   ({ store: { appendOnly, snapshots, appendFsync, address } }): readonly Found[] => {
     if (appendOnly === undefined) return []
@@ -17,8 +17,8 @@ export const storePersistence = check(
             ? `The store at ${address} writes nothing to disk: no append-only file, no snapshots.`
             : `The store at ${address} has no append-only file${snapshots === undefined ? '; whether it makes snapshots could not be read' : `, only snapshots (save ${snapshots})`}.`,
           why: none
-            ? 'A restart empties it: results that somebody waits for are gone, and so is what is scheduled, paused or cancelled; finished tasks whose message comes again run again.'
-            : 'A restart loses all that was stored since the last snapshot: results, and what was scheduled, paused or cancelled.',
+            ? 'A restart empties it: results that callers wait for are lost, and so are schedules, pauses and cancellations; redelivered finished tasks run again.'
+            : 'A restart loses everything stored since the last snapshot: results, schedules, pauses and cancellations.',
           fix,
         },
       ]
@@ -27,7 +27,7 @@ export const storePersistence = check(
     return [
       {
         severity: 'hurts',
-        finding: `The store at ${address} leaves it to the system when to write to disk (appendfsync no).`,
+        finding: `The store at ${address} lets the operating system decide when to write to disk (appendfsync no).`,
         why: 'A crash of its machine loses some 30 seconds of results.',
         fix: 'CONFIG SET appendfsync everysec, and the same in its configuration file.',
       },

@@ -1,4 +1,4 @@
-/** Whether the store takes what workers write, and is new enough for it. */
+/** Whether the store accepts workers' writes, and is new enough. */
 import { check, type Found } from '../check.js'
 import { atLeast } from '../version.js'
 
@@ -22,7 +22,7 @@ const REMEDIES: readonly (readonly [RegExp, string, string])[] = [
 
 export const storeWrites = check(
   'store-writes',
-  'the store takes what workers write',
+  "the store accepts workers' writes",
   ['store'],
   ({ store: { refusal, version, address, lastAppendOk, lastSnapshotOk } }): readonly Found[] => {
     const found: Found[] = []
@@ -38,14 +38,14 @@ export const storeWrites = check(
       found.push({
         severity: 'hurts',
         finding: `The last write of the store at ${address} to its disk failed.`,
-        why: 'It stops taking results when that goes on, and a restart loses what is not on disk.',
+        why: 'If this continues, it stops accepting results, and a restart loses data that is not on disk.',
         fix: 'Free its disk, or correct the rights of its folder: its log says what failed.',
       })
     }
     if (!atLeast(version, 6, 2)) {
       found.push({
         severity: 'hurts',
-        finding: `The store at ${address} is of version ${version}.`,
+        finding: `The store at ${address} has version ${version}.`,
         why: 'Warren needs commands of Redis 6.2.',
         fix: 'Upgrade to Valkey, or to Redis 6.2 or later.',
       })

@@ -26,7 +26,7 @@ export const versions = check(
         {
           severity: 'hurts',
           finding: `The nodes run different versions of RabbitMQ: ${listed(all)}.`,
-          why: 'That is for the time of an upgrade only: feature flags of the newer one stay off, and a node of the older one may not come back.',
+          why: "That should only happen during an upgrade: the newer version's feature flags stay off, and a node with the older version may not rejoin.",
           fix: 'Upgrade the rest, then rabbitmqctl enable_feature_flag all',
         },
       ]
@@ -45,20 +45,20 @@ function support({ version }: TopologyFacts, at: string): Found[] {
     {
       severity: 'note',
       finding: `RabbitMQ ${version} has no community support any more${until === undefined ? '' : ` since ${until}`}.`,
-      why: 'Faults and security holes that are found in it stay.',
+      why: 'Faults and security holes found in it are not fixed.',
       fix: `Upgrade to ${CURRENT}, one minor version at a time and with all feature flags on: docs/guide/compose.md has the steps.`,
     },
   ]
 }
 
-/** Faults of single releases that lose or hold up dead letters. */
+/** Faults in single releases that lose or delay dead letters. */
 function faults({ version }: TopologyFacts): Found[] {
   if (!atLeast(version, 4, 3) || atLeast(version, 4, 3, 5)) return []
   return [
     {
       severity: 'hurts',
       finding: `RabbitMQ ${version} has known faults: in dead-lettering (fixed in 4.3.1 and 4.3.3), and in the routing of topics (fixed in 4.3.5).`,
-      why: 'Dead letters may stay where they are; the third lets a user reach what a topic permission forbids.',
+      why: 'Dead letters may not be forwarded; the third fault lets a user bypass a topic permission.',
       fix: 'Upgrade to 4.3.5 or later.',
     },
   ]

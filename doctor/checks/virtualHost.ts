@@ -14,7 +14,7 @@ export const virtualHost = check(
         ([node]): Found => ({
           severity: 'hurts',
           finding: `The virtual host ${vhost} does not run on ${node}, which does.`,
-          why: 'That node refuses connections to it, and its classic queues there are dark.',
+          why: 'That node refuses connections to it, and its classic queues there are unavailable.',
           fix: `rabbitmqctl -n ${node} restart_vhost -p ${word(vhost)}; if it stays down, restart the node and read its log.`,
         }),
       )

@@ -37,10 +37,10 @@ export class Refused extends CannotSee {
 const remedyOf = (status: number, path: string): string => {
   if (status === 404 && path.startsWith('/queues')) return 'Create the virtual host, or correct the path of --broker'
   if (status !== 401 && status !== 403) return 'Correct the address of --management, with the path prefix if it has one'
-  if (path.startsWith('/permissions')) return 'Give --management with a user that is an administrator'
+  if (path.startsWith('/permissions')) return 'Pass --management with a user that is an administrator'
   if (/^\/(operator-)?policies/.test(path))
-    return 'Give --management with a user that has the tag policymaker or administrator'
-  return 'Give --management with a user that has the tag monitoring and permissions in this virtual host'
+    return 'Pass --management with a user that has the tag policymaker or administrator'
+  return 'Pass --management with a user that has the tag monitoring and permissions in this virtual host'
 }
 
 export class ManagementAddress {
@@ -82,7 +82,7 @@ export class ManagementAddress {
       const why = signal.aborted ? `no answer within ${TIMEOUT_MS} ms` : textOf(cause)
       throw new CannotSee(
         `${this.address} does not answer (${why})`,
-        'Give --management with the address of the management API',
+        'Pass --management with the address of the management API',
         error,
       )
     }
@@ -103,8 +103,8 @@ async function jsonOf(response: Response, address: string): Promise<unknown> {
   } catch {
     // The parser's own message would quote whatever somebody else's server sent.
     throw new CannotSee(
-      `What ${address} answers is no JSON`,
-      'Correct the address of --management: it is not that of the management API',
+      `The answer of ${address} is not JSON`,
+      'Correct the address of --management: it does not belong to the management API',
     )
   }
 }

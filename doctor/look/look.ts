@@ -1,4 +1,4 @@
-/** One look at everything, as a snapshot. It reads, and changes nothing anywhere. */
+/** Takes a snapshot of everything. It only reads, and changes nothing. */
 import type { Snapshot, TasksFacts } from '../snapshot.js'
 import { brokerAddress, lookAtBroker } from './broker.js'
 import { lookAtManagement } from './management.js'
@@ -40,7 +40,7 @@ export async function look(options: LookOptions): Promise<Snapshot> {
     looked: [...addresses.map(({ shown }) => shown), ...looked, ...store.looked],
     broker: { seen: said },
     ...rest,
-    tasks: tasks === undefined ? notAsked('no tasks were given', 'Give --module, and --service') : { seen: tasks },
+    tasks: tasks === undefined ? notAsked('no tasks were given', 'Pass --module and --service') : { seen: tasks },
     store: store.store,
     storeClock: store.storeClock,
   }

@@ -1,6 +1,6 @@
 /**
- * What the management API says of a cluster, as parts of a snapshot. Each address is asked for what nodes may disagree
- * about; the rest is read at the first that answers.
+ * Reads a cluster's parts of the snapshot from the management API. Data on which nodes may disagree is read from each address;
+ * the rest from the first that answers.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { withPolicies } from '../policy.js'
@@ -194,5 +194,5 @@ const isNew = (facts: TopologyFacts): boolean =>
 async function clocksOf(fronts: readonly Front[], cluster: Seen<ClusterFacts>): Promise<readonly ClockFacts[]> {
   const clocks = fronts.flatMap(({ node, timed }) => nodeClock(node, timed) ?? [])
   if (clocks.length > 0 || !('seen' in cluster)) return clocks
-  throw new CannotSee('the management API does not say its time', 'Compare the clocks on the machines: timedatectl')
+  throw new CannotSee('the management API does not report its time', 'Compare the clocks on the machines: timedatectl')
 }

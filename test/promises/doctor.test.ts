@@ -194,7 +194,7 @@ const ways: readonly Way[] = [
     breaks: (vhost) => manage('DELETE', `/bindings/${vhost}/e/pay.dlx/q/pay.dlq/%23`),
     check: 'dead-lettering',
     severity: 'loses',
-    finding: /pay\.dlx of pay\.bill\.send\.shop leads to no queue/,
+    finding: /pay\.dlx of pay\.bill\.send\.shop is not bound to a queue/,
     fix: new RegExp(LOAD),
   },
   {
@@ -239,7 +239,7 @@ const ways: readonly Way[] = [
     check: 'durability',
     severity: 'loses',
     finding: /is deleted after 86400000 ms without a consumer/,
-    fix: /Take expires out of the policy/,
+    fix: /Remove expires from the policy/,
   },
   {
     what: 'a task queue that goes with its last consumer',
