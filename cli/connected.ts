@@ -1,4 +1,4 @@
-/** A connection to the cluster that the options name, the environment, or the one that runs here: for one command. */
+/** Connects one command to the cluster given by its options, the environment, or the running local cluster. */
 import type { Command } from 'commander'
 import type { Warren } from 'warren'
 import { dirOption } from './running.js'
@@ -22,7 +22,7 @@ export const withWhere = (command: Command): Command =>
 export const withWhereAndJson = (command: Command): Command =>
   withWhere(command).option('--json', 'print one JSON object a line')
 
-/** Runs `act` on a connection of this name, which is closed afterwards. */
+/** Runs `act` on a connection with this name, and closes it afterwards. */
 export async function connected<T>(
   options: WhereOptions,
   name: string,

@@ -1,4 +1,4 @@
-/** `warren cancel`, `pause` and `resume`: what is asked of tasks and queues that are under way. */
+/** `warren cancel`, `pause` and `resume`. */
 import type { Command } from 'commander'
 import { connected, type WhereJsonOptions, withWhereAndJson } from './connected.js'
 import { Failure } from './failure.js'
@@ -12,16 +12,16 @@ interface CancelOptions extends WhereJsonOptions {
 
 export function addControl(program: Command, { out }: Output): void {
   withWhereAndJson(program.command('cancel'))
-    .description('cancel one task, or all of a task or a tag that were sent until now')
+    .description('cancel one task, or all tasks of one name or tag that were sent until now')
     .argument('[id]')
     .option('--task <name>', 'all tasks of this name')
     .option('--tag <tag>', 'all tasks with this tag')
     .addHelpText(
       'after',
       `
-A task that has not started is not run; one that runs has its signal aborted. Its result is REVOKED.
+A task that has not started does not run; a running task has its signal aborted. The result is REVOKED.
 
-Exit code: 1 when the task had ended before.
+Exit code: 1 if the task had already ended.
 
 Examples:
   warren cancel 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53
@@ -31,29 +31,32 @@ Examples:
     .action(async (id: string | undefined, options: CancelOptions) => {
       const { task, tag } = options
       const given = [id, task, tag].filter((each) => each !== undefined)
-      if (given.length !== 1) throw new Failure('expected an ID, or --task, or --tag, and one of them', { exitCode: 2 })
+      if (given.length !== 1) throw new Failure('expected exactly one of ID, --task and --tag', { exitCode: 2 })
       await connected(options, 'warren cancel', async (warren) => {
         if (id !== undefined) {
           const { outcome, status } = await warren.cancel(id)
           if (options.json) out(jsonLine({ event: outcome, id, status }))
-          if (outcome === 'finished') throw new Failure(`task ${printable(id)} had ended before, as ${status}`)
+          if (outcome === 'finished') throw new Failure(`task ${printable(id)} had already ended as ${status}`)
           if (!options.json) out(`task ${printable(id)} is cancelled\n`)
           return
         }
         const { scope, name, before } = await warren.cancel(task === undefined ? { tag: tag ?? '' } : { task })
         if (options.json) out(jsonLine({ event: 'cancelled', [scope]: name, before }))
-        else out(`all of the ${scope} ${printable(name)} that were sent before ${before.toISOString()} are cancelled\n`)
+        else
+          out(
+            `all tasks of the ${scope} ${printable(name)} that were sent before ${before.toISOString()} are cancelled\n`,
+          )
       })
     })
 
   withWhereAndJson(program.command('pause'))
     .description('pause a queue for all its workers, until it is resumed; without a queue, list the paused ones')
     .argument('[queue]')
-    .option('--reason <text>', 'why, shown wherever the pause is')
+    .option('--reason <text>', 'the reason, shown with the pause')
     .addHelpText(
       'after',
       `
-Messages wait in the queue meanwhile. What runs goes on to its end.
+Messages wait in the queue until then. Running tasks continue to their end.
 
 Examples:
   warren pause payment.invoice.create.billing --reason "the bank is down"
@@ -84,7 +87,7 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit code: 1 when it was not paused.
+Exit code: 1 if it was not paused.
 
 Example:
   warren resume payment.invoice.create.billing`,

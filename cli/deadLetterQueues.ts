@@ -1,13 +1,13 @@
 /**
- * Which queues of a broker hold dead letters: those that Warren's names say, delayed messages that no queue took among
- * them, and all others to which a dead-letter exchange of Warren leads. RabbitMQ's management API knows.
+ * Finds the queues of a broker that hold dead letters, through RabbitMQ's management API: those with Warren's names (including
+ * delayed messages that no queue took), and all others bound to one of Warren's dead-letter exchanges.
  */
 import { DELAY_UNROUTABLE, deadLetterExchange, deadLetterQueue } from 'warren'
 import { askEach, listed } from './management.js'
 
 export interface FoundQueue {
   readonly name: string
-  /** As the queue's policy sets it, or its arguments. */
+  /** From the queue's policy or its arguments. */
   readonly deliveryLimit: number | undefined
 }
 
@@ -16,7 +16,7 @@ const EXCHANGES_END = deadLetterExchange('')
 
 const isOne = (name: string): boolean => name.endsWith(QUEUES_END) || name === DELAY_UNROUTABLE
 
-/** Asks each address until one answers. Throws when none does. `only` takes one queue, whatever its name is. */
+/** Asks each address until one answers; throws if none does. `only` selects one queue, whatever its name. */
 export async function deadLetterQueues(
   management: readonly string[],
   vhost: string,
@@ -41,7 +41,7 @@ export async function deadLetterQueues(
   })
 }
 
-/** RabbitMQ goes by the lower one. */
+/** RabbitMQ applies the lower one. */
 function limitOf(policy: unknown, given: unknown): number | undefined {
   const limits = [limitIn(policy, 'delivery-limit'), limitIn(given, 'x-delivery-limit')]
   const known = limits.filter((limit) => limit !== undefined)

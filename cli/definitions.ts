@@ -1,6 +1,6 @@
 /**
- * `warren definitions`: what an operator predefines in RabbitMQ, made from tasks in TypeScript: to read, to keep, to load.
- * For the demo, or with `--module` for the tasks of an application.
+ * `warren definitions`: prints, saves or loads the definitions that an operator creates in RabbitMQ, generated from task
+ * definitions. For the demo, or with `--module` for the tasks of an application.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -25,21 +25,25 @@ interface DefinitionsOptions {
 export function addDefinitions(program: Command, { out }: Output, _verdict: Verdict): void {
   program
     .command('definitions')
-    .description('print what an operator predefines in RabbitMQ (dead letters, policies, delay levels) as JSON')
+    .description(
+      'print the definitions that an operator creates in RabbitMQ (dead letters, policies, delay levels) as JSON',
+    )
     .addOption(
       new Option('--module <file...>', 'modules that export your tasks, instead of the demo').conflicts([
         'write',
         'check',
       ]),
     )
-    .option('--service <name>', 'with --module: the service that handles them, as in warren.worker({ service })')
+    .option('--service <name>', 'with --module: the service that handles the tasks, as in warren.worker({ service })')
     .option('--vhost <name>', 'with --module: the virtual host (default: /)')
     .addOption(new Option('--write', 'update config/rabbitmq/definitions.json').conflicts(['check', 'load']))
-    .option('--check', 'exit with 1 when config/rabbitmq/definitions.json differs from the code')
+    .option('--check', 'exit with 1 if config/rabbitmq/definitions.json differs from the code')
     .addOption(
-      new Option('--load <url>', "load them into RabbitMQ, by its management page's address").conflicts('check'),
+      new Option('--load <url>', 'load the definitions into RabbitMQ, at the address of its management page').conflicts(
+        'check',
+      ),
     )
-    .option('--rebalance', 'with --load: spread the leaders of all queues over the nodes afterwards')
+    .option('--rebalance', 'with --load: spread the leaders of all queues across the nodes afterwards')
     .addHelpText(
       'after',
       `
@@ -52,7 +56,7 @@ WARREN_SECRETS_DIR, and are written as salted hashes.
 A module may also export retention by task name: { 'image.resize': { ttlMs: 3_600_000, deliveryLimit: 5 } }.
 
 Examples:
-  warren definitions                   print the demo's
+  warren definitions                   print the demo's definitions
   warren definitions --write           after a change in demo/topology.ts
   warren definitions --load http://127.0.0.1:8000/rabbitmq
   warren definitions --module dist/tasks.js --service imgshop --load http://admin:password@127.0.0.1:15672`,
@@ -73,13 +77,13 @@ Examples:
         return
       }
       await loadDefinitions(options.load, await adminPassword(), own, options)
-      out(`RabbitMQ has them: ${summary(own)}\n`)
+      out(`Loaded into RabbitMQ: ${summary(own)}\n`)
     })
 }
 
 async function ownDefinitions(files: readonly string[], { service, vhost }: DefinitionsOptions): Promise<string> {
   if (!service) {
-    throw new Failure('Expected --service with --module: the name that the worker is made with', { exitCode: 2 })
+    throw new Failure('expected --service with --module: the service name of the worker', { exitCode: 2 })
   }
   if (!/^[A-Za-z0-9_.-]{1,50}$/.test(service)) {
     const expected = 'expected up to 50 letters, digits, _, . and -'
@@ -103,7 +107,7 @@ async function adminPassword(): Promise<string> {
 
 async function demo(options: DefinitionsOptions, out: Output['out']): Promise<void> {
   const { demoDefinitions } = await import('../demo/topology.js')
-  // The committed file is the one for the built-in passwords and queue types, whatever the environment says.
+  // The committed file uses the built-in passwords and queue types, whatever the environment.
   const committed = options.write || options.check
   const text = `${JSON.stringify(demoDefinitions(committed ? {} : process.env), null, 2)}\n`
   const path = join(packageRoot(), 'config', 'rabbitmq', 'definitions.json')
@@ -115,7 +119,7 @@ async function demo(options: DefinitionsOptions, out: Output['out']): Promise<vo
     if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
       throw new Failure(`${path} differs from demo/topology.ts: run warren definitions --write`)
     }
-    out(`${path} is what the code says\n`)
+    out(`${path} matches the code\n`)
   } else if (options.load !== undefined) {
     await loadDefinitions(options.load, await adminPassword(), text, options)
     out(`RabbitMQ has them\n`)

@@ -49,7 +49,7 @@ export const rowOf = ({ id, task = '', diedAt, why }: DeadLetter): string[] => [
   printable(why),
 ]
 
-/** Lines that end where a terminal's do; elsewhere whole. */
+/** Cuts lines at the terminal's width; elsewhere they stay whole. */
 function fitted(lines: string): string {
   const columns = process.stdout.isTTY ? process.stdout.columns : 0
   if (!columns) return lines
@@ -66,7 +66,7 @@ export async function show(id: string, options: WhereOptions, { out }: Output): 
   })
   if (found > 0) return
   const where =
-    gap ?? (queues.length === 0 ? 'RabbitMQ has no dead-letter queue here' : `looked in ${queues.join(', ')}`)
+    gap ?? (queues.length === 0 ? 'RabbitMQ has no dead-letter queue here' : `searched ${queues.join(', ')}`)
   throw new Failure(`no dead letter has the id ${printable(id)}: ${printable(where)}; see warren dlq list`)
 }
 
@@ -87,7 +87,7 @@ export function details(letter: DeadLetterContent, now: number = Date.now()): st
     ['attempts', letter.attempts?.toString()],
     ['redriven', redriven === 0 ? undefined : `${redriven} time${redriven === 1 ? '' : 's'} before`],
     ['trace', letter.traceparent],
-    ['content', `${number(content.length)} bytes, ${contentType ?? 'of no stated type'}`],
+    ['content', `${number(content.length)} bytes, ${contentType ?? 'no content type'}`],
   ]
   const text = isUtf8(content) ? printableLines(content.toString()) : `base64 ${content.toString('base64')}`
   return [

@@ -1,4 +1,4 @@
-/** Which dead letters a `warren dlq` command means: its queues, and its filter. */
+/** The dead letters that a `warren dlq` command selects: its queues and its filter. */
 import {
   DEAD_LETTER_DELIVERY_LIMIT,
   type DeadLetterFilter,
@@ -39,14 +39,14 @@ export function filterOf({ id, task, reason, olderThan, newerThan, text }: Filte
   }
 }
 
-/** Where a command looked. */
+/** The queues that a command searched. */
 export interface Looked {
   readonly queues: readonly string[]
-  /** Why there may be dead letters in other queues; undefined when there are none. */
+  /** Why there may be dead letters in other queues; undefined if there are none. */
   readonly gap: string | undefined
 }
 
-/** Runs `act` on the queues that are meant, one after the other. */
+/** Runs `act` on the selected queues, one after the other. */
 export async function onEach(options: WhereOptions, act: (letters: DeadLetters) => Promise<void>): Promise<Looked> {
   const { connect, textOf } = await import('warren')
   const servers = await serversOf(options)
@@ -72,7 +72,7 @@ export interface Servers {
   readonly broker: readonly string[]
   readonly management: readonly string[]
   readonly vhost: string
-  /** Whether it is the running cluster, which has the demo's policies. */
+  /** True for the running local cluster, which has the demo's policies. */
   readonly running: boolean
 }
 
@@ -88,12 +88,12 @@ export async function serversOf(options: Pick<WhereOptions, 'broker' | 'manageme
     const addresses = await runningAddresses('operator', options.dir, '--broker')
     return { ...addresses, management: management ?? addresses.management, vhost: '/', running: true }
   }
-  // What is no address is `connect`'s to refuse.
+  // `connect` refuses an invalid address.
   if (!given.every((each) => URL.canParse(each))) return { broker: given, management: [], vhost: '/', running: false }
   return { broker: given, management: managementOf(given, management), vhost: vhostOf(given[0] ?? ''), running: false }
 }
 
-/** The one that is named; else every dead-letter queue that RabbitMQ knows; else those of the demo. */
+/** The named queue; otherwise every dead-letter queue that RabbitMQ lists; otherwise those of the demo. */
 async function queuesOf(
   { domain, queue }: WhereOptions,
   servers: Servers,
@@ -114,7 +114,7 @@ async function queuesOf(
     const looked = demos.map(({ name }) => name).join(' and ')
     return {
       queues: demos,
-      gap: `looked in ${looked} alone, since RabbitMQ's management API did not say which dead-letter queues there are (${textOf(error)}); give --management, or --domain or --queue for another`,
+      gap: `searched only ${looked}, because RabbitMQ's management API did not list the dead-letter queues (${textOf(error)}); pass --management, or --domain or --queue for another queue`,
     }
   }
 }

@@ -23,13 +23,13 @@ export async function sweep(verb: 'redrive' | 'purge', options: SweepOptions, ou
   const filter = filterOf(options)
   const sure = dryRun || yes || (verb === 'redrive' && Object.keys(filter).length > 0)
   if (!sure && process.stdin.isTTY !== true) {
-    throw new Failure('this needs --yes, since there is no terminal to ask on; --dry-run prints what it would do', {
+    throw new Failure('expected --yes, because there is no terminal to confirm on; --dry-run prints what it would do', {
       exitCode: 2,
     })
   }
   const { Progress } = await import('../demo/progress.js')
   const interrupt = new AbortController()
-  // The broker takes back what a process holds that is gone.
+  // The broker takes back the messages of a process that has exited.
   const offSignals = onStopSignals(
     () => interrupt.abort(),
     () => process.exit(1),

@@ -1,4 +1,4 @@
-/** How a command ends badly: one sentence on stderr, and 1 (the verdict failed) or 2 (used wrongly). */
+/** How a command fails: one sentence on stderr, and exit code 1 (failure) or 2 (wrong usage). */
 import { textOf } from 'warren'
 import { printableLines } from './printable.js'
 
@@ -12,9 +12,9 @@ export class Failure extends Error {
   }
 }
 
-/** Writes what was thrown as a sentence, with its stack under `WARREN_DEBUG=1`, and returns the exit code. */
+/** Writes the error as one sentence, with its stack under `WARREN_DEBUG=1`, and returns the exit code. */
 export function report(thrown: unknown, verb: string, write: (text: string) => unknown): 1 | 2 {
-  // An error can quote what a stranger sent.
+  // An error can quote untrusted text.
   write(`warren ${verb}: ${printableLines(textOf(thrown))}\n`)
   if (process.env.WARREN_DEBUG === '1') write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`)
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined

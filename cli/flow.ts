@@ -18,12 +18,12 @@ export function addFlow(program: Command, { out }: Output): void {
   withWhere(program.command('flow'))
     .description('show the state of one flow and its members')
     .argument('<id>')
-    .option('--cancel', 'cancel it first: what was not sent is not sent, and its members are cancelled')
+    .option('--cancel', 'cancel the flow first: its members are cancelled, and the rest is not sent')
     .option('--json', 'print one JSON object a line: the flow, then each member')
     .addHelpText(
       'after',
       `
-Exit code: 1 when the store does not know the flow.
+Exit code: 1 if the store has no such flow.
 
 Example:
   warren flow report-2026-05 --json | jq -r 'select(.event == "member" and .state == "failed") | .id'`,
@@ -34,9 +34,7 @@ Example:
         if (options.cancel) await flow.cancel({ reason: 'warren flow --cancel' })
         const status = await flow.state()
         if (status === undefined) {
-          throw new Failure(
-            `the result store does not know the flow ${printable(id)}: it was never started, or its time is over`,
-          )
+          throw new Failure(`the result store has no flow ${printable(id)}: it was never started, or it has expired`)
         }
         const members = await flow.members()
         if (options.json) {

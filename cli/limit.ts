@@ -18,9 +18,9 @@ interface SetOptions extends KeyOptions {
 }
 
 export function addLimit(program: Command, { out }: Output): void {
-  const limit = program.command('limit').description('see and set how fast, and how many at a time, tasks are run')
+  const limit = program.command('limit').description('show and set limits on the rate and concurrency of tasks')
   withWhereAndJson(limit.command('list'))
-    .description('list the limits that are set, and those that tasks declare')
+    .description('list the limits that were set, and those that tasks declare')
     .addHelpText('after', '\nExample:\n  warren limit list --json')
     .action(async (options: WhereJsonOptions) => {
       await connected(options, 'warren limit list', async (warren) => {
@@ -32,16 +32,16 @@ export function addLimit(program: Command, { out }: Output): void {
     })
 
   withWhereAndJson(limit.command('set'))
-    .description('set a limit for all workers at once, in place of what the task declares')
+    .description('set a limit for all workers at once, instead of the limit that the task declares')
     .argument('<task>')
     .option('--key <key>', 'only for this key of the task')
-    .option('--rate <count/duration>', 'how many starts in which time, as 100/1s, 5/1m, or none')
-    .option('--burst <count>', 'how many may start at once after a rest (default: 1)')
-    .option('--concurrency <count>', 'how many run at a time, or none')
+    .option('--rate <count/duration>', 'starts per duration, such as 100/1s or 5/1m, or none')
+    .option('--burst <count>', 'how many may start at once after an idle time (default: 1)')
+    .option('--concurrency <count>', 'how many may run at a time, or none')
     .addHelpText(
       'after',
       `
-What is not given stays as the task declares it. It holds until warren limit clear.
+Options that you leave out keep their declared value. The limit applies until warren limit clear.
 
 Examples:
   warren limit set payment.invoice.create --rate 100/1s --burst 10
@@ -58,10 +58,10 @@ Examples:
     })
 
   withWhereAndJson(limit.command('clear'))
-    .description('end a limit that was set: what the task declares holds again')
+    .description('remove a limit that was set: the limit that the task declares applies again')
     .argument('<task>')
-    .option('--key <key>', 'that of this key of the task')
-    .addHelpText('after', '\nExit code: 1 when none was set.\n\nExample:\n  warren limit clear payment.invoice.create')
+    .option('--key <key>', 'only for this key of the task')
+    .addHelpText('after', '\nExit code: 1 if none was set.\n\nExample:\n  warren limit clear payment.invoice.create')
     .action(async (task: string, options: KeyOptions) => {
       await connected(options, 'warren limit clear', async (warren) => {
         const was = await warren.limits.clear(targetOf(task, options))

@@ -1,8 +1,8 @@
-/** Loads definitions into RabbitMQ through its management API. The same again changes nothing. */
+/** Loads definitions into RabbitMQ through its management API. Loading the same definitions again changes nothing. */
 import { textOf } from 'warren'
 import { Failure } from './failure.js'
 
-/** `address` is that of the management page, and may hold a user: otherwise `password` is that of `admin`. */
+/** `address` is the management page's address and may contain a user; otherwise `admin` signs in with `password`. */
 export async function loadDefinitions(
   address: string,
   password: string,
@@ -30,7 +30,7 @@ export async function loadDefinitions(
   if (rebalance) await post('/api/rebalance/queues', 'spread the leaders')
 }
 
-/** The password is taken out of the address, which is printed. */
+/** Removes the password, because the address is printed. */
 function parts(address: string): { url: string; user: string | undefined; secret: string | undefined } {
   const given = URL.canParse(address) ? new URL(address) : undefined
   if (given === undefined || !/^https?:$/.test(given.protocol)) {

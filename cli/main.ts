@@ -3,5 +3,5 @@
 import { run } from './program.js'
 
 process.exitCode = await run(process.argv.slice(2))
-// Whatever still holds the event loop (a socket that is closing) must not hold up the shell.
+// A handle that keeps the event loop alive (a closing socket) must not delay the shell.
 process.stdout.write('', () => process.exit())

@@ -1,11 +1,11 @@
-/** RabbitMQ's management API, as far as commands ask it. */
+/** The parts of RabbitMQ's management API that commands use. */
 
-/** A node that is frozen accepts a connection and answers nothing. */
+/** A frozen node accepts connections but does not answer. */
 const TIMEOUT_MS = 3_000
 
-/** Asks each address until one answers. Throws when none does. */
+/** Asks each address until one answers; throws if none does. */
 export async function askEach<T>(management: readonly string[], ask: (address: string) => Promise<T>): Promise<T> {
-  let problem: unknown = new Error('no address of a management API is known')
+  let problem: unknown = new Error('no address of the management API is known')
   for (const address of management) {
     try {
       return await ask(address)
@@ -16,7 +16,7 @@ export async function askEach<T>(management: readonly string[], ask: (address: s
   throw problem
 }
 
-/** What an address answers to a path that names a list. */
+/** The answer of an address to a path that returns a list. */
 export async function listed(address: string, path: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const url = new URL(address)
   const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
@@ -31,6 +31,6 @@ export async function listed(address: string, path: string): Promise<readonly Re
     throw new Error(`${url.host} answered ${response.status}`)
   }
   const list: unknown = await response.json()
-  if (!Array.isArray(list)) throw new Error(`${url.host} answered something else than a list`)
+  if (!Array.isArray(list)) throw new Error(`${url.host} did not answer with a list`)
   return list.filter((each) => typeof each === 'object' && each !== null)
 }

@@ -1,14 +1,14 @@
-/** Reads task definitions out of modules of somebody's own, for `--module` of `warren definitions` and `warren doctor`. */
+/** Reads task definitions from a user's modules, for `--module` of `warren definitions` and `warren doctor`. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Retention, textOf } from 'warren'
 import { Failure } from './failure.js'
 
-/** How long a module may take to be imported. */
+/** How long the import of a module may take. */
 const IMPORT_LIMIT_MS = 30_000
 
-/** As much of a task as its topology and its checks need. */
+/** The parts of a task that its topology and its checks need. */
 interface FoundTask {
   readonly name: string
   readonly queue: { readonly type: 'classic' | 'quorum' }
@@ -17,11 +17,11 @@ interface FoundTask {
 
 export interface ModuleTasks {
   readonly tasks: readonly FoundTask[]
-  /** By task name, from an export called `retention`. */
+  /** By task name, from the export `retention`. */
   readonly retention: Readonly<Record<string, Retention>>
 }
 
-/** Imports the files and collects every task that they export, alone or in lists and objects. */
+/** Imports the files and collects every task that they export, singly or in lists and objects. */
 export async function readModuleTasks(files: readonly string[]): Promise<ModuleTasks> {
   const tasks = new Map<string, FoundTask>()
   const retention: Record<string, Retention> = {}
@@ -30,8 +30,8 @@ export async function readModuleTasks(files: readonly string[]): Promise<ModuleT
     const found = [...tasksIn(exported)]
     if (found.length === 0) {
       const names = Object.keys(exported)
-      const has = names.length === 0 ? 'exports nothing' : `exports ${names.join(', ')}, and none of these is a task`
-      throw new Failure(`${file} ${has}: export what defineTask() returns`, { exitCode: 2 })
+      const has = names.length === 0 ? 'exports nothing' : `exports ${names.join(', ')}, none of which is a task`
+      throw new Failure(`${file} ${has}: export the return value of defineTask()`, { exitCode: 2 })
     }
     for (const task of found) tasks.set(task.name, task)
     if (exported.retention !== undefined) Object.assign(retention, checkRetention(file, exported.retention))
@@ -79,7 +79,7 @@ async function load(file: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** A module may wait at its top level for what never comes. */
+/** A module's top-level await may never finish. */
 async function withinLimit<T>(importing: Promise<T>, path: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
@@ -95,7 +95,7 @@ async function withinLimit<T>(importing: Promise<T>, path: string): Promise<T> {
   }
 }
 
-/** By what they look like: the module may have a copy of Warren of its own. */
+/** Recognised by shape, because the module may use its own copy of Warren. */
 function* tasksIn(value: unknown, depth = 0): Generator<FoundTask> {
   if (value === null || typeof value !== 'object' || depth > 2) return
   if (isTask(value)) yield value

@@ -1,6 +1,6 @@
 /**
- * Text from strangers, made fit to print: messages can hold escape sequences that rewrite a terminal, hide what is
- * there, or answer for its user, and marks that turn the direction of writing. They are shown as escapes instead.
+ * Makes untrusted text safe to print: messages can contain escape sequences that rewrite a terminal, hide its content or answer
+ * for its user, and characters that change the writing direction. They are shown as escapes.
  */
 
 /** Controls (C0, DEL, C1), direction marks and isolates, line separators, tags, lone surrogates. */
@@ -20,7 +20,7 @@ export const printable = (text: string): string => text.replaceAll(UNPRINTABLE, 
 /** As {@link printable}, but with its line breaks. */
 export const printableLines = (text: string): string => text.split(/\r?\n/).map(printable).join('\n')
 
-/** A JSON line in which nothing needs a terminal's care either; what is parsed from it is the same. */
+/** A JSON line that is safe for a terminal as well, and parses to the same value. */
 export const jsonLine = (value: unknown): string =>
   `${JSON.stringify(value).replaceAll(UNPRINTABLE, (character) =>
     [...Array(character.length).keys()]
@@ -28,7 +28,7 @@ export const jsonLine = (value: unknown): string =>
       .join(''),
   )}\n`
 
-/** A value nested deeper than this is left out: JSON's writer does not take any depth. */
+/** A value nested deeper than this is omitted: JSON.stringify does not support unlimited depth. */
 const MAX_DEPTH = 32
 
 /** The value of any header as JSON can carry it. Bytes are shown as base64, and large integers as text. */

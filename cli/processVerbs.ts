@@ -1,16 +1,16 @@
-/** `warren start|stop|kill|freeze|thaw|restart NAME...`: one process of the running cluster, or several in turn. */
+/** `warren start|stop|kill|freeze|thaw|restart NAME...`: acts on one or several processes of the running cluster. */
 import type { Command } from 'commander'
 import type { ProcessAction } from '../cluster/index.js'
 import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 
 const VERBS: readonly { verb: ProcessAction; does: string; more: string }[] = [
-  { verb: 'start', does: 'start a process that is down', more: 'Waits until it is ready.' },
-  { verb: 'stop', does: 'stop a process in order (SIGTERM)', more: 'Waits until it is gone.' },
+  { verb: 'start', does: 'start a stopped process', more: 'Waits until it is ready.' },
+  { verb: 'stop', does: 'stop a process gracefully (SIGTERM)', more: 'Waits until it has exited.' },
   {
     verb: 'kill',
-    does: 'end a process at once (SIGKILL)',
-    more: 'It stays down until warren start; a worker killed from outside comes back by itself.',
+    does: 'kill a process (SIGKILL)',
+    more: 'It stays down until warren start. A worker that is killed in another way restarts by itself.',
   },
   { verb: 'freeze', does: 'pause a process (SIGSTOP)', more: 'Its sockets stay open but do not answer.' },
   { verb: 'thaw', does: 'resume a frozen process (SIGCONT)', more: '' },

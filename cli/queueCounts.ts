@@ -1,18 +1,19 @@
 /**
- * How many messages the task queues of a virtual host hold, and how many wait elsewhere for them. What RabbitMQ does not
- * tell is undefined, never 0: it does not tell which queue a delayed message or a dead letter is of, unless there is none.
+ * Counts the messages in the task queues of a virtual host, and those that wait elsewhere for them. A count that RabbitMQ does
+ * not report is undefined, never 0: it does not report to which queue a delayed message or a dead letter belongs, unless there
+ * is none.
  */
 import { commandsExchange, DELAY_UNROUTABLE, deadLetterExchange, deadLetterQueue } from 'warren'
 import { askEach, listed } from './management.js'
 
 export interface QueueCounts {
   readonly name: string
-  /** RabbitMQ's word, such as `running` or `down`. */
+  /** RabbitMQ's state, such as `running` or `down`. */
   readonly state: string | undefined
   readonly ready: number | undefined
   /** Delivered to a worker and not acknowledged: running, or held to run next. */
   readonly running: number | undefined
-  /** Where its dead letters go. */
+  /** The queues that receive its dead letters. */
   readonly deadLetterQueues: readonly string[]
 }
 
@@ -30,7 +31,7 @@ export interface Counts {
 const LEVEL = /^(warren\.delay\.level\.|celery_delayed_)\d+$/
 const COLUMNS = 'name,state,messages,messages_ready,messages_unacknowledged,effective_policy_definition'
 
-/** Asks each address of the management API until one answers. Throws when none does. */
+/** Asks each address of the management API until one answers; throws if none does. */
 export function queueCounts(management: readonly string[], vhost: string): Promise<Counts> {
   return askEach(management, async (address) => {
     const [queues, bindings] = await Promise.all([
@@ -73,7 +74,7 @@ export function countsOf(queues: readonly Row[], bindings: readonly Row[]): Coun
   }
 }
 
-/** The queues behind the dead-letter exchange of its policy; of its domain, where that is not told. */
+/** The queues behind the dead-letter exchange of its policy, or of its domain if the policy is unknown. */
 function destinationsOf(queue: Row & { name: string }, bindings: readonly Row[]): readonly string[] {
   const policy = queue.effective_policy_definition
   const set: unknown =
@@ -88,6 +89,6 @@ function destinationsOf(queue: Row & { name: string }, bindings: readonly Row[])
 const countIn = (value: unknown): number | undefined =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined
 
-/** Undefined when one of them is. */
+/** Undefined if one of them is. */
 const sumOf = (counts: readonly (number | undefined)[]): number | undefined =>
   counts.includes(undefined) ? undefined : counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)

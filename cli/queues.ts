@@ -35,18 +35,18 @@ export function addQueues(program: Command, output: Output, _verdict: Verdict): 
       '--management <url>',
       "RabbitMQ's management API (default: WARREN_MANAGEMENT, the cluster's, or port 15672 of the broker)",
     )
-    .addOption(new Option('--dead', 'look through all dead letters, however many, to count those of each queue'))
-    .addOption(new Option('--no-dead', 'do not look through dead letters'))
+    .addOption(new Option('--dead', 'search all dead letters, however many, to count those of each queue'))
+    .addOption(new Option('--no-dead', 'do not search dead letters'))
     .option('--json', 'print one JSON object a line')
     .addHelpText(
       'after',
       `
-Counts are RabbitMQ's, up to five seconds old. "?" (null with --json) is a count that is not known. "Running" is delivered
-to a worker and not acknowledged. RabbitMQ does not report which queue a delayed message or a dead letter is of. Delayed
-ones are shown in all; dead letters are looked through as "warren dlq list" does, where a dead-letter queue has at most
+Counts are RabbitMQ's, up to five seconds old. "?" (null with --json) is an unknown count. "Running" means delivered
+to a worker and not acknowledged. RabbitMQ does not report to which queue a delayed message or a dead letter belongs. Delayed
+messages are shown as a total; dead letters are searched as with "warren dlq list", if a dead-letter queue has at most
 ${number(MAX_LOOKED)} of them.
 
-Exit code: 1 when the management API does not answer.
+Exit code: 1 if the management API does not answer.
 
 Examples:
   warren queues
@@ -55,7 +55,7 @@ Examples:
     .action((options: QueuesOptions) => queues(options, output))
 }
 
-/** How many dead letters are looked through without being told to. */
+/** How many dead letters are searched without `--dead`. */
 const MAX_LOOKED = 1_000
 
 async function queues(options: QueuesOptions, { out, err }: Output): Promise<void> {
@@ -63,19 +63,19 @@ async function queues(options: QueuesOptions, { out, err }: Output): Promise<voi
   const servers = await serversOf(options)
   const counts = await queueCounts(servers.management, servers.vhost).catch((cause: unknown) => {
     throw new Failure(
-      `RabbitMQ's management API did not answer (${textOf(cause)}), and nothing else knows all queues; give --management`,
+      `RabbitMQ's management API did not answer (${textOf(cause)}), which is the only source for all queues; pass --management`,
       { cause },
     )
   })
   const dead = await deadByQueue(servers, counts, options.dead).catch((error: unknown) => {
-    err(`warren queues: dead letters could not be looked through: ${printable(textOf(error))}\n`)
+    err(`warren queues: dead letters could not be searched: ${printable(textOf(error))}\n`)
     return new Map<string, ReadonlyMap<string, number>>()
   })
   const rows = counts.queues.map((queue) => rowOf(queue, counts, dead))
   out(options.json ? json(rows, counts) : text(rows, counts))
 }
 
-/** For each dead-letter queue that was looked through, how many of each queue died. */
+/** For each searched dead-letter queue: how many messages of each queue died. */
 async function deadByQueue(
   servers: Servers,
   counts: Counts,
@@ -114,7 +114,7 @@ export function rowOf(
     state: state ?? null,
     ready: ready ?? null,
     running: running ?? null,
-    // Those of the only queue are its own.
+    // If there is only one queue, they belong to it.
     delayed: delayed === 0 || all.length === 1 ? (delayed ?? null) : null,
     dead: counted.includes(undefined) ? null : counted.reduce<number>((sum, count) => sum + (count ?? 0), 0),
   }
@@ -145,8 +145,10 @@ export function text(rows: readonly QueueRow[], { delayed, unroutable, dead }: C
       ? 'No queue is bound to a commands exchange in this virtual host.\n'
       : table(['QUEUE', 'READY', 'RUNNING', 'DELAYED', 'DEAD', ''], lines),
     '\n',
-    `delayed in all: ${shown(delayed)}\n`,
-    ...(unroutable === undefined || unroutable === 0 ? [] : [`due, and no queue took them: ${shown(unroutable)}\n`]),
+    `delayed in total: ${shown(delayed)}\n`,
+    ...(unroutable === undefined || unroutable === 0
+      ? []
+      : [`due, but not taken by any queue: ${shown(unroutable)}\n`]),
     ...deaths,
   ].join('')
 }

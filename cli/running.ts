@@ -1,4 +1,4 @@
-/** The running cluster as the other terminal sees it: its folder, its status, its addresses with the demo's users. */
+/** The running cluster from another terminal: its folder, its status, and its addresses with the demo's users. */
 import { Option } from 'commander'
 import { Failure } from './failure.js'
 
@@ -9,18 +9,21 @@ export const dirOption = (): Option =>
 
 export const folderOf = (dir: string | undefined): string => dir || process.env.WARREN_DIR || DEFAULT_DIR
 
-/** Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` consumes too, `operator` reads all, `admin` may do everything. */
+/**
+ * Where the cluster's broker and store are, for one of the demo's users: `client` publishes, `worker` also consumes, `operator`
+ * reads all queues, `admin` may do everything.
+ */
 export async function runningAddresses(
   role: 'client' | 'worker' | 'operator' | 'admin',
   dir: string | undefined,
-  /** The options of the command that asks, which name other servers. */
+  /** The command's options that name other servers. */
   options = '--broker and --results',
 ): Promise<{ broker: string[]; results: string; management: string[] }> {
   const { ClusterError, readStatus } = await import('../cluster/index.js')
   const { users } = await import('../demo/topology.js')
   const status = await readStatus(folderOf(dir)).catch((error: unknown) => {
     if (!(error instanceof ClusterError) || error.code !== 'NOT_RUNNING') throw error
-    throw new Failure(`${error.message}, or give ${options}`, { cause: error })
+    throw new Failure(`${error.message}, or pass ${options}`, { cause: error })
   })
   const name = role === 'worker' ? 'service' : role
   const password = users().find((user) => user.name === name)?.password ?? ''

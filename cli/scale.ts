@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { Output, Verdict } from './output.js'
 import { dirOption, folderOf } from './running.js'
 
-/** As many as the port plan has room for. The cluster checks it again. */
+/** The maximum that the port plan allows. The cluster checks it again. */
 const MOST = 149
 
 export function addScale(program: Command, { out }: Output, _verdict: Verdict): void {

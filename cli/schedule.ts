@@ -16,11 +16,11 @@ import {
 export function addSchedule(program: Command, output: Output, verdict: Verdict): void {
   const schedule = program
     .command('schedule')
-    .description('look at schedules, pause and resume them, trigger and remove them')
+    .description('list, pause, resume, trigger and remove schedules')
     .addHelpText(
       'after',
       `
-A schedule is made by an application, with warren.schedules({ service }).upsert(…).
+An application creates schedules with warren.schedules({ service }).upsert(…).
 
 Examples:
   warren schedule list
@@ -40,7 +40,7 @@ Examples:
   one(
     schedule,
     'show',
-    'show one schedule with its definition and where it is',
+    'show one schedule with its definition and current state',
     'warren schedule show nightly-report',
   ).action((id: string, options: ScheduleWhere) => showSchedule(id, options, output))
   one(schedule, 'next', 'show the next ticks of a schedule', 'warren schedule next nightly-report --count 20')
@@ -49,10 +49,10 @@ Examples:
   one(
     schedule,
     'pause',
-    'send nothing until it is resumed; ticks meanwhile are skipped',
+    'send nothing until it is resumed; ticks during the pause are skipped',
     "warren schedule pause nightly-report --reason 'migration of the reports'",
   )
-    .addOption(new Option('--reason <text>', 'kept, and shown by list and show'))
+    .addOption(new Option('--reason <text>', 'the reason, shown by list and show'))
     .action((id: string, options: ScheduleWhere & { reason?: string }) => pauseSchedule(id, options, output))
   one(schedule, 'resume', 'send again from the next tick on', 'warren schedule resume nightly-report').action(
     (id: string, options: ScheduleWhere) => resumeSchedule(id, options, output),
@@ -60,13 +60,13 @@ Examples:
   one(
     schedule,
     'trigger',
-    'send its task once, now, also while it is paused',
+    'send its task once, now, even if it is paused',
     'warren schedule trigger nightly-report',
   ).action((id: string, options: ScheduleWhere) => triggerSchedule(id, options, output))
   one(
     schedule,
     'remove',
-    'remove it; what it has sent runs all the same',
+    'remove it; tasks that it has already sent still run',
     'warren schedule remove nightly-report --service billing',
   ).action(async (id: string, options: ScheduleWhere) => verdict(await removeSchedule(id, options, output)))
 }
@@ -75,7 +75,7 @@ function one(schedule: Command, verb: string, description: string, example: stri
   return where(schedule.command(verb).description(description).argument('<id>')).addHelpText(
     'after',
     `
-Exit code: 1 when no schedule has this id, 2 when several services have one and --service is not given.
+Exit code: 1 if no schedule has this id, 2 if several services have one and --service is missing.
 
 Examples:
   ${example}`,
@@ -83,7 +83,7 @@ Examples:
 }
 
 function where(command: Command): Command {
-  return withWhereAndJson(command.option('--service <name>', 'the service whose schedules are meant (default: any)'))
+  return withWhereAndJson(command.option('--service <name>', 'the service that the schedule belongs to (default: any)'))
 }
 
 const upTo =

@@ -1,4 +1,4 @@
-/** What the verbs of `warren schedule` do. */
+/** The actions of `warren schedule`. */
 import type { Schedule, Schedules, Warren } from 'warren'
 import { connected, type WhereJsonOptions } from './connected.js'
 import { Failure } from './failure.js'
@@ -67,7 +67,7 @@ export async function triggerSchedule(id: string, options: ScheduleWhere, output
   say(output, options, { event: 'triggered', id, task, taskId: done }, `Sent ${printable(task)} ${done}`)
 }
 
-/** Returns the exit code: 1 when somebody else has removed it meanwhile. */
+/** Returns the exit code: 1 if somebody else has removed the schedule in the meantime. */
 export async function removeSchedule(id: string, options: ScheduleWhere, output: Output): Promise<number> {
   const { done } = await onOne(id, options, (schedules) => schedules.remove(id))
   say(output, options, { event: 'removed', id, removed: done }, `${printable(id)} is removed`)
@@ -78,7 +78,7 @@ function say({ out }: Output, { json }: ScheduleWhere, event: object, sentence: 
   out(json ? jsonLine(event) : `${sentence}\n`)
 }
 
-/** Does something with the one schedule that has this id. */
+/** Acts on the only schedule with this id. */
 async function onOne<T = undefined>(
   id: string,
   options: ScheduleWhere,
@@ -94,12 +94,15 @@ async function onOne<T = undefined>(
     }
     const [one, another] = found
     if (one === undefined) {
-      const looked = services.length === 0 ? 'no service has any' : `looked in ${services.map(printable).join(', ')}`
+      const looked =
+        services.length === 0 ? 'no service has schedules' : `searched ${services.map(printable).join(', ')}`
       throw new Failure(`no schedule has the id ${printable(id)}: ${looked}; see warren schedule list`)
     }
     if (another !== undefined) {
       const names = found.map(({ schedule }) => schedule.service).join(', ')
-      throw new Failure(`expected --service, since several have a schedule ${printable(id)}: ${names}`, { exitCode: 2 })
+      throw new Failure(`expected --service, because several services have a schedule ${printable(id)}: ${names}`, {
+        exitCode: 2,
+      })
     }
     return { schedule: one.schedule, done: (await act?.(one.schedules)) as T }
   })

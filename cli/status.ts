@@ -14,7 +14,7 @@ export function addStatus(program: Command, { out }: Output, _verdict: Verdict):
     .addHelpText(
       'after',
       `
-Exit code: 1 when no cluster is running in the folder.
+Exit code: 1 if no cluster is running in the folder.
 
 Examples:
   warren status
@@ -56,14 +56,14 @@ export function statusText(status: ClusterStatus, now: number = Date.now()): str
   ].join('')
 }
 
-/** What is wrong although its process runs, and what to do. */
+/** Problems whose process is running, with their remedies. */
 function troubleLines({ troubles, state }: ClusterStatus): string[] {
   if (state !== 'running') return []
-  if (troubles === undefined) return ['\nNo node answers: whether virtual hosts and queues work is not known.\n']
+  if (troubles === undefined) return ['\nNo node answers, so the state of virtual hosts and queues is unknown.\n']
   if (troubles.length === 0) return []
   const lines = troubles.map(({ what, remedy }) => `- ${what}\n  ${remedy}\n`)
   const repaired = troubles.some(({ kind }) => kind === 'virtualHostDown' || kind === 'queueDown')
-  const note = 'The launcher repairs virtual hosts and queues by itself after some seconds; its log says how.\n'
+  const note = 'The launcher repairs virtual hosts and queues by itself after some seconds; see its log.\n'
   return ['\nTrouble:\n', ...lines, ...(repaired ? [note] : [])]
 }
 

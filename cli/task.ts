@@ -1,4 +1,4 @@
-/** `warren task`: what the store knows of one task: its state, and what happened to it. */
+/** `warren task`: the state of one task in the store, and its events. */
 import type { Command } from 'commander'
 import type { StoredResult, TaskEvent, Warren } from 'warren'
 import { connected, type WhereJsonOptions, withWhere } from './connected.js'
@@ -14,17 +14,17 @@ interface TaskOptions extends WhereJsonOptions {
 
 export function addTask(program: Command, output: Output, verdict: Verdict): void {
   withWhere(program.command('task'))
-    .description('show the state of one task, its attempts and what happened to it')
+    .description('show the state of one task, its attempts and its events')
     .argument('<id>')
     .option('--follow', 'print events as they happen, until the task ends')
     .option('--json', 'print one JSON object a line')
     .addHelpText(
       'after',
       `
-Everything comes from the result store. It knows nothing of a task that has not begun, that asked for no result, or whose
+Everything comes from the result store, which has no record of a task that has not begun, that asked for no result, or whose
 result has expired; dead letters are shown by "warren dlq show".
 
-Exit code: 1 when the store knows nothing of the task; with --follow, when it did not end as SUCCESS.
+Exit code: 1 if the store has no such task; with --follow, if the task did not end as SUCCESS.
 
 Examples:
   warren task 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53
@@ -44,7 +44,7 @@ async function show(warren: Warren, id: string, { json }: TaskOptions, { out }: 
   for await (const event of warren.eventsOf(id, { follow: false })) events.push(event)
   if (state === undefined && events.length === 0) {
     throw new Failure(
-      `the store knows nothing of task ${printable(id)}: it has not begun, asked for no result, or its result has expired`,
+      `the store has no task ${printable(id)}: it has not begun, asked for no result, or its result has expired`,
     )
   }
   if (json) {
@@ -68,7 +68,7 @@ async function follow(warren: Warren, id: string, { json }: TaskOptions, { out }
 
 const jsonOf = ({ type, ...event }: TaskEvent): string => jsonLine({ event: type, ...event })
 
-/** The longest value that is shown, in characters. */
+/** The longest shown value, in characters. */
 const MAX_SHOWN = 2_000
 
 function valueText(value: unknown): string {
@@ -99,7 +99,7 @@ export function stateText(state: StoredResult, now: number = Date.now()): string
 }
 
 export function eventText(event: TaskEvent): string {
-  const dropped = event.dropped === undefined ? '' : `  (${number(event.dropped)} before it are gone)`
+  const dropped = event.dropped === undefined ? '' : `  (${number(event.dropped)} before it were dropped)`
   const attempt = event.type === 'queued' ? '' : `attempt ${event.attempt}  `
   return `${event.at.toISOString()}  ${event.type.padEnd(9)}${`${attempt}${detailOf(event)}${dropped}`}`
     .trimEnd()
@@ -115,7 +115,7 @@ function detailOf(event: TaskEvent): string {
     case 'progress':
       return event.tooLong === undefined
         ? valueText(event.value)
-        : `a value of ${number(event.tooLong)} characters, which is not kept`
+        : `a value of ${number(event.tooLong)} characters, which was not kept`
     case 'retry': {
       const next = event.delayMs === undefined ? '' : `; the next attempt is due ${number(event.delayMs)} ms later`
       return `${printable(`${event.error.errorClass}: ${event.error.message}`)}${next}`

@@ -1,4 +1,4 @@
-/** The package's version, from its `package.json`: found from the sources as well as from `dist`. */
+/** The package's version, from its `package.json`; works from the sources and from `dist`. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

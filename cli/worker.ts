@@ -1,4 +1,4 @@
-/** `warren worker`: one more of the demo's workers, in this terminal. */
+/** `warren worker`: runs another demo worker in this terminal. */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Output, Verdict } from './output.js'
 import { dirOption } from './running.js'
@@ -6,7 +6,7 @@ import { dirOption } from './running.js'
 export function addWorker(program: Command, _output: Output, verdict: Verdict): void {
   program
     .command('worker')
-    .description("run one of the demo's workers here, against the running cluster, until Ctrl-C")
+    .description('run a demo worker here, against the running cluster, until Ctrl-C')
     .addOption(dirOption())
     .option(
       '--broker <url>',
@@ -23,7 +23,7 @@ export function addWorker(program: Command, _output: Output, verdict: Verdict): 
     .addHelpText(
       'after',
       `
-Logs JSON lines to stdout. The first Ctrl-C finishes the messages in hand and exits; the second exits at once.
+Logs JSON lines to stdout. The first Ctrl-C finishes the messages that the worker holds and exits; the second exits at once.
 
 Examples:
   warren worker                        one task at a time

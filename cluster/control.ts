@@ -15,13 +15,13 @@ import type { ProcessChange } from './processDefinition.js'
 export const processActions = ['start', 'stop', 'kill', 'freeze', 'thaw', 'restart'] as const
 export type ProcessAction = (typeof processActions)[number]
 
-/** What the control answers when it refuses: with the status 4xx or 5xx. */
+/** The control's answer to a refused request: with the status 4xx or 5xx. */
 export interface ControlProblem {
   readonly code: ClusterErrorCode
   readonly error: string
 }
 
-/** What the control acts on: the cluster, as far as a second terminal may reach it. */
+/** The parts of the cluster that a second terminal may use. */
 export interface Controlled {
   status(): Promise<ClusterStatus>
   scale(workers: number): Promise<void>
@@ -72,7 +72,7 @@ export async function serveControl(cluster: Controlled, socketPath: string): Pro
   return server
 }
 
-/** A reader that is too slow for what happens is cut off: it asks for the status and begins anew. */
+/** A reader that is too slow is disconnected: it then requests the status and starts again. */
 function follow(cluster: Controlled, response: ServerResponse): void {
   const tell = (change: ProcessChange) => {
     response.write(`${JSON.stringify({ at: Date.now(), ...change })}\n`)

@@ -1,4 +1,4 @@
-/** What a second terminal says to the running cluster. Every function rejects with a {@link ClusterError}. */
+/** The requests of a second terminal to the running cluster. Every function rejects with a {@link ClusterError}. */
 import { request } from 'node:http'
 import type { ClusterStatus } from './clusterStatus.js'
 import type { ControlProblem, ProcessAction } from './control.js'
@@ -12,7 +12,7 @@ export const readStatus = (dir: string): Promise<ClusterStatus> => call(dir, 'GE
 export const scaleWorkers = (dir: string, workers: number): Promise<ClusterStatus> =>
   call(dir, 'POST', '/scale', { workers })
 
-/** Resolves once the process has done what it was told: `start` waits until it is ready, `stop` until it is gone. */
+/** Resolves once the action is done: `start` waits until the process is ready, `stop` until it has exited. */
 export const actOnProcess = (dir: string, name: string, action: ProcessAction): Promise<ClusterStatus> =>
   call(dir, 'POST', `/process/${encodeURIComponent(name)}/${action}`)
 

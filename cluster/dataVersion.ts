@@ -26,7 +26,7 @@ export function checkDataVersion({ folder }: Settings, now: Version): void {
   const before: Version | undefined = major === undefined ? undefined : [Number(major), Number(minor)]
   const lost =
     before !== undefined && isBefore(now, before)
-      ? 'RabbitMQ has no way back'
+      ? 'RabbitMQ cannot be downgraded'
       : !isBefore(now, KHEPRI_ALONE) && (before === undefined || isBefore(before, KHEPRI_ALONE)) && !hasKhepri(folder)
         ? 'it would be lost'
         : undefined

@@ -31,7 +31,7 @@ export function takeLock(folder: Folder): { stale: boolean } {
     if (owner !== undefined || stale) {
       throw new ClusterError(
         'ALREADY_RUNNING',
-        `Warren is already running in ${folder.path}, as process ${owner?.pid ?? 'unknown'}. Stop that one first (Ctrl-C in its terminal, or: kill ${owner?.pid ?? '<pid>'}), or use another folder.`,
+        `Warren is already running in ${folder.path}, as process ${owner?.pid ?? 'unknown'}. Stop it first (Ctrl-C in its terminal, or: kill ${owner?.pid ?? '<pid>'}), or use another folder.`,
       )
     }
     rmSync(folder.lock, { force: true })

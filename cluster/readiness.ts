@@ -1,4 +1,4 @@
-/** Waiting on facts: nothing in the cluster sleeps and hopes. */
+/** Waits for facts: nothing in the cluster relies on fixed delays. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { textOf } from 'warren'
 import { ClusterError } from './errors.js'
@@ -30,7 +30,7 @@ export async function waitFor(what: string, fact: Fact, options: WaitOptions): P
     }
     if (missing === undefined) return
     if (Date.now() >= deadline) {
-      throw new ClusterError('NOT_READY', `Waited ${timeoutMs / 1000} s in vain for ${what}: ${missing}`)
+      throw new ClusterError('NOT_READY', `Timed out after ${timeoutMs / 1000} s waiting for ${what}: ${missing}`)
     }
     await delay(intervalMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
   }

@@ -129,7 +129,7 @@ export class Repairs {
         say(`${trouble.what} Restarting ${node}.${attempt}`)
         await restartNode(node, signal)
       }
-      say(`${node}: repaired what could be; looking again`)
+      say(`${node}: repair done; checking again`)
     } catch (problem) {
       if (!signal.aborted) say(`${node}: the repair failed: ${textOf(problem)}; next in ${waitMs / 1000} s`)
     } finally {

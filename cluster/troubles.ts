@@ -1,7 +1,7 @@
 /**
- * What does not work inside RabbitMQ although its nodes run, so that no process shows it: a virtual host that did not
- * come up on a node, a queue that RabbitMQ holds for down, a blocked node, a partition. Read from the management API of
- * each node, since nodes may disagree; pure, but for the reading.
+ * Problems inside RabbitMQ that no process status shows: a virtual host that did not start on a node, a queue that RabbitMQ
+ * considers down, a blocked node, a partition. Read from the management API of each node, because nodes may disagree; otherwise
+ * pure.
  */
 import type { Management } from './management.js'
 
@@ -9,11 +9,11 @@ export type TroubleKind = 'virtualHostDown' | 'queueDown' | 'alarm' | 'partition
 
 export interface Trouble {
   readonly kind: TroubleKind
-  /** Which node it is about, as `rabbitmq-2`. */
+  /** The affected node, such as `rabbitmq-2`. */
   readonly node: string
-  /** One sentence: what is wrong. */
+  /** One sentence: the problem. */
   readonly what: string
-  /** One sentence: what to do now. */
+  /** One sentence: the remedy. */
   readonly remedy: string
   readonly vhost?: string
   readonly queue?: string
@@ -120,7 +120,7 @@ function nodeTroubles({ name, running, ...node }: RawNodeState): Trouble[] {
     remedy,
   })
   return [
-    ...(node.mem_alarm ? [blocked('memory', 'Add workers, drop what is not needed, or raise its memory limit.')] : []),
+    ...(node.mem_alarm ? [blocked('memory', 'Add workers, purge unneeded messages, or raise its memory limit.')] : []),
     ...(node.disk_free_alarm ? [blocked('disk space', 'Free disk space, or lower its disk_free_limit.')] : []),
     ...(node.partitions?.length
       ? [
@@ -128,7 +128,7 @@ function nodeTroubles({ name, running, ...node }: RawNodeState): Trouble[] {
             kind: 'partition' as const,
             ...about,
             what: `${about.node} was partitioned from ${node.partitions.map(short).join(' and ')}.`,
-            remedy: `If it stays so for a minute, restart ${about.node}.`,
+            remedy: `If this lasts for a minute, restart ${about.node}.`,
           },
         ]
       : []),

@@ -74,7 +74,8 @@ export class Bursts extends EventEmitter<{ burst: [BurstView] }> {
 
   /** Resolves once it has begun; it goes on by itself. `onEnd` is called when it is over. */
   async start(order: BurstOrder, by: string, onEnd: (view: BurstView) => void): Promise<BurstView> {
-    if (this.#abort !== undefined) throw new Refusal(409, 'BUSY', 'A burst is going on: wait for its end, or end it')
+    if (this.#abort !== undefined)
+      throw new Refusal(409, 'BUSY', 'A burst is in progress: wait for its end, or stop it')
     const abort = new AbortController()
     this.#abort = abort
     try {

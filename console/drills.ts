@@ -66,7 +66,8 @@ export class Drills extends EventEmitter<{ drill: [DrillView] }> {
   async start(name: string, by: string, onEnd: (view: DrillView) => void): Promise<DrillView> {
     const known = await this.list()
     if (!known.some((each) => each.name === name)) throw new Refusal(404, 'UNKNOWN_DRILL', 'There is no such drill')
-    if (this.#child !== undefined) throw new Refusal(409, 'BUSY', 'A drill is going on: wait for its end, or end it')
+    if (this.#child !== undefined)
+      throw new Refusal(409, 'BUSY', 'A drill is in progress: wait for its end, or stop it')
     const [command = process.execPath, ...args] = this.#command
     const child = spawn(command, [...args, 'drill', 'run', name, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child

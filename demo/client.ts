@@ -1,8 +1,8 @@
 /**
  * The demo's client as a command. `warren client`, compose's `client` and tests run this code.
  *
- * Ctrl-C ends it with a summary: of one round with exit code 1, since tasks are still open; of `--repeat-after`, whose
- * only end it is, with 0.
+ * Ctrl-C ends it with a summary: a single round with exit code 1, because tasks are still open; `--repeat-after`, which has no
+ * other end, with 0.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -13,15 +13,15 @@ import { CLOSE_MS, exitCode, runClient } from './clientRun.js'
 import { withPassword } from './secrets.js'
 import { exitCodeOf, onStopSignals } from './stopSignals.js'
 
-/** Where the cluster is, when the command line does not say. */
+/** The cluster's addresses, if the command line does not contain them. */
 export interface ClientAddresses {
   readonly broker: string[]
   readonly results: string
 }
 
 /**
- * The whole command: reads `words`, connects, runs, closes. Resolves with the exit code. `addresses` is asked only when
- * the command line gives none, and throws a sentence when there is no cluster.
+ * The whole command: reads `words`, connects, runs, closes. Resolves with the exit code. `addresses` is called only if the
+ * command line has none, and throws a sentence if there is no cluster.
  */
 export async function client(
   words: readonly string[],
@@ -65,7 +65,7 @@ export async function client(
   }
 }
 
-/** A connection that is lost, blocked or back is one line on stderr; what goes as it should is none. */
+/** Writes one line to stderr when a connection is lost, blocked or back; normal operation writes nothing. */
 function notices(): Logger {
   let troubled = false
   const line = (message: string) => process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[2K' : ''}${message}\n`)
@@ -81,7 +81,7 @@ function definedOf({ broker, results }: ClientOptions): Partial<ClientAddresses>
   return { ...(broker === undefined ? {} : { broker }), ...(results === undefined ? {} : { results }) }
 }
 
-/** The addresses from `WARREN_BROKER` and `WARREN_RESULTS`, as far as they are set. */
+/** The addresses from `WARREN_BROKER` and `WARREN_RESULTS`, if they are set. */
 export function addressesFrom(env: NodeJS.ProcessEnv): Partial<ClientAddresses> {
   const address = (text: string) => withPassword(text.trim(), env)
   return {
@@ -95,7 +95,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { broker, results } = addressesFrom(process.env)
     if (broker !== undefined && results !== undefined) return { broker, results }
     throw new Error(
-      'Nobody said where the cluster is: give --broker and --results, or set WARREN_BROKER and WARREN_RESULTS',
+      "expected the cluster's addresses: pass --broker and --results, or set WARREN_BROKER and WARREN_RESULTS",
     )
   })
   process.exit(code)

@@ -49,7 +49,7 @@ Options:
   --dir DIR          the running cluster's folder (default: WARREN_DIR, or .warren)
   -h, --help         show this help
 
-Exit code: 0 every task ended as SUCCESS (or --repeat-after was ended by Ctrl-C), 1 some did not, 2 used wrongly.
+Exit code: 0 if every task ended as SUCCESS (or Ctrl-C ended --repeat-after), 1 if at least one did not, 2 on wrong usage.
 
 Examples:
   warren client --time --quorum 1000 0.1                     a thousand invoices of 0.1 s each
@@ -67,7 +67,7 @@ export function parseClientArguments(words: readonly string[]): ParsedArguments 
   try {
     for (let at = 0, literal = false; at < words.length; at++) {
       const word = words[at] ?? ''
-      // `-5` is a number given wrongly, not an option.
+      // `-5` is an invalid number, not an option.
       if (literal || !word.startsWith('-') || word === '-' || /^-[\d.]|^-Infinity$/.test(word)) {
         positionals.push(word)
         continue

@@ -1,9 +1,9 @@
 /**
- * One run of the demo's client: sends N tasks, waits for their results, says how they ended. `warren client` and
+ * One run of the demo's client: sends N tasks, waits for their results, and reports how they ended. `warren client` and
  * `npm start`'s first burst run this code.
  *
- * Ctrl-C (the signal) ends it with a summary: of one round with tasks still open; of `--repeat-after`, whose only end it
- * is, as its ordinary end.
+ * Ctrl-C (the signal) ends it with a summary: in a single round, tasks are still open; for `--repeat-after`, which has no other
+ * end, it is the normal end.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Task, textOf, type Warren, WarrenError } from 'warren'
@@ -14,21 +14,21 @@ import { Progress, type ProgressStream } from './progress.js'
 import { ResultWatch } from './resultWatch.js'
 import { createAccount, createInvoice } from './tasks.js'
 
-/** How long no result may come before the client says that none will: twice the demo's one-minute TTL. */
+/** How long the client waits without any result before it gives up: twice the demo's one-minute TTL. */
 const STALL_MS = 120_000
 /** When a result counts as unanswered with `--repeat-after`: later than any queue's TTL, plus the task itself. */
 const GIVE_UP_MS = 150_000
 /** How many results `--repeat-after` keeps waiting for; the oldest beyond it count as unanswered. */
 const MAX_OPEN = 200_000
-/** How long the end waits for a broker or store that does not answer. */
+/** How long the client waits at its end for a broker or store that does not answer. */
 export const CLOSE_MS = 2_000
-/** How many distinct errors are kept apart; the rest are counted together. */
+/** How many distinct errors are listed separately; the rest are counted together. */
 const MAX_ERRORS = 20
 
 export interface ClientOutput {
-  /** Where facts go, one line each. */
+  /** Receives facts, one line each. */
   readonly line: (text: string) => void
-  /** Where progress goes. */
+  /** Receives progress. */
   readonly progress: ProgressStream
 }
 
@@ -42,7 +42,7 @@ export interface ClientSummary {
   readonly failed: number
   /** Given up: no result in time. Their messages may have expired. */
   readonly unanswered: number
-  /** Still waited for when the client ended. */
+  /** Still open when the client ended. */
   readonly open: number
   readonly sendSeconds: number
   readonly totalSeconds: number
@@ -163,13 +163,13 @@ class ClientRun {
     const sending = quorum
       ? this.#warren.sendMany(createInvoice, inputs(total, round, duration, invoiceInput), callbacks)
       : this.#warren.sendMany(createAccount, inputs(total, round, duration, accountInput), callbacks)
-    // After Ctrl-C it waits for the confirms of what is in flight: a broker that is away must not hold up the end.
+    // After Ctrl-C it waits for the confirms of messages in flight, but an unreachable broker must not delay the end.
     await Promise.race([sending, aborted(signal).then(() => wait(CLOSE_MS, undefined, { ref: false }))])
     this.#sendSeconds = secondsSince(this.#start)
     this.#reportRound(round)
   }
 
-  /** Calls back when no result has come for so long that none is likely to. */
+  /** Calls back when no result has arrived for so long that none is likely to. */
   #onStall(callback: () => void): NodeJS.Timeout {
     const { seconds, random } = this.#options
     const limit = Math.max(STALL_MS, (random ? 2 : 1) * seconds * 1000 + 60_000)
@@ -179,7 +179,7 @@ class ClientRun {
     }, 1_000)
   }
 
-  /** Keeps errors apart by their text without the ids in it. */
+  /** Groups errors by their text, without the ids in it. */
   #countError(error: unknown): void {
     const code = error instanceof WarrenError ? `${error.code}: ` : ''
     const text = `${code}${textOf(error)}`.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').replaceAll(/\s+/g, ' ')
@@ -198,7 +198,7 @@ class ClientRun {
       return
     }
     const note = bad === 0 ? {} : { note: `${count(bad)} failed` }
-    // While sending is on, the bar follows what was sent: results that come meanwhile show up right after.
+    // During sending, the bar shows sent tasks; results that arrive in that time are shown right afterwards.
     if (this.#sending) this.#progress.update({ label: 'Sent', done: this.#sent, total, ...note })
     else this.#progress.update({ label: 'Finished', done: ended, total: this.#sent, ...note })
   }
@@ -249,9 +249,9 @@ class ClientRun {
     if (notSent > 0) parts.push(`${count(notSent)} not sent`)
     this.#line(`${this.#taskName}: ${parts.join(', ')}, in ${totalSeconds.toFixed(2)} s`)
     for (const [text, times] of Object.entries(summary.errors)) this.#line(`  ${count(times)} × ${text}`)
-    const expired = `their messages may have expired: look into ${this.#options.quorum ? 'payment' : 'user'}.dlq`
+    const expired = `their messages may have expired: see ${this.#options.quorum ? 'payment' : 'user'}.dlq`
     if (endedEarly === 'stalled')
-      this.#line(`Gave up: no result came for a long time, and ${count(open)} are missing; ${expired}`)
+      this.#line(`Gave up: no result arrived for a long time, and ${count(open)} are missing; ${expired}`)
     if (endedEarly === 'timeout')
       this.#line(`Gave up after --timeout ${this.#options.timeout} s with ${count(open)} results missing`)
     if (unanswered > 0) this.#line(`Unanswered: ${expired}`)

@@ -1,10 +1,10 @@
-/** What the demo's workers do: wait as long as the task says, the way a call to a bank or a mail server would, and answer. */
+/** The demo's handlers: they wait as long as the task asks, like a call to a bank or a mail server, and return. */
 import { createHash } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { AttemptContext, Worker } from 'warren'
 import { createAccount, createInvoice } from './tasks.js'
 
-/** Registers the demo's handlers with `worker`. `name` is the worker's name in their results. */
+/** Registers the demo's handlers with `worker`. `name` is the worker's name in the results. */
 export function addHandlers(worker: Worker, name: string): void {
   worker.handle(createAccount, async ({ seconds, fault }, attempt) => {
     misbehave(fault)
@@ -18,7 +18,7 @@ export function addHandlers(worker: Worker, name: string): void {
   })
 }
 
-/** In a drill, a task may kill every worker process it meets. */
+/** In a drill, a task may kill every worker process that runs it. */
 function misbehave(fault: 'exit' | undefined): void {
   if (fault === 'exit' && process.env.WARREN_DRILL === '1') process.kill(process.pid, 'SIGKILL')
 }
@@ -28,7 +28,7 @@ async function work(seconds: number, attempt: AttemptContext): Promise<void> {
   if (seconds > 0) await wait(seconds * 1000, undefined, { signal: attempt.signal })
 }
 
-/** The same task id gives the same number, so that an attempt which runs twice creates nothing twice. */
+/** The same task id always returns the same number, so a repeated attempt creates nothing twice. */
 function numberFrom(prefix: string, id: string): string {
   const digits = createHash('sha256').update(id).digest().readUIntBE(0, 6) % 10_000_000_000
   return `${prefix}-${String(digits).padStart(10, '0')}`

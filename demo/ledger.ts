@@ -1,9 +1,9 @@
 /**
- * The ledger of handler runs: what every worker process did with every task, kept so that a drill can prove that nothing
- * was lost. One append-only file of JSON lines for each process in the folder `WARREN_LEDGER_DIR`.
+ * The ledger of handler runs: records what every worker process did with every task, so that a drill can prove that nothing was
+ * lost. One append-only file of JSON lines for each process in the folder `WARREN_LEDGER_DIR`.
  *
- * Each line is written with one synchronous write to a file opened for appending, before the event goes on: a process
- * killed with SIGKILL loses no line that it got to, and at most the last line is torn.
+ * Each line is written with one synchronous write to a file opened for appending, before the event goes on: a process killed
+ * with SIGKILL loses no line that it reached; at most the last line is incomplete.
  */
 import { closeSync, createReadStream, mkdirSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +46,7 @@ export function openLedger(folder: string, worker: string, now: () => number = D
   }
 }
 
-/** Every line of every worker's file in a folder, file by file. A last line that a kill tore apart is left out. */
+/** Every line of every worker's file in a folder, file by file. An incomplete last line, left by a kill, is skipped. */
 export async function* readLedger(folder: string): AsyncGenerator<LedgerLine> {
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith('.ndjson')) continue
@@ -65,7 +65,7 @@ function parseLine(text: string): LedgerLine | undefined {
   }
 }
 
-/** What the ledger knows of one task id. */
+/** The ledger's summary of one task id. */
 export interface Runs {
   readonly task: string
   started: number

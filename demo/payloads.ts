@@ -1,4 +1,4 @@
-/** Made-up people and amounts for the demo's tasks: varied enough to look like a day's work. */
+/** Invented people and amounts for the demo's tasks, varied enough to look realistic. */
 import type { TaskInput } from 'warren'
 import type { createAccount, createInvoice } from './tasks.js'
 

@@ -1,4 +1,4 @@
-/** Progress of long work on a stream: a bar that redraws itself on a terminal, now and then a plain line elsewhere. */
+/** Shows the progress of long work on a stream: a bar that redraws itself on a terminal, otherwise an occasional plain line. */
 
 export interface ProgressStream {
   write(text: string): unknown
@@ -9,9 +9,9 @@ export interface ProgressStream {
 export interface ProgressCounts {
   readonly label: string
   readonly done: number
-  /** Undefined: nobody knows how much there will be; the bar is left out. */
+  /** Undefined if the total is unknown; there is no bar then. */
   readonly total: number | undefined
-  /** More facts, behind the numbers. */
+  /** Further facts, shown after the numbers. */
   readonly note?: string
 }
 
@@ -37,7 +37,7 @@ export class Progress {
     this.#redrawMs = redrawMs
     this.#lineMs = lineMs
     this.#now = now
-    // A terminal shows the first state at once; a log has nothing to say before some time has passed.
+    // A terminal shows the first state at once; a log waits until some time has passed.
     this.#last = stream.isTTY === true ? Number.NEGATIVE_INFINITY : now()
   }
 
@@ -45,7 +45,7 @@ export class Progress {
   update(counts: ProgressCounts): void {
     const now = this.#now()
     if (now - this.#last < (this.#stream.isTTY === true ? this.#redrawMs : this.#lineMs)) return
-    // Some terminals say that they have 0 columns.
+    // Some terminals report 0 columns.
     const line = this.#stream.isTTY === true ? bar(counts, this.#stream.columns || 80) : plainLine(counts)
     this.#last = now
     if (line === this.#line) return
@@ -54,7 +54,7 @@ export class Progress {
     this.#drawn = true
   }
 
-  /** Takes the bar off a terminal, so that something else can be written. */
+  /** Removes the bar from a terminal, so that something else can be written. */
   clear(): void {
     if (this.#stream.isTTY === true && this.#drawn) this.#stream.write('\r\x1b[2K')
     this.#drawn = false

@@ -1,10 +1,10 @@
 /**
  * Watches for the results of any number of tasks in bounded memory.
  *
- * At most `windowSize` results are awaited at once, oldest first; the ids behind them wait in line. Tasks end nearly
- * in the order of their sending, so the window moves along with the workers. When nothing in it moves while others wait
- * in line (their messages may have expired), the window goes to the end of the line and the next ones come in: results
- * are kept in the store, so one that arrived unwatched is found when its turn comes.
+ * At most `windowSize` results are awaited at once, oldest first; the ids behind them wait in line. Tasks end nearly in the
+ * order of their sending, so the window moves along with the workers. If nothing in the window moves while others wait (their
+ * messages may have expired), its ids go to the end of the line and the next ones enter. The store keeps results, so a result
+ * that arrived unwatched is found in its next turn.
  *
  * Promises: every id is counted once, as `succeeded`, `failed` or `unanswered`, or is still `open`.
  */
@@ -19,7 +19,7 @@ export interface ResultWatchOptions {
   readonly giveUpMs?: number
   /** How many may be open; the oldest beyond it count as unanswered. Default: no limit. */
   readonly maxOpen?: number
-  /** How long nothing may move before the window turns to the next in line. */
+  /** How long nothing may move before the window moves on to the next in line. */
   readonly turnAfterMs?: number
   /** Called after each change of the counts. */
   readonly onChange?: () => void
@@ -81,7 +81,7 @@ export class ResultWatch {
     if (this.open > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  /** Stops watching; what is open stays open. Safe twice. */
+  /** Stops watching; open results stay open. Safe to call twice. */
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)
@@ -98,7 +98,7 @@ export class ResultWatch {
   }
 
   #ended(entry: LineEntry, signal: AbortSignal, how: 'succeeded' | 'failed', error?: unknown): void {
-    // The window has turned, or watching is over: this result is found again in its next turn, and counted there.
+    // The window has moved on, or watching has ended: this result is found and counted in its next turn.
     if (signal.aborted) return
     this.#window.delete(entry)
     this.lastResultAt = Date.now()

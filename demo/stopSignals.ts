@@ -1,17 +1,17 @@
-/** What a command does when it is told to end: once gently, and when it is told again, at once. */
+/** How a command ends: gracefully on the first signal, at once on the second. */
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export type StopSignal = (typeof SIGNALS)[number]
 
 /**
- * One Ctrl-C may come twice: a terminal tells every process in the foreground, and npm, being one of them, passes it on
- * to what it runs. What comes so soon is the same Ctrl-C.
+ * One Ctrl-C may arrive twice: the terminal signals every foreground process, and npm forwards the signal to its child. A
+ * second signal this soon is the same Ctrl-C.
  */
 const SAME_PRESS_MS = 500
 
 /**
  * Calls `first` at the first SIGINT, SIGTERM or SIGHUP, and `again` at each one that comes more than half a second later.
- * Returns what takes the handlers off.
+ * Returns a function that removes the handlers.
  */
 export function onStopSignals(first: (signal: StopSignal) => void, again: (signal: StopSignal) => void): () => void {
   let firstAt: number | undefined
@@ -30,5 +30,5 @@ export function onStopSignals(first: (signal: StopSignal) => void, again: (signa
   }
 }
 
-/** How a shell names the end of a process by this signal. */
+/** The exit code that a shell reports for this signal. */
 export const exitCodeOf = (signal: StopSignal): number => ({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })[signal]

@@ -6,13 +6,13 @@ import { z } from 'zod'
 /** The demo's consumer application; the last part of its queues' names. */
 export const SERVICE = 'demo-service'
 
-/** With `WARREN_USER_QUEUE_TYPE=quorum` (what `quorum.env` sets) the user queue is a quorum queue too. */
+/** With `WARREN_USER_QUEUE_TYPE=quorum` (what `quorum.env` sets) the user queue is also a quorum queue. */
 const userQueueType = process.env.WARREN_USER_QUEUE_TYPE === 'quorum' ? 'quorum' : 'classic'
 
 /** How long the handler works, in seconds. */
 const seconds = z.number().min(0).max(3600)
 
-/** Honoured by drills' workers alone (`WARREN_DRILL=1`): the task kills the worker process that runs it. */
+/** Only for workers in drills (`WARREN_DRILL=1`): the task kills the worker process that runs it. */
 const fault = z.enum(['exit']).optional()
 
 export const createAccount = defineTask({

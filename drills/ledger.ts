@@ -244,7 +244,7 @@ export class Ledger {
     }
     for (const [id, { claimed, queue }] of this.#entries) {
       if (examples.length >= MAX_EXAMPLES) break
-      if (!claimed) examples.push(`${id} (${queue} queue): nobody sent it`)
+      if (!claimed) examples.push(`${id} (${queue} queue): it was never sent`)
     }
     return examples
   }

@@ -22,8 +22,8 @@ function broken(drill: Drill, evidence: Evidence): string[] {
   if (counts.confirmed === 0) reasons.push('no message was confirmed, so the drill shows nothing')
   if (counts.lost > 0) reasons.push(`${messages(counts.lost)} lost: confirmed, and neither stored nor dead-lettered`)
   if (counts.unsettled > 0) reasons.push(`${messages(counts.unsettled)} still not settled when time was up`)
-  if (counts.open > 0) reasons.push(`${messages(counts.open)} sent without ever being told how it ended`)
-  if (counts.unexpected > 0) reasons.push(`${messages(counts.unexpected)} ran that nobody sent`)
+  if (counts.open > 0) reasons.push(`${messages(counts.open)} sent without ever reporting an end`)
+  if (counts.unexpected > 0) reasons.push(`${messages(counts.unexpected)} ran without having been sent`)
   if (counts.afterStored > 0) reasons.push(`${messages(counts.afterStored)} ran again after the result was stored`)
   if (counts.deadLettered > 0 && drill.deadLetters !== 'allowed') {
     const why = Object.entries(counts.deadLetterReasons).map(([reason, count]) => `${count} ${reason}`)
@@ -35,7 +35,7 @@ function broken(drill: Drill, evidence: Evidence): string[] {
   const limit = drill.recoverWithinMs === undefined ? DEFAULT_RECOVER_WITHIN_MS : drill.recoverWithinMs
   if (limit !== null) {
     const took = recovery(evidence)
-    if (took === undefined) reasons.push('the rates never became normal again')
+    if (took === undefined) reasons.push('the rates never recovered')
     else if (took > limit) reasons.push(`back to normal only after ${seconds(took)}, expected within ${seconds(limit)}`)
   }
   return [...reasons, ...(drill.check?.(evidence) ?? [])]

@@ -24,8 +24,8 @@ interface Race {
 
 export const cancelRace: Drill = {
   name: 'cancel-race',
-  does: `Sends ${RACES.toLocaleString('en-US')} payments and cancels each within ${SPREAD_MS} ms; kills a worker (SIGKILL) meanwhile.`,
-  holds: 'What each caller was told is what happened: cancelled tasks did not succeed, and finished ones did.',
+  does: `Sends ${RACES.toLocaleString('en-US')} payments and cancels each within ${SPREAD_MS} ms; kills a worker (SIGKILL) at the same time.`,
+  holds: 'Each caller was told the truth: cancelled tasks did not succeed, and finished ones did.',
   recoverWithinMs: null,
   load: { ratePerQueue: 20 },
   async fault({ drillCluster, ledger, mark, until, defer, numbers, signal }) {
@@ -67,12 +67,12 @@ export const cancelRace: Drill = {
     return [
       ...(differing === 0
         ? []
-        : [`in ${differing} of ${races} races the caller was told something else than happened`]),
+        : [`in ${differing} of ${races} races the caller was told something that did not happen`]),
       ...(cancelled > 0 && finished > 0 ? [] : ['one side won all races, so that they show nothing']),
     ]
   },
   tell: ({ numbers }) => [
-    `Of ${numbers.get('races') ?? 0} cancels ${numbers.get('cancelled') ?? 0} came in time, and ${numbers.get('finished') ?? 0} found the task finished.`,
+    `Of ${numbers.get('races') ?? 0} cancels ${numbers.get('cancelled') ?? 0} were in time, and ${numbers.get('finished') ?? 0} found the task finished.`,
   ],
 }
 

@@ -22,7 +22,7 @@ function classicHostDrill(way: Way): Drill {
   return {
     ...drill,
     holds:
-      'Payments go on at full rate; sends to the classic queue wait or are refused; each worker says so in a line and takes the queue up again when its node is back.',
+      'Payments continue at full rate; sends to the classic queue wait or are refused; each worker logs it once and consumes the queue again when its node is back.',
     needsClassic: true,
     async fault(scene) {
       const workers = Array.from({ length: WORKERS }, (_, index) => `worker-${index + 1}`)
@@ -39,8 +39,8 @@ function classicHostDrill(way: Way): Drill {
       ...(drill.tell?.(evidence) ?? []),
       ...(way === 'freeze'
         ? []
-        : [`The classic queue was worked on again ${seconds(pickUpMs(evidence))} after its node was back.`]),
-      `The most that one worker logged about it: ${lines(evidence)} ${lines(evidence) === 1 ? 'line' : 'lines'}.`,
+        : [`The classic queue was consumed again ${seconds(pickUpMs(evidence))} after its node was back.`]),
+      `The most lines that one worker logged about it: ${lines(evidence)} ${lines(evidence) === 1 ? 'line' : 'lines'}.`,
     ],
   }
 }
@@ -54,7 +54,7 @@ function keptRate({ timeline, numbers, plan }: Evidence): string[] {
   const rate = (done * 1000) / (to - from)
   return rate >= plan.ratePerQueue * FULL_RATE_SHARE
     ? []
-    : [`payments ran at ${Math.round(rate)} a second while the node was away, instead of ${plan.ratePerQueue}`]
+    : [`payments ran at ${Math.round(rate)} a second while the node was down, instead of ${plan.ratePerQueue}`]
 }
 
 /** From the node's return to the first task of the classic queue. */
@@ -64,7 +64,9 @@ function pickUpMs({ timeline, repairAt = 0, to }: Evidence): number {
 
 function pickedUp(evidence: Evidence): string[] {
   const took = pickUpMs(evidence)
-  return took <= PICK_UP_MS ? [] : [`the classic queue was worked on only ${seconds(took)} after its node was back`]
+  return took <= PICK_UP_MS
+    ? []
+    : [`the classic queue was consumed again only ${seconds(took)} after its node was back`]
 }
 
 export const classicHostDrills: readonly Drill[] = (['kill', 'stop', 'freeze'] as const).map(classicHostDrill)

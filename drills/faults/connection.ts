@@ -7,8 +7,8 @@ const HEARTBEAT_SECONDS = 3
 
 export const halfOpen: Drill = {
   name: 'half-open',
-  does: "Lets the producer's connection go silent without closing it, as a forgetful firewall does.",
-  holds: 'Missed heartbeats tell; everything that was written into the void is sent again under the same id.',
+  does: "Silences the producer's connection without closing it, as some firewalls do.",
+  holds: 'Missed heartbeats reveal it; everything written in the meantime is sent again under the same id.',
   throughProxy: true,
   heartbeatSeconds: HEARTBEAT_SECONDS,
   anywhere: true,
@@ -22,7 +22,7 @@ export const halfOpen: Drill = {
       () => (proxy.accepted > before ? undefined : 'the producer has not noticed'),
       40_000,
     )
-    mark('repair', 'The producer gave the connection up and opened another')
+    mark('repair', 'The producer abandoned the connection and opened another')
     timeline.mark('phase', 'Waiting for normal rates')
   },
   check: ({ counts }) =>
@@ -37,7 +37,7 @@ export const halfOpen: Drill = {
 export const cutConnection: Drill = {
   name: 'cut-connection',
   does: "Resets the producer's connection ten times, a second apart.",
-  holds: 'It connects again at once, and sends again what was not confirmed.',
+  holds: 'It reconnects at once, and sends unconfirmed messages again.',
   throughProxy: true,
   anywhere: true,
   async fault({ proxy, mark, hold }) {
@@ -47,7 +47,7 @@ export const cutConnection: Drill = {
       proxy.cut()
       await hold(1_000)
     }
-    mark('repair', 'The connection is left alone')
+    mark('repair', 'No more resets')
   },
   check: ({ counts }) =>
     Object.entries(counts.refused).map(

@@ -28,7 +28,7 @@ interface Pending {
 export const delayed: Drill = {
   name: 'delayed',
   does: `Kills each node in turn, and with it the delay levels that it leads, while ${DELAYED.toLocaleString('en-US')} delayed payments are pending.`,
-  holds: 'Every delayed payment runs, and none before it is due; each level that is in use has lost its leader once.',
+  holds: 'Every delayed payment runs, and none early; each level in use loses its leader once.',
   load: { ratePerQueue: 50 },
   recoverWithinMs: 60_000,
   async fault(scene) {

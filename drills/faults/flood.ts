@@ -23,21 +23,21 @@ async function shortenLives({ drillCluster, sabotage }: Scene): Promise<void> {
 }
 
 function floodShowed({ counts }: Evidence): string[] {
-  return counts.deadLettered === 0 ? ['no message grew too old, so the drill shows nothing'] : []
+  return counts.deadLettered === 0 ? ['no message expired, so the drill shows nothing'] : []
 }
 
 const share = ({ counts }: Evidence): string[] => [
-  `Of ${counts.confirmed} confirmed messages ${counts.stored} were done in time and ${counts.deadLettered} grew too old.`,
+  `Of ${counts.confirmed} confirmed messages ${counts.stored} were done in time and ${counts.deadLettered} expired.`,
 ]
 
 export const flood: Drill = {
   name: 'flood',
-  does: `Sends five times what the workers can do, where a message may wait ${TTL_MS / 1000} s.`,
-  holds: 'What grows too old is in the dead-letter queues; everything else is done.',
+  does: `Sends five times the workers' capacity, with a TTL of ${TTL_MS / 1000} s.`,
+  holds: 'Expired messages are in the dead-letter queues; everything else is done.',
   ...expects,
   prepare: shortenLives,
   async fault({ mark, hold }) {
-    mark('fault', 'More comes than the workers can do')
+    mark('fault', 'More messages arrive than the workers can process')
     await hold(FLOOD_MS)
     mark('repair', 'The flood ends')
   },
@@ -48,7 +48,7 @@ export const flood: Drill = {
 export const floodKillDeadLetters: Drill = {
   name: 'flood-kill-dlq',
   does: 'The same flood, and the node that leads the payment dead-letter queue is killed in the middle of it.',
-  holds: 'Messages that grow too old while their dead-letter queue has no leader get there all the same.',
+  holds: 'Messages that expire while their dead-letter queue has no leader still reach it.',
   ...expects,
   async prepare(scene) {
     const { drillCluster } = scene
@@ -62,7 +62,7 @@ export const floodKillDeadLetters: Drill = {
     if ((await drillCluster.leader()) === doomed) await drillCluster.moveLeader('payment', otherThan(doomed, host))
   },
   async fault({ drillCluster, mark, hold, timeline, until }) {
-    mark('fault', 'More comes than the workers can do')
+    mark('fault', 'More messages arrive than the workers can process')
     await until(
       'a flood',
       () => (timeline.instants('sent', QUEUE_KEYS[1]).length > 500 ? undefined : 'not yet'),

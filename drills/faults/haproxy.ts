@@ -4,7 +4,7 @@ import type { Drill } from '../drill.js'
 export const restartHaproxy: Drill = {
   name: 'restart-haproxy',
   does: 'Restarts HAProxy, through which every producer and worker is connected.',
-  holds: 'All of them connect again; what was not confirmed is sent again, and what was not acknowledged is run again.',
+  holds: 'All of them reconnect; unconfirmed messages are sent again, and unacknowledged ones run again.',
   recoverWithinMs: 15_000,
   async fault({ drillCluster: { cluster }, mark, hold }) {
     mark('fault', 'Stopped HAProxy')

@@ -16,7 +16,7 @@ const BARE_BEFORE_MS = 1_000
 
 export const killLeader: Drill = {
   ...nodeDrill('kill', 'leader'),
-  holds: `The two other nodes elect a new leader; payments pause at most ${MOST_TIMES_BARE} times as long as for amqplib alone that reconnects at once.`,
+  holds: `The two other nodes elect a new leader; payments pause at most ${MOST_TIMES_BARE} times as long as with amqplib alone in a tight reconnect loop.`,
   async fault({ drillCluster, mark, hold, defer, numbers }) {
     const node = await drillCluster.leader()
     const urlOf = (name: string) => drillCluster.cluster.brokerUrl('admin', Number(name.slice(-1)))

@@ -6,7 +6,8 @@ import { seconds } from '../verdict.js'
 export const loseMajority: Drill = {
   name: 'lose-majority',
   does: 'Kills two of three nodes at once, the leader of the payment queue among them, and brings them back.',
-  holds: 'Sends wait and are told how they ended; nothing confirmed is lost, and all goes on with a majority.',
+  holds:
+    'Sends wait and report how they ended; no confirmed message is lost, and everything continues once there is a majority.',
   async prepare({ drillCluster }) {
     await drillCluster.separateLeader()
   },
@@ -21,7 +22,7 @@ export const loseMajority: Drill = {
     await hold(6_000)
     mark('phase', `Starting ${leader} and ${other} again`)
     await Promise.all([cluster.startProcess(leader), cluster.startProcess(other)])
-    mark('repair', 'Three nodes are there again')
+    mark('repair', 'Three nodes are up again')
   },
   tell: (evidence) => [
     `Payments were confirmed again after ${seconds(pauseOf(evidence, 'confirmed', 'payment'))} without a majority.`,

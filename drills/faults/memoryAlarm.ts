@@ -9,7 +9,8 @@ const NORMAL = '0.2'
 export const memoryAlarm: Drill = {
   name: 'memory-alarm',
   does: 'Raises a memory alarm on one node for some seconds, so that RabbitMQ stops reading from publishers.',
-  holds: 'Sends wait and none fails; workers finish what is in the queues; all goes on when the alarm is over.',
+  holds:
+    'Sends wait and none fails; workers finish the messages in the queues; everything continues when the alarm is over.',
   async fault({ drillCluster: { cluster }, mark, hold }) {
     mark('fault', 'Lowering the memory limit of rabbitmq-1 below what it uses')
     await cluster.rabbitmqctl(1, ['set_vm_memory_high_watermark', '0.001'])

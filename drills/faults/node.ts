@@ -15,7 +15,7 @@ const FROZEN_MS = 15_000
 
 const partWords: Record<Part, string> = {
   leader: 'the node that leads the payment queue',
-  follower: 'a node that follows only',
+  follower: 'a node that leads no queue',
   'classic-host': 'the node that holds the classic queue',
 }
 
@@ -59,7 +59,7 @@ const ways: Record<Way, { does: string; run: (scene: Scene, node: string, words:
       mark('fault', `Froze ${node}, ${words} (SIGSTOP)`)
       await drillCluster.cluster.freezeProcess(node)
       await hold(FROZEN_MS)
-      mark('repair', `${node} goes on (SIGCONT), and finds that the others gave it up`)
+      mark('repair', `${node} continues (SIGCONT), and finds that the others consider it down`)
       await drillCluster.cluster.thawProcess(node)
       // RabbitMQ restarts it from the inside when the others had given it up.
       const restarted = await drillCluster.heal(signal)
@@ -79,8 +79,8 @@ export function nodeDrill(way: Way, part: Part): Drill {
     does: `${ways[way].does} ${partWords[part]}, and lets it rejoin.`,
     holds:
       part === 'leader'
-        ? 'The two other nodes elect a new leader and payments go on.'
-        : 'Payments go on, since two of three members are there.',
+        ? 'The two other nodes elect a new leader and payments continue.'
+        : 'Payments continue, because two of three members are up.',
     async prepare({ drillCluster }) {
       await drillCluster.separateLeader()
     },

@@ -13,7 +13,7 @@ const HOLD_MS = 8_000
 export const partition: Drill = {
   name: 'partition',
   does: 'Cuts the leader of the payment queue off from both other nodes, while clients still reach all three.',
-  holds: 'The two others elect a leader and go on; the node that was cut off joins them again without losing anything.',
+  holds: 'The two others elect a leader and continue; the isolated node rejoins them without losing anything.',
   async prepare({ drillCluster }) {
     await drillCluster.separateLeader()
   },
@@ -39,6 +39,6 @@ export const partition: Drill = {
     if (restarted !== undefined) {
       mark('repair', `The other nodes still took ${restarted} for down, which runs: the launcher restarted it`)
     }
-    mark('seen', 'All nodes, queues and workers are whole again')
+    mark('seen', 'All nodes, queues and workers are healthy again')
   },
 }

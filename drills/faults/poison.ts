@@ -7,8 +7,8 @@ const TIMEOUT_MS = 90_000
 
 export const poison: Drill = {
   name: 'poison',
-  does: `Sends one message to each queue that kills every worker it meets, with a limit of ${DELIVERY_LIMIT} deliveries.`,
-  holds: 'Both are dead-lettered at their limit, and their neighbours succeed.',
+  does: `Sends one message to each queue that kills every worker that runs it, with a limit of ${DELIVERY_LIMIT} deliveries.`,
+  holds: 'Both are dead-lettered at their limit, and other messages succeed.',
   deadLetters: 'allowed',
   // Workers die again and again, and the launcher waits longer each time before it starts one.
   recoverWithinMs: 60_000,
@@ -19,7 +19,7 @@ export const poison: Drill = {
     expectEnd(...Array.from({ length: WORKERS }, (_, index) => `worker-${index + 1}`))
     for (const queue of QUEUE_KEYS) {
       const id = await load.one(queue, { fault: 'exit' })
-      mark('fault', `Sent a message to the ${queue} queue that kills every worker it meets`)
+      mark('fault', `Sent a message to the ${queue} queue that kills every worker that runs it`)
       await until(
         `the poison of the ${queue} queue in its dead-letter queue`,
         async () => {
@@ -42,7 +42,7 @@ export const poison: Drill = {
       if (runs > DELIVERY_LIMIT + 1) reasons.push(`the poison of the ${queue} queue was begun ${runs} times`)
     }
     const others = counts.deadLettered - 2
-    if (others > 0) reasons.push(`${others} neighbours were dead-lettered too`)
+    if (others > 0) reasons.push(`${others} other messages were dead-lettered too`)
     return reasons
   },
   tell: ({ ledger }) =>

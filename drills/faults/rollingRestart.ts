@@ -4,7 +4,7 @@ import { nodeNames } from '../nodes.js'
 
 export const rollingRestart: Drill = {
   name: 'rolling-restart',
-  does: 'Restarts all three nodes, one after the other, each once the one before it is a full member again.',
+  does: 'Restarts all three nodes, one after the other, each after the previous one is a full member again.',
   holds: 'All workers consume all queues again afterwards, each time.',
   async fault({ drillCluster, mark, signal }) {
     for (const [index, node] of nodeNames.entries()) {

@@ -17,8 +17,8 @@ const TIMEOUT_MS = 90_000
 
 export const schedule: Drill = {
   name: 'schedule',
-  does: `Kills the worker that looks after a schedule (SIGKILL) at every step of a tick, ${ROUNDS} times each.`,
-  holds: 'Each tick of the schedule is run once.',
+  does: `Kills the worker that processes a schedule's tick (SIGKILL) at every step, ${ROUNDS} times each.`,
+  holds: 'Each tick of the schedule runs once.',
   recoverWithinMs: null,
   async fault({ drillCluster, ledger, mark, until, defer, numbers }) {
     const { adminUrl: broker, resultsUrl: results } = drillCluster

@@ -228,7 +228,7 @@ describe('The command', () => {
     const unknown = await command('task', 'a\u001b[2Jb', ...servers())
     expect(unknown.code).toBe(1)
     expect(unknown.err).toBe(
-      'warren task: the store knows nothing of task a\\x1b[2Jb: it has not begun, asked for no result, or its result has expired\n',
+      'warren task: the store has no task a\\x1b[2Jb: it has not begun, asked for no result, or its result has expired\n',
     )
   })
 

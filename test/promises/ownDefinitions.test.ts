@@ -24,7 +24,7 @@ it('loads dead letters, policies and delay levels for a module of tasks into a v
   const words = ['definitions', '--module', path, '--service', 'shop', '--vhost', vhost, '--load', address ?? '']
   expect([await run(words, output), said.join('')]).toEqual([
     0,
-    expect.stringContaining('RabbitMQ has them: image.dlx'),
+    expect.stringContaining('Loaded into RabbitMQ: image.dlx'),
   ])
   expect([await run([...words, '--rebalance'], output), said.join('')]).toEqual([
     0,

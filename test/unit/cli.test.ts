@@ -158,14 +158,14 @@ describe('the warren command', () => {
     })
 
     it.each([
-      ['no service', ['--module', module], 'Expected --service'],
+      ['no service', ['--module', module], 'expected --service with'],
       ['a service that is no name', ['--module', module, '--service', 'my shop'], 'my shop'],
       ['a service without a module', ['--service', 'shop'], '--service is for --module only'],
       ['no file', ['--module', join(empty, 'absent.js'), '--service', 's'], 'absent.js'],
       [
         'a module without tasks',
         ['--module', file('none.mjs', 'export const port = 1'), '--service', 's'],
-        'exports port, and none of these is a task',
+        'exports port, none of which is a task',
       ],
       ['an empty module', ['--module', file('empty.mjs', ''), '--service', 's'], 'exports nothing'],
       [

@@ -41,7 +41,12 @@ it.each<[string | undefined, string, [number, number]]>([
 it.each<[string | undefined, string, [number, number], string]>([
   [versionNote([4, 0]), MNESIA, [4, 3], 'is of RabbitMQ 4.0, and installed is RabbitMQ 4.3: it would be lost'],
   [undefined, MNESIA, [4, 3], 'is of an earlier version of RabbitMQ, and installed is RabbitMQ 4.3: it would be lost'],
-  [versionNote([4, 3]), KHEPRI, [4, 0], 'is of RabbitMQ 4.3, and installed is RabbitMQ 4.0: RabbitMQ has no way back'],
+  [
+    versionNote([4, 3]),
+    KHEPRI,
+    [4, 0],
+    'is of RabbitMQ 4.3, and installed is RabbitMQ 4.0: RabbitMQ cannot be downgraded',
+  ],
 ])('data of %s (%s) is refused by %j', (by, flags, now, said) => {
   formed(by, flags)
   expect(() => checkDataVersion(settings, now)).toThrow(said)

@@ -67,5 +67,5 @@ it('are asked of the next address when one does not answer, and the last problem
   const fine = await management(whole)
   expect(await deadLetterQueues([refusing.url, odd.url, fine.url], 'my/shop')).toHaveLength(4)
   await expect(deadLetterQueues([odd.url, refusing.url], 'my/shop')).rejects.toThrow(/^127\.0\.0\.1:\d+ answered 401$/)
-  await expect(deadLetterQueues([], '/')).rejects.toThrow('no address of a management API')
+  await expect(deadLetterQueues([], '/')).rejects.toThrow('no address of the management API')
 })

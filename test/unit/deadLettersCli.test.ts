@@ -132,6 +132,6 @@ describe('warren dlq', () => {
   ])('asks before it %s %s, and refuses where it cannot ask', async (...words) => {
     const { code, err } = await warren(...words)
     expect(code).toBe(2)
-    expect(err).toContain('needs --yes')
+    expect(err).toContain('expected --yes')
   })
 })

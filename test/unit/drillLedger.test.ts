@@ -96,6 +96,6 @@ describe("a drill's ledger", () => {
       ledger.worker({ event: 'started', id, task: TASK, attempt: 1, worker: 'a', at: 1 })
     }
     expect(ledger.counts().unexpected).toBe(1)
-    expect(ledger.examples()).toEqual(['stranger (payment queue): nobody sent it'])
+    expect(ledger.examples()).toEqual(['stranger (payment queue): it was never sent'])
   })
 })

@@ -41,7 +41,7 @@ describe("a drill's verdict", () => {
       (ledger: Ledger) => ledger.deadLettered(confirmed(ledger), 'user', 'expired'),
       '1 message dead-lettered',
     ],
-    ['never told', (ledger: Ledger) => ledger.sent(), 'without ever being told'],
+    ['never told', (ledger: Ledger) => ledger.sent(), 'without ever reporting an end'],
   ])('fails for a message that is %s', (_what, spoil, expected) => {
     const { evidence, ledger } = good()
     spoil(ledger)
@@ -57,9 +57,7 @@ describe("a drill's verdict", () => {
       'its own promise is broken',
       'worker-1 ended by itself',
     ])
-    expect(judge(drill, { ...evidence, repairAt: NOW + 9_500 }, []).reasons).toEqual([
-      'the rates never became normal again',
-    ])
+    expect(judge(drill, { ...evidence, repairAt: NOW + 9_500 }, []).reasons).toEqual(['the rates never recovered'])
     const empty = new Ledger()
     expect(judge(drill, { ...evidence, ledger: empty, counts: empty.counts() }, []).reasons[0]).toContain(
       'shows nothing',

@@ -53,7 +53,7 @@ describe('warren queues', () => {
       'a.b.one  ?      ?        ?        ?     down',
       'a.c.one  1      0        ?        ?',
       '',
-      'delayed in all: 5',
+      'delayed in total: 5',
       'a.dlq: 5 dead',
       '',
     ])
