@@ -1,6 +1,6 @@
 #!/bin/sh
-# Refuses to start a RabbitMQ whose version cannot take over the data that is there, with a sentence that says the way.
-# It would start all the same, and lose what is in the queues (seen from 4.0.5 to 4.3.6).
+# Refuses to start a version of RabbitMQ that cannot read the existing data, with a sentence that explains the upgrade.
+# RabbitMQ itself would start and lose the messages in the queues (seen from 4.0.5 to 4.3.6).
 #
 #   check-data.sh DATA VERSION       e.g. /var/lib/rabbitmq 4.3.6
 #
