@@ -92,7 +92,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     return this.#lines.current?.prefetch || this.#options.prefetch
   }
 
-  /** How many deliveries it holds. */
   get outstanding(): number {
     return this.#lines.outstanding
   }
@@ -100,6 +99,10 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   /** Whether the broker sends it messages now. */
   get subscribed(): boolean {
     return this.#life.state === 'consuming' && this.#lines.current?.subscribed === true
+  }
+
+  get changing(): boolean {
+    return this.#changes.busy
   }
 
   get health(): { queue: string; state: ConsumerState; reason?: string } {
@@ -124,7 +127,7 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   /**
    * Brings the prefetch near to what is wanted. Returns whether a delivery came over a subscription that is cancelled
-   * now; undefined when nothing was cancelled. Does nothing while not consuming or at work on an earlier change.
+   * now; undefined when nothing was, or another change is at work.
    */
   async adjust(wanted: number): Promise<((delivery: Delivery) => boolean) | undefined> {
     if (this.#changes.busy) return undefined
@@ -255,10 +258,9 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
   }
 
   /**
-   * Takes a fresh channel; the old one closes once what it delivered is settled. After a leader election a quorum queue
-   * may count messages as handed to a channel that never got them, and holds them back for as long as that channel
-   * lives; closing it sets them free. AMQP does not show this, so a channel that was used is renewed when it comes to
-   * rest.
+   * Takes a fresh channel; the old one closes once what it delivered is settled. After an election a quorum queue may
+   * hold messages for a channel that never got them, until that channel closes. AMQP does not show this, so a channel
+   * that was used is renewed when it comes to rest.
    */
   async #renew(): Promise<void> {
     const [old, model] = [this.#lines.current, this.#connection.model]

@@ -77,12 +77,20 @@ export class Room {
     }
   }
 
-  /** To be awaited before a delivery is acknowledged: its consumer must not get another one for it. */
+  /**
+   * To be awaited before a delivery is acknowledged: its consumer must not get another one for it.
+   *
+   * Nothing is awaited when the cancellation can be written at once: RabbitMQ takes it before the acknowledgement that is
+   * written after it. Until 4.2, when a node dies, RabbitMQ returns what its consumers hold, except to consumers that are
+   * cancelled: that stays where it is until the node is back. So a cancelled consumer holds messages as briefly as it can.
+   */
   beforeAck({ queue }: Delivery): Promise<unknown> | undefined {
     if (this.#mode === 'subscribed') return undefined
     const consumer = this.#consumers.find((each) => each.queue === queue)
     if (consumer === undefined || !consumer.subscribed) return undefined
-    return Promise.race([consumer.rest(), pause(REST_LIMIT_MS)])
+    const { changing } = consumer
+    const resting = consumer.rest()
+    return changing ? Promise.race([resting, pause(REST_LIMIT_MS)]) : undefined
   }
 
   get #held(): number {
