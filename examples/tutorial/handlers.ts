@@ -1,6 +1,6 @@
 /** What the tasks do: plain functions, so that a test can call them. */
 import { type HandlerOf, Reject } from 'warren'
-import type { makeReport } from './tasks.js'
+import type { makeReport, sumUp } from './tasks.js'
 
 /** Stands for a shop's orders. */
 export const shop = {
@@ -22,3 +22,8 @@ export const report: HandlerOf<typeof makeReport> = async ({ month }, { progress
   }
   return { month, orders: orders.length, total }
 }
+
+export const sum: HandlerOf<typeof sumUp> = ({ year, reports }) => ({
+  year,
+  total: reports.reduce((cents, { total }) => cents + total, 0),
+})

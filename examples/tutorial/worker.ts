@@ -1,8 +1,8 @@
 /** The worker: handles tasks, keeps a schedule, serves its health, and finishes what it holds on SIGTERM. */
 import { once } from 'node:events'
 import { connect, serveWorker } from 'warren'
-import { report } from './handlers.js'
-import { makeReport } from './tasks.js'
+import { report, sum } from './handlers.js'
+import { makeReport, sumUp } from './tasks.js'
 
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop.abort())
@@ -12,7 +12,7 @@ const warren = await connect({
   results: process.env.WARREN_RESULTS ?? 'redis://127.0.0.1:6379',
 })
 const worker = warren.worker({ service: 'reports', concurrency: 5, declareDeadLetters: true })
-worker.handle(makeReport, report)
+worker.handle(makeReport, report).handle(sumUp, sum)
 await worker.start()
 await warren.schedules().upsert('monthly', {
   task: makeReport,

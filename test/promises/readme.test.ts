@@ -1,13 +1,6 @@
-/** The promise: what the README and the guides show as code is a file in `examples/`, and it does what is said of it. */
-import { readdirSync, readFileSync } from 'node:fs'
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+/** The promise: what the README and the guides show as a file in `examples/` does what is said of it. */
+import { beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { type ClusterUrls, deadLetters, manage, until, virtualHost } from '../support/cluster.js'
-
-const root = new URL('../..', import.meta.url)
-const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const examples = readdirSync(new URL('examples/', root), { recursive: true, encoding: 'utf8' }).filter((name) =>
-  /\.m?[jt]s$/.test(name),
-)
 
 const quorum = { queue: { type: 'quorum' } } as const
 const said: string[] = []
@@ -30,35 +23,6 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   said.length = 0
-})
-
-/** The blocks of TypeScript in a page that name the file they are. */
-const blocks = (page: string): { file: string; code: string }[] =>
-  [...text(page).matchAll(/<!-- (examples\/\S+) -->\n+```(?:ts|js)\n([\s\S]*?)```/g)].map(
-    ([, file = '', code = '']) => ({
-      file,
-      code,
-    }),
-  )
-
-describe('Code in the docs is the file it names', () => {
-  const pages = [
-    'README.md',
-    'docs/guide/library.md',
-    'docs/guide/topology.md',
-    'docs/guide/testing.md',
-    'docs/tutorial/index.md',
-  ]
-  it.each(pages.flatMap((page) => blocks(page).map(({ file, code }) => ({ page, file, code }))))(
-    '$page: $file',
-    ({ file, code }) => expect(code).toBe(text(file)),
-  )
-
-  it('and each example is shown in one of them', () => {
-    expect(blocks('README.md').map(({ file }) => file)).toEqual(['examples/first.mjs', 'examples/invoice.ts'])
-    const shown = pages.flatMap((page) => blocks(page).map(({ file }) => file.replace('examples/', '')))
-    expect(shown.sort()).toEqual([...examples].sort())
-  })
 })
 
 it('examples/invoice.ts sends one task, handles it and prints its result', async () => {

@@ -1,19 +1,16 @@
 /** The docs and the code say the same, both ways: what one of them names and the other does not, fails here. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { run } from '../../cli/program.js'
-import { CLIENT_HELP } from '../../demo/clientArguments.js'
 import { defaults, defineTask, headers, type OptionsError, prepare, workerMetrics } from '../../src/index.js'
 import { DEFAULT_RETRY } from '../../src/task/task.js'
 import { DEFAULT_DELIVERY_LIMIT } from '../../src/task/topology.js'
 import { Warren } from '../../src/warren.js'
+import { warrenCommands } from '../support/docs/commandLines.js'
+import { anchor, blocksOf, pages, root, text } from '../support/docs/pages.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const text = (path: string): string => readFileSync(join(root, path), 'utf8')
 const names = (source: string, pattern: RegExp): string[] =>
   [...source.matchAll(pattern)].map((match) => match[1] ?? '')
 
@@ -248,29 +245,8 @@ describe('docs/reference/messages.md', () => {
 describe('docs/reference/cli.md', () => {
   const page = sections('docs/reference/cli.md')
 
-  async function help(...path: string[]): Promise<string> {
-    let said = ''
-    expect(await run([...path, '--help'], { out: (piece) => (said += piece), err: () => undefined })).toBe(0)
-    return said
-  }
-  const block = (said: string, title: string): string => said.split(`\n${title}:\n`)[1]?.split('\n\n')[0] ?? ''
-  const verbsIn = (said: string): string[] =>
-    names(block(said, 'Commands'), /^ {2}(\w+)/gm).filter((verb) => verb !== 'help')
-  const flagsIn = (said: string): string[] =>
-    names(block(said, 'Options'), /^ {2}(?:-\w, )?(--[\w-]+)/gm).filter((flag) => !/--(help|version)/.test(flag))
-
-  async function commands(path: string[] = []): Promise<[string, string[]][]> {
-    const said = path[0] === 'client' ? CLIENT_HELP : await help(...path)
-    const below = path[0] === 'client' ? [] : verbsIn(said)
-    const deeper = await Promise.all(below.map((verb) => commands([...path, verb])))
-    return [
-      ...(path.length === 0 ? [] : [[`warren ${path.join(' ')}`, flagsIn(said)] as [string, string[]]]),
-      ...deeper.flat(),
-    ]
-  }
-
   it('lists every command with its options', async () => {
-    const inCode = await commands()
+    const inCode = [...(await warrenCommands())].map(([name, flags]) => [`warren ${name}`, flags])
     expect(inCode.length).toBeGreaterThan(10)
     const listed = [...page.entries()]
       .filter(([heading]) => heading !== '')
@@ -332,18 +308,21 @@ it('docs/reference/configuration.md lists every environment variable', () => {
   )
 })
 
-describe('Links lead somewhere', () => {
-  const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].concat(
-    readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => join('docs', name)),
-  )
-  const anchor = (heading: string): string =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-')
+it('docs/how-to/troubleshooting.md quotes texts as the code has them', () => {
+  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const source = files
+    .map((name) => text(`src/${name}`))
+    .join('\n')
+    .replaceAll(/\$\{[^{}]*\}/g, '…')
+    .replaceAll(/\\([`'])/g, '$1')
+  const quoted = blocksOf('docs/how-to/troubleshooting.md').filter(({ language }) => language === 'text')
+  expect(quoted.length).toBeGreaterThan(20)
+  // Sentence by sentence, without what stands for a name or a reason.
+  const pieces = quoted.flatMap(({ code }) => code.split(/…|[.:] |\n/)).map((piece) => piece.replaceAll(/^[^\w(]+|[^\w)]+$/g, ''))
+  expect(pieces.filter((piece) => piece.length > 3 && !source.includes(piece))).toEqual([])
+})
 
+describe('Links lead somewhere', () => {
   it.each(pages)('in %s', (page) => {
     const prose = text(page).replaceAll(/```[\s\S]*?```/g, '')
     for (const link of names(prose, /\]\(([^)\s]+)\)/g)) {

@@ -1,0 +1,5 @@
+import type { Warren } from 'warren'
+
+export { defineTask } from 'warren'
+export { z } from 'zod'
+export declare const warren: Warren

@@ -1,0 +1,2 @@
+export { defineTask } from 'warren'
+export { z } from 'zod'

@@ -1,0 +1,3 @@
+import type { Warren } from 'warren'
+
+export declare const warren: Warren

@@ -1,0 +1,2 @@
+export { connect } from 'warren'
+export declare const broker: string
