@@ -56,7 +56,8 @@ export default defineConfig({
       // Nothing outside the process: modules, and the tools that look at the whole repository.
       project('unit', {
         ...{ group: 'quick', timeoutMs: 60_000, workers: 4 },
-        include: ['test/unit/**/*.test.ts', 'examples/**/*.test.ts'],
+        // Those in examples/web need packages of the documentation's: `npm run docs` runs them.
+        include: ['test/unit/**/*.test.ts', 'examples/*.test.ts', 'examples/{how-to,tutorial}/*.test.ts'],
       }),
       project('static', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.

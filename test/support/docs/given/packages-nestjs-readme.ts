@@ -1,4 +1,4 @@
 export { Test } from '@nestjs/testing'
-export { WARREN } from '@warren/nestjs'
+export declare const WARREN: unique symbol
 export { vi } from 'vitest'
 export declare class AppModule {}
