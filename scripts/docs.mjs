@@ -22,7 +22,8 @@ if (!['build', 'dev', 'preview'].includes(wanted)) {
 }
 
 step('the library', 'node', ['scripts/setup.mjs', '--quiet'])
-if (!installed()) step('packages', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], SITE)
+if (!installed())
+  step('packages', 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], SITE)
 if (wanted !== 'preview') step('API pages', 'node', [bin('typedoc/bin/typedoc')], SITE)
 if (wanted === 'build') {
   step('types', 'node', ['node_modules/typescript/bin/tsc', '-p', 'docs/.vitepress'])

@@ -61,9 +61,18 @@ export const sections: readonly Section[] = [
     groups: [
       {
         text: 'Reference',
-        pages: ['api', 'options', 'errors', 'events', 'metrics', 'messages', 'testing', 'configuration', 'cli', 'glossary'].map(
-          (name) => `docs/reference/${name}`,
-        ),
+        pages: [
+          'api',
+          'options',
+          'errors',
+          'events',
+          'metrics',
+          'messages',
+          'testing',
+          'configuration',
+          'cli',
+          'glossary',
+        ].map((name) => `docs/reference/${name}`),
       },
     ],
   },
@@ -71,7 +80,10 @@ export const sections: readonly Section[] = [
     text: 'Explanation',
     path: 'explanation',
     groups: [
-      { text: 'Warren', pages: ['README', ...guide('architecture', 'topology', 'operators', 'drills', 'benchmarks', 'support')] },
+      {
+        text: 'Warren',
+        pages: ['README', ...guide('architecture', 'topology', 'operators', 'drills', 'benchmarks', 'support')],
+      },
       { text: 'Project', pages: ['CHANGELOG', 'CONTRIBUTING', 'SECURITY', 'CODE_OF_CONDUCT'] },
     ],
   },
@@ -82,7 +94,8 @@ export function addressOf(page: string): string {
   if (page.startsWith('docs/decisions/')) return page.replace('docs/decisions', 'explanation/decisions')
   if (page.startsWith('docs/api/')) return page.replace('docs/api', 'reference/api')
   const section = sections.find(({ groups }) => groups.some(({ pages }) => pages.includes(page)))
-  if (section === undefined) return page.replace(/^docs\/(guide\/)?/, (_, guide) => (guide === undefined ? '' : 'how-to/'))
+  if (section === undefined)
+    return page.replace(/^docs\/(guide\/)?/, (_, guide) => (guide === undefined ? '' : 'how-to/'))
   const name = page.replace(/^packages\/(.+)\/README$/, '$1').replace(/^.*\//, '')
   return `${section.path}/${name.toLowerCase()}`
 }

@@ -30,7 +30,9 @@ const after = defineTask({
 it('a new worker takes messages of old and of new senders', async () => {
   await using warren = await testWarren()
   const worker = warren.worker({ service: 'shipping' })
-  worker.handle(after, ({ address, gift }) => ({ to: `${address.street} in ${address.city}${gift ? ', wrapped' : ''}` }))
+  worker.handle(after, ({ address, gift }) => ({
+    to: `${address.street} in ${address.city}${gift ? ', wrapped' : ''}`,
+  }))
   await worker.start()
 
   const old = await warren.send(before, { order: '1', address: '5 High Street, York' })

@@ -70,7 +70,8 @@ it('how-to/shutdown: SIGTERM lets the worker finish what it runs', async () => {
   terminate()
   expect(await handle.result({ timeoutMs: 20_000 })).toEqual({ exported: 50 })
   await until('the worker has stopped', () => said.includes('stopped'))
-  for (const listener of process.listeners('SIGINT')) if (listener.name === 'stop') process.removeListener('SIGINT', listener)
+  for (const listener of process.listeners('SIGINT'))
+    if (listener.name === 'stop') process.removeListener('SIGINT', listener)
   await warren.close()
 })
 

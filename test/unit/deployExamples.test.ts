@@ -31,5 +31,6 @@ it('worker.service is a unit, and systemd has nothing to say against it where it
   // Where Node is differs.
   writeFileSync(file, unit.replace('/usr/bin/node', process.execPath))
   const { stderr, status, error } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' })
-  if (error === undefined) expect({ status, said: stderr.includes('worker@1.service:') }).toEqual({ status: 0, said: false })
+  if (error === undefined)
+    expect({ status, said: stderr.includes('worker@1.service:') }).toEqual({ status: 0, said: false })
 })

@@ -309,7 +309,9 @@ it('docs/reference/configuration.md lists every environment variable', () => {
 })
 
 it('docs/how-to/troubleshooting.md quotes texts as the code has them', () => {
-  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  )
   const source = files
     .map((name) => text(`src/${name}`))
     .join('\n')
@@ -318,7 +320,9 @@ it('docs/how-to/troubleshooting.md quotes texts as the code has them', () => {
   const quoted = blocksOf('docs/how-to/troubleshooting.md').filter(({ language }) => language === 'text')
   expect(quoted.length).toBeGreaterThan(20)
   // Sentence by sentence, without what stands for a name or a reason.
-  const pieces = quoted.flatMap(({ code }) => code.split(/…|[.:] |\n/)).map((piece) => piece.replaceAll(/^[^\w(]+|[^\w)]+$/g, ''))
+  const pieces = quoted
+    .flatMap(({ code }) => code.split(/…|[.:] |\n/))
+    .map((piece) => piece.replaceAll(/^[^\w(]+|[^\w)]+$/g, ''))
   expect(pieces.filter((piece) => piece.length > 3 && !source.includes(piece))).toEqual([])
 })
 

@@ -18,7 +18,9 @@ const block = (said: string, title: string): string => said.split(`\n${title}:\n
 /** Every command of `warren` by its words, `dlq list`, with its options as its help names them. */
 export async function warrenCommands(path: readonly string[] = []): Promise<Map<string, string[]>> {
   const said = await help(path)
-  const flags = names(block(said, 'Options'), /^ {2}(?:-\w, )?(--[\w-]+)/gm).filter((flag) => !/--(help|version)/.test(flag))
+  const flags = names(block(said, 'Options'), /^ {2}(?:-\w, )?(--[\w-]+)/gm).filter(
+    (flag) => !/--(help|version)/.test(flag),
+  )
   const found = new Map(path.length === 0 ? [] : [[path.join(' '), flags] as const])
   if (path[0] === 'client') return found
   const verbs = names(block(said, 'Commands'), /^ {2}(\w+)/gm).filter((verb) => verb !== 'help')
@@ -32,16 +34,23 @@ export const commandLines = ({ language, code }: Block): string[] =>
     ? code
         .replaceAll(/\\\n\s*/g, '')
         .split('\n')
-        .map((line) => line.replace(/^\s*\$ /, '').replace(/\s#\s.*$/, '').trim())
+        .map((line) =>
+          line
+            .replace(/^\s*\$ /, '')
+            .replace(/\s#\s.*$/, '')
+            .trim(),
+        )
         .filter((line) => /^(?:\w+=\S+ )*(?:npx |npm )?(?:warren|run|vitest|docker|start|test|create)\b/.test(line))
     : []
 
 /** What is wrong with a call of `warren`, or undefined. */
 export function problemOfCall(line: string, commands: ReadonlyMap<string, readonly string[]>): string | undefined {
-  const [, call] = /(?:^| )warren (\w.*)$/.exec(line) ?? []
+  const [, call] = /(?<!npm create)(?:^| )warren (\w.*)$/.exec(line) ?? []
   if (call === undefined) return undefined
   const said = call.split(' ')
-  const path = [...said.keys()].map((count) => said.slice(0, count + 1).join(' ')).findLast((each) => commands.has(each))
+  const path = [...said.keys()]
+    .map((count) => said.slice(0, count + 1).join(' '))
+    .findLast((each) => commands.has(each))
   if (path === undefined) return `there is no command \`warren ${said[0]}\``
   const known = [...(commands.get(path) ?? []), '--help', '--version']
   const unknown = (call.match(/(?<=\s)--[\w-]+/g) ?? []).filter((flag) => !known.includes(flag))

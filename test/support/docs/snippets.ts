@@ -9,7 +9,11 @@ import { type Block, root, text } from './pages.js'
 
 /** `docs/guide/limits.md` → `test/support/docs/given/guide-limits.ts`. */
 export const givenOf = (page: string): string =>
-  `test/support/docs/given/${page.replace(/^docs\//, '').replace(/\.md$/, '').replaceAll('/', '-').toLowerCase()}.ts`
+  `test/support/docs/given/${page
+    .replace(/^docs\//, '')
+    .replace(/\.md$/, '')
+    .replaceAll('/', '-')
+    .toLowerCase()}.ts`
 
 const IMPORT = /^import [^'"]*['"]([^'"]+)['"]\n/gm
 
@@ -26,7 +30,13 @@ export function programOf({ page, code }: Block, folder: string): string {
     .replaceAll(IMPORT, '')
     .replaceAll(/^export default /gm, 'void ')
     .replaceAll(/^export /gm, '')
-  return [...imports, `import { ${names.join(', ')} } from '${names.length > 0 ? from : 'warren'}'`, '{', body, '}'].join('\n')
+  return [
+    ...imports,
+    `import { ${names.join(', ')} } from '${names.length > 0 ? from : 'warren'}'`,
+    '{',
+    body,
+    '}',
+  ].join('\n')
 }
 
 const exportsOf = (file: string): string[] => [
