@@ -36,13 +36,14 @@ export const DELAY_CHECKS = {
       : 'a valid Date in the years 1 to 9999',
 }
 
-/** When a task that is sent `now` is due; undefined for at once. Throws `OptionsError`. */
-export function dueIn({ delayMs, at }: Delay, now: number): Date | undefined {
+/** When a task that is sent now is due; undefined for at once. Throws `OptionsError`. */
+export function dueIn({ delayMs, at }: Delay, clock: Clock): Date | undefined {
+  const now = clock.now()
   if (delayMs !== undefined && at !== undefined) {
     throw new OptionsError('send', ['expected `delayMs` or `at`, got both'])
   }
-  // Clocks truncate up to a millisecond: without adding one, a task could run that much too early.
-  const from = (delayMs ?? 0) > 0 ? now + 1 : now
+  // Clocks truncate up to a millisecond: without adding it, a task could run that much too early.
+  const from = (delayMs ?? 0) > 0 ? now + (clock.truncatesMs ?? 1) : now
   const due = new Date(at?.getTime() ?? Math.ceil(from + (delayMs ?? 0)))
   if (formatInstant(due) === undefined) {
     throw new OptionsError('send', [`expected \`delayMs\` to end in the years 1 to 9999, got: ${delayMs}`])

@@ -83,7 +83,7 @@ export async function prepare<Input, Parsed, Output, Returned>(
   const { id = randomUUID(), expires, tags, delayMs, at, priority } = given
   const run = Date.now()
   // By this machine's clock: there is no connection to a store.
-  const due = delayMs === undefined && at === undefined ? undefined : dueIn(given, run)
+  const due = delayMs === undefined && at === undefined ? undefined : dueIn(given, { now: () => run })
   const envelope = { task: task.name, id, run, input, expires, sent: run, tags, eta: due }
   const { content, properties } = encode({ ...envelope, ...traceHeaders() })
   // The publishing broker is unknown, so its own priorities are not used.

@@ -115,8 +115,7 @@ export class Sender {
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
     checkTask('send', task)
     const { delayed } = this.#options
-    const due =
-      options.delayMs === undefined && options.at === undefined ? undefined : dueIn(options, delayed.clock.now())
+    const due = options.delayMs === undefined && options.at === undefined ? undefined : dueIn(options, delayed.clock)
     const unique = options.unique === undefined ? undefined : settleUnique('send: unique', options.unique)
     const id = options.id ?? randomUUID()
     const limitMs = options.confirmTimeoutMs ?? this.#options.confirmTimeoutMs

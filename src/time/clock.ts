@@ -2,6 +2,8 @@
 export interface Clock {
   /** Whole milliseconds since 1970. */
   now(): number
+  /** How much `now` may leave out: up to a millisecond unless it says otherwise. */
+  readonly leavesOutMs?: number
 }
 
 /** This machine's clock. */

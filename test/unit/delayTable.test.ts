@@ -71,7 +71,7 @@ it.each(rows)('$delayMs ms: waits first in $first, and runs on time', async (row
 
   const startedAt = Date.now()
   const at = new Date(startedAt + row.delayMs)
-  const due = dueIn({ at }, startedAt)
+  const due = dueIn({ at }, { now: () => startedAt })
   expect(due).toEqual(row.delayMs > 0 ? at : undefined)
   const message = encode({ task: task.name, id: 'id', input: {} })
   if (due !== undefined) message.properties.headers[headers.due] = due.getTime()

@@ -212,7 +212,7 @@ describe('expectSent', () => {
     const list = [{ a: 1, b: 2 }]
     const { id } = await warren.send(task, { n: 1, list }, { delayMs: 5_000, unique: { key: 'k' } })
     expect(expectSent(warren, task, { list })).toMatchObject({ id, unique: 'k', input: { n: 1, list } })
-    expect(expectSent(warren, task).due).toEqual(new Date(warren.now.getTime() + 5_001))
+    expect(expectSent(warren, task).due).toEqual(new Date(warren.now.getTime() + 5_000))
     expect(() => expectSent(warren, task, { n: 2 })).toThrow(AssertionError)
     expectNotSent(warren, task, { n: 2 })
     expect(() => expectNotSent(warren, task)).toThrow(id)

@@ -24,7 +24,7 @@ export function programOf({ page, code }: Block, folder: string): string {
   const imports = [...code.matchAll(IMPORT)].map(([line, source = '']) =>
     source.startsWith('.') ? line.replace(source, from) : line,
   )
-  const imported = new Set(imports.flatMap((line) => line.match(/\w+/g) ?? []))
+  const imported = new Set(imports.flatMap((line) => line.split(' from ', 1)[0]?.match(/\w+/g) ?? []))
   const names = existsSync(join(root, given)) ? exportsOf(given).filter((name) => !imported.has(name)) : []
   const body = code
     .replaceAll(IMPORT, '')
