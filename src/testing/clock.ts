@@ -16,7 +16,7 @@ export class TestClock implements Clock {
 
   readonly now = (): number => this.#now
   /** A test that advances by a task's delay has reached it. */
-  readonly leavesOutMs = 0
+  readonly truncatesMs = 0
 
   /** Calls `act` once the clock is at `at`. Returns what cancels it. */
   at(at: number, act: () => void): () => void {

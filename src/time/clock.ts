@@ -2,8 +2,8 @@
 export interface Clock {
   /** Whole milliseconds since 1970. */
   now(): number
-  /** How much `now` may leave out: up to a millisecond unless it says otherwise. */
-  readonly leavesOutMs?: number
+  /** How much `now` may truncate: up to a millisecond unless it says otherwise. */
+  readonly truncatesMs?: number
 }
 
 /** This machine's clock. */
