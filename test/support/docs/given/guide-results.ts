@@ -1,2 +1,3 @@
 export { connect } from 'warren'
 export declare const broker: string
+export declare const sentinelPassword: string
