@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 
 const USAGE = `Usage: npm create warren [folder]
 
-Makes an application with a worker, a producer, a test, a compose file and a Dockerfile.
-The folder is new or empty; default: warren-app.
+Creates an application with a worker, a producer, tests, a compose file and a Dockerfile.
+The folder must be new or empty. Default: warren-app.
 `
 /** npm leaves out files of these names, or renames them, when it packs. */
 const DOTTED = ['gitignore', 'dockerignore']
@@ -38,18 +38,18 @@ function create(folder) {
     end(error.message, 1)
   }
   const path = relative(process.cwd(), folder)
-  process.stdout.write(`Made ${name}. Next:
+  process.stdout.write(`Created ${name}. Next:
 
   ${path === '' ? '' : `cd ${path}\n  `}npm install
-  docker compose up -d rabbitmq valkey    # or a RabbitMQ and a Valkey or Redis of your own
+  docker compose up -d rabbitmq valkey    # or use your own RabbitMQ and Valkey or Redis
   npm run worker                          # in one terminal
   npm run send                            # in another
 
-README.md in it continues from there.
+See README.md for the next steps.
 `)
 }
 
-/** What npm takes as a name, or undefined. */
+/** A valid package name, or undefined. */
 function packageName(folder) {
   const name = folder.toLowerCase().replace(/[\s_.]+/g, '-')
   return /^[a-z0-9][a-z0-9-]{0,200}$/.test(name) ? name : undefined

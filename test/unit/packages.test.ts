@@ -1,5 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 
 interface Package {
   readonly version: string
@@ -64,6 +69,49 @@ it('create-warren makes an application with this version of warren, and with wha
   expect({ warren, zod }).toEqual({ warren: library.version, zod: library.devDependencies.zod })
   const of = (name: string): string | undefined => library.devDependencies[name]
   expect(template.devDependencies).toEqual({ '@types/node': of('@types/node'), typescript: of('typescript') })
+})
+
+describe('What is published', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const folders = ['', ...readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)].filter((folder) =>
+    existsSync(join(root, folder, 'package.json')),
+  )
+
+  it('names its repository, so that links in a README work on the registry’s page', () => {
+    const copy = mkdtempSync(join(tmpdir(), 'warren-repository-'))
+    try {
+      for (const folder of folders) cpSync(join(root, folder, 'package.json'), join(copy, folder, 'package.json'))
+      execFileSync(process.execPath, [join(root, 'scripts/set-repository.mjs'), 'owner/name', copy])
+      for (const folder of folders) {
+        const { repository, homepage, bugs } = JSON.parse(readFileSync(join(copy, folder, 'package.json'), 'utf8'))
+        expect(repository).toEqual({
+          ...{ type: 'git', url: 'git+https://github.com/owner/name.git' },
+          ...(folder === '' ? {} : { directory: folder }),
+        })
+        expect([homepage, bugs].every((link) => link.startsWith('https://github.com/owner/name'))).toBe(true)
+        const links = [...text(join(folder, 'README.md')).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        expect(links.map(([, link = '']) => link).filter((link) => !existsSync(join(root, folder, link)))).toEqual([])
+      }
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+    }
+  })
+
+  it('is what the workflow publishes, with scripts that exist', () => {
+    const { jobs } = parse(text('.github/workflows/publish.yml'))
+    const commands: string[] = jobs.publish.steps.flatMap((step: { run?: string }) => step.run ?? [])
+    const published = commands.filter((command) => command.startsWith('npm publish')).join(' ')
+    const { workspaces, scripts } = JSON.parse(text('package.json'))
+    expect(workspaces).toEqual(['packages/*'])
+    for (const folder of folders.slice(1))
+      expect(published).toContain(`-w ${JSON.parse(text(`${folder}/package.json`)).name}`)
+    const tests = Object.values(
+      parse(text('.github/workflows/test.yml')).jobs as Record<string, { steps: { run?: string }[] }>,
+    )
+    const all = [...commands, ...tests.flatMap(({ steps }) => steps.flatMap((step) => step.run ?? []))]
+    const used = all.flatMap((command) => [...command.matchAll(/npm (?:run )?([a-z:]+)/g)].map(([, name = '']) => name))
+    expect(used.filter((name) => !['ci', 'publish'].includes(name) && scripts[name] === undefined)).toEqual([])
+  })
 })
 
 it('The library depends on nothing that only the command, the console or the demo uses', () => {

@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 it('makes an application, says what comes next, and has what it mentions', () => {
-  expect(said).toMatch(/^Made my-first-app\. Next:\n[\s\S]*cd My First\.App\n {2}npm install\n/)
+  expect(said).toMatch(/^Created my-first-app\. Next:\n[\s\S]*cd My First\.App\n {2}npm install\n/)
   expect(JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'))).toMatchObject({
     name: 'my-first-app',
     private: true,
@@ -66,7 +66,7 @@ it('makes an application, says what comes next, and has what it mentions', () =>
 
 it('passes its tests, the one through the broker among them', async () => {
   const { stdout } = await node(app, '--test', '--test-reporter=tap', 'dist/test/')
-  expect(stdout).toMatch(/^# pass 3$/m)
+  expect(stdout).toMatch(/^# pass 4$/m)
   expect(stdout).toMatch(/^# skipped 0$/m)
 })
 
@@ -110,5 +110,5 @@ it('refuses a folder that is not empty, a name that is none, and what it does no
   })
   expect((await create('--help')).stdout).toMatch(/^Usage: npm create warren/)
   mkdirSync(join(folder, 'empty'))
-  expect((await create('empty')).stdout).toMatch(/^Made empty/)
+  expect((await create('empty')).stdout).toMatch(/^Created empty/)
 })

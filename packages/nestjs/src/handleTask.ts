@@ -15,9 +15,9 @@ export interface Handled {
 export const HANDLED = 'warren:handle-task'
 
 /**
- * The method takes the task's parsed input and its attempt, and returns its output; the compiler checks that it fits.
- * Guards, pipes, interceptors and filters of Nest do not run: the task's schema checks the input, and what the method
- * throws is a failed attempt.
+ * The method takes the task's parsed input and its attempt, and returns its output; the compiler checks that it fits. Guards,
+ * pipes, interceptors and filters of Nest do not run: the task's schema checks the input, and an error of the method fails the
+ * attempt.
  */
 // biome-ignore lint/suspicious/noExplicitAny: a task of any types, which HandlerOf reads back
 export function HandleTask<T extends Task<any, any, any, any>>(

@@ -1,4 +1,4 @@
-/** Nest's logger, in the shape that Warren writes to: its fields stand behind the message as JSON. */
+/** Adapts Nest's logger for Warren: fields are appended to the message as JSON. */
 import { Logger as NestLogger } from '@nestjs/common'
 import type { Logger } from 'warren'
 

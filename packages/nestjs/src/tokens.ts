@@ -1,4 +1,4 @@
-/** The names under which Nest knows what the module provides. */
+/** The injection tokens of the module's providers. */
 import { Inject } from '@nestjs/common'
 
 /** The `Warren` that `connect()` resolves with. Override it in tests. */

@@ -10,12 +10,12 @@ import { WarrenWorkers } from './workers.js'
 @Module({})
 // biome-ignore lint/complexity/noStaticOnlyClass: what Nest calls a dynamic module
 export class WarrenModule {
-  /** Connects when the application starts, and fails it when that fails. */
+  /** Connects when the application starts; if that fails, the application does not start. */
   static forRoot(options: WarrenModuleOptions): DynamicModule {
     return moduleOf({ provide: WARREN_OPTIONS, useValue: checkModuleOptions(options) })
   }
 
-  /** With options that a factory returns, which other providers can be injected into. */
+  /** With options from a factory, into which other providers can be injected. */
   static forRootAsync({ imports = [], inject = [], useFactory }: WarrenModuleAsyncOptions): DynamicModule {
     const options: Provider = {
       provide: WARREN_OPTIONS,

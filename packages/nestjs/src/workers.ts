@@ -1,10 +1,10 @@
 /**
- * The workers of the application: finds the methods with `@HandleTask`, starts what runs them, and drains it.
+ * The workers of the application: finds the methods with `@HandleTask`, starts their workers, and drains them.
  *
  *     new ──start()──▶ running ──onModuleDestroy, stop()──▶ stopped
  *
- * They drain in `onModuleDestroy`, the first of Nest's hooks at the end, while what handlers use is still there; requests
- * that are under way may still send. The connection is closed last, in `onApplicationShutdown`.
+ * They drain in `onModuleDestroy`, the first of Nest's hooks at the end, while the handlers' resources still exist; requests in
+ * progress may still send. The connection is closed last, in `onApplicationShutdown`.
  */
 import {
   Inject,
@@ -50,12 +50,12 @@ export class WarrenWorkers implements OnApplicationBootstrap, OnModuleDestroy, O
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.#options.autoStart === false) return
-    // A stand-in of a test that only sends.
+    // A test's mock that only sends.
     if (typeof this.#warren?.worker !== 'function') return
     try {
       await this.start()
     } catch (error) {
-      // Nest runs no hooks of an application that does not start.
+      // Nest does not run the hooks of an application that fails to start.
       await this.#warren.close()
       throw error
     }
@@ -70,15 +70,15 @@ export class WarrenWorkers implements OnApplicationBootstrap, OnModuleDestroy, O
   }
 
   /**
-   * Starts the workers; the module does unless `autoStart` is false. Starts nothing where there are no handlers. Throws
-   * `OptionsError` for a handler whose worker the options do not name, and what `worker.start()` throws.
+   * Starts the workers; the module does unless `autoStart` is false. Starts nothing if there are no handlers. Throws
+   * `OptionsError` for a handler whose worker is not in the options, and the errors of `worker.start()`.
    */
   start(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
   }
 
-  /** Lets the workers finish what they run, within their `gracePeriodMs`. Safe twice, and unstarted. */
+  /** Lets the workers finish running tasks, within their `gracePeriodMs`. Safe to call twice, or before the start. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -135,7 +135,7 @@ export class WarrenWorkers implements OnApplicationBootstrap, OnModuleDestroy, O
     const found: Found[] = []
     for (const wrapper of [...this.#discovery.getProviders(), ...this.#discovery.getControllers()]) {
       const { instance } = wrapper
-      // One of a scope is not made yet: its class shows what it would handle.
+      // A scoped provider has no instance yet; its class shows what it handles.
       const prototype = instance ? Object.getPrototypeOf(instance) : wrapper.metatype?.prototype
       if (typeof prototype !== 'object' || prototype === null) continue
       for (const name of this.#scanner.getAllMethodNames(prototype)) {

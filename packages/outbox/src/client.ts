@@ -1,6 +1,6 @@
 /**
- * Your database client, whichever it is. All that is asked of it is to run one statement with parameters; each parameter
- * is a string, and each statement casts it, so that no driver's own conversion of arrays, JSON or big integers matters.
+ * Any database client. It only needs to run one statement with parameters; each parameter is a string, and each statement casts
+ * it, so that the driver's conversion of arrays, JSON or big integers does not matter.
  */
 import { OutboxError } from './errors.js'
 
@@ -13,7 +13,7 @@ export type QueryFunction = (text: string, values: string[]) => PromiseLike<unkn
  */
 export type Sql =
   | QueryFunction
-  // The parameters are each client's own: only these two calls are made.
+  // The parameter types differ between clients; only these two calls are made.
   | { query(text: string, values: string[]): unknown }
   | { unsafe(text: string, values: string[]): unknown }
 
@@ -26,7 +26,7 @@ export async function rowsOf(client: unknown, text: string, values: string[] = [
   return Array.isArray(rows) ? rows : []
 }
 
-/** Throws an `OutboxError` for what cannot run a statement. */
+/** Throws an `OutboxError` for a value that cannot run a statement. */
 export function checkClient(client: unknown): void {
   runnerOf(client)
 }

@@ -1,4 +1,4 @@
-/** What the outbox itself reports. What the database or Warren throws is passed on as it is, or is the `cause`. */
+/** Errors of the outbox itself. Errors of the database or Warren are rethrown unchanged, or are the `cause`. */
 
 export type OutboxErrorCode = 'NO_CLIENT' | 'NO_TABLE' | 'RELAY_CLOSED'
 

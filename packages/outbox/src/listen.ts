@@ -1,10 +1,10 @@
-/** LISTEN, where there is a client for it: relays then look at once instead of at their next turn. */
+/** LISTEN, if there is a client for it: relays then check at once instead of at their next poll. */
 import { OutboxError } from './errors.js'
 
 /**
- * A connected `Client` of pg that is used for nothing else, a `Sql` of postgres.js, or a function that calls `heard` for
- * each notification of `channel` and resolves with what ends that. When the connection is lost, polling goes on: whether
- * it comes back is your client's part.
+ * A connected `Client` of pg that is used for nothing else, a `Sql` of postgres.js, or a function that calls `heard` for each
+ * notification of `channel` and resolves with a function that ends that. If the connection is lost, polling continues;
+ * reconnecting is up to your client.
  */
 export type Listen =
   | {
@@ -15,7 +15,7 @@ export type Listen =
   | { listen(channel: string, heard: () => void): PromiseLike<{ unlisten(): unknown }> }
   | ((channel: string, heard: () => void) => PromiseLike<() => unknown>)
 
-/** Resolves with what ends it. */
+/** Resolves with a function that ends it. */
 export async function listen(to: Listen, channel: string, heard: () => void): Promise<() => Promise<void>> {
   const { listen: own, query, on } = to as { listen?: unknown; query?: unknown; on?: unknown }
   if (typeof own === 'function') {

@@ -1,4 +1,4 @@
-/** Log lines of a relay, each kind at most once in a while: what is away is away for every row. */
+/** Log lines of a relay, each kind only occasionally, because an unreachable server affects every row. */
 import { type Logger, textOf } from 'warren'
 
 const QUIET_MS = 30_000
@@ -21,7 +21,7 @@ export function reporter(given: Logger | false | undefined): Reporter {
       const line = { level: level === 'warn' ? 40 : 50, time: Date.now(), name: 'warren-outbox', ...fields, msg: text }
       process.stderr.write(`${JSON.stringify(line)}\n`)
     } catch {
-      // A logger that fails has nowhere to say so.
+      // A failing logger cannot be reported.
     }
   }
   const saidAt = new Map<string, number>()

@@ -1,6 +1,7 @@
 /**
- * The outbox: `send` writes a message into a table with your transaction, and a relay publishes it once that is committed.
- * What is rolled back is never sent; what is committed is sent at least once, and run once unless its worker dies midway.
+ * The outbox: `send` writes a message into a table with your transaction, and a relay publishes it once that is committed. A
+ * task that is rolled back is never sent; a committed one is sent at least once, and runs once unless its worker dies during
+ * it.
  */
 import { checkOptions, is, type PrepareOptions, prepare, type Task } from 'warren'
 import { checkClient, rowsOf, type Sql } from './client.js'
@@ -10,13 +11,13 @@ import { Relay, type RelayOptions } from './relay.js'
 import { isName, Statements } from './schema.js'
 
 export interface OutboxOptions {
-  /** The table; beside it stands `<table>_failed`. Default `warren_outbox`. */
+  /** The table; there is also `<table>_failed`. Default `warren_outbox`. */
   readonly table?: string | undefined
   /** Its schema. Default: the first of the search path. */
   readonly schema?: string | undefined
   /**
-   * Whether `send` notifies relays that `listen`. PostgreSQL lets transactions that notify commit one after the other, so
-   * leave it off where thousands commit each second. Default false: relays look every half second.
+   * Whether `send` notifies relays that `listen`. PostgreSQL serialises the commits of transactions that notify, so leave it
+   * off if thousands commit each second. Default false: relays poll every half second.
    */
   readonly notify?: boolean | undefined
   /** The largest message, in bytes: that of the relay's `connect()`. Default 4 MiB. */
@@ -24,7 +25,7 @@ export interface OutboxOptions {
 }
 
 export interface OutboxSent {
-  /** The task id, for `warren.handle(task, id)`: fixed now, whenever the message is published. */
+  /** The task id, for `warren.handle(task, id)`: set now, whenever the message is published. */
   readonly id: string
   readonly task: string
 }
@@ -43,7 +44,7 @@ export class Outbox {
     this.#statements = new Statements({ table: table as string, schema })
   }
 
-  /** The SQL that creates the tables. It may be run again, also by several processes at once, and then changes nothing. */
+  /** The SQL that creates the tables. Running it again changes nothing, even from several processes at once. */
   migration(): string {
     return this.#statements.migration
   }
@@ -52,7 +53,7 @@ export class Outbox {
   async migrate(db: Sql): Promise<void> {
     checkClient(db)
     const { unsafe, query } = db as { unsafe?: (text: string) => unknown; query?: (text: string) => unknown }
-    // Without parameters: a client sends several statements only so.
+    // Without parameters, because clients support several statements only then.
     if (typeof unsafe === 'function') await unsafe.call(db, this.migration())
     else if (typeof query === 'function') await query.call(db, this.migration())
     else
@@ -97,7 +98,9 @@ export class Outbox {
     return sent
   }
 
-  /** What publishes the messages. Any number may run, here or in other processes. Does no I/O until `start()`. */
+  /**
+   * Creates a relay, which publishes the messages. Any number may run, here or in other processes. Does no I/O until `start()`.
+   */
   relay(options: RelayOptions): Relay {
     return new Relay(this.#statements, options)
   }
@@ -108,13 +111,15 @@ export class Outbox {
     return counts(row)
   }
 
-  /** What was set aside, oldest first. */
+  /** The messages that were set aside, oldest first. */
   async failed(db: Sql, options: { readonly limit?: number | undefined } = {}): Promise<FailedMessage[]> {
     const { limit } = settle('failed', options, { limit: is.integer(1, 100_000) }, { limit: 100 })
     return (await rowsOf(db, this.#statements.listFailed, [String(limit)])).map(failedMessage)
   }
 
-  /** Lets the relays try again what was set aside: all of it, or those with these task ids. Resolves with how many. */
+  /**
+   * Lets the relays retry messages that were set aside: all of them, or those with these task ids. Resolves with their number.
+   */
   async retryFailed(db: Sql, options: { readonly ids?: readonly string[] | undefined } = {}): Promise<number> {
     const { ids } = settle('retryFailed', options, { ids: is.listOf(is.text, 'a list of ids, not empty') }, {})
     const [row] = await rowsOf(db, this.#statements.retryFailed, [ids === undefined ? '' : JSON.stringify(ids)])

@@ -1,6 +1,6 @@
 /**
- * What became of rows, until the database knows it: confirmed, to be tried later, or set aside. All that ended while one
- * statement was under way goes into the next. While the database is away it is kept, and tried again until `close()`.
+ * Holds the outcomes of rows until they are in the database: confirmed, to be retried, or set aside. All outcomes that arrive
+ * during one statement go into the next. While the database is unreachable they are kept and retried until `close()`.
  */
 import { rowsOf, type Sql } from './client.js'
 import type { Statements } from './schema.js'
@@ -9,9 +9,9 @@ import { pause } from './timing.js'
 export interface OutcomesOptions {
   readonly statements: Statements
   readonly db: Sql
-  /** Whose claims they are. */
+  /** The owner of the claims. */
   readonly owner: string
-  /** What became of this many rows is written down. */
+  /** The outcomes of this many rows are in the database. */
   readonly written: (count: number) => void
   readonly failed: (error: unknown) => void
 }
@@ -21,7 +21,7 @@ type Aside = readonly [position: string, code: string, reason: string]
 
 const RETRY_MS = 200
 const RETRY_MAX_MS = 5_000
-/** PostgreSQL's text cannot hold it. */
+/** PostgreSQL's text cannot contain it. */
 const NUL = /\0/g
 
 export class Outcomes {
@@ -63,7 +63,7 @@ export class Outcomes {
     this.#writeSoon()
   }
 
-  /** Tries no more. */
+  /** Stops retrying. */
   close(): void {
     this.#closed.abort()
   }

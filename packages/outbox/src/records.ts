@@ -1,4 +1,4 @@
-/** What the tables hold, as this package shows it. */
+/** The content of the tables, as returned by this package. */
 import type { Row } from './client.js'
 
 /** A message that was set aside. */

@@ -1,6 +1,6 @@
 /**
- * Publishes what is committed: claims rows, publishes each, and deletes what the broker has confirmed. It owns the claims
- * of this process, and what became of each until that is written down.
+ * Publishes committed messages: claims rows, publishes each, and deletes those that the broker has confirmed. It owns the
+ * claims of this process, and their outcomes until they are in the database.
  *
  *     free ──claim──▶ in flight ──confirmed──▶ deleted
  *      ▲                 │  │
@@ -24,17 +24,17 @@ import { pause } from './timing.js'
 import { textOf, type Verdict, verdictOf } from './verdict.js'
 
 export interface RelayOptions {
-  /** A pool, best: each statement is by itself. Not a client in a transaction. */
+  /** Preferably a pool: each statement runs on its own. Not a client in a transaction. */
   readonly db: Sql
-  /** What publishes: only `publishPrepared` is called. Close the relay before it. */
+  /** Used for publishing: only `publishPrepared` is called. Close the relay before it. */
   readonly warren: Pick<Warren, 'publishPrepared'>
   /** How many rows one statement claims at most. Twice as many are in flight. Default 200. */
   readonly batchSize?: number | undefined
-  /** How often it looks for rows while there are none, in milliseconds. Default 500. */
+  /** How often it checks for rows while there are none, in milliseconds. Default 500. */
   readonly pollMs?: number | undefined
-  /** A client to be notified on, so that it looks at once. Needs `notify: true` of the outbox. Default: none. */
+  /** A client for notifications, so that it checks at once. Needs `notify: true` of the outbox. Default: none. */
   readonly listen?: Listen | undefined
-  /** How long one publication may take, in milliseconds, before the row is tried again later. Default 10,000. */
+  /** How long one publish may take, in milliseconds, before the row is retried later. Default 10,000. */
   readonly confirmTimeoutMs?: number | undefined
   /**
    * How long a claim holds, in milliseconds: so long the rows of a relay that died wait for another one. At least
@@ -130,7 +130,7 @@ export class Relay {
 
   /** Starts publishing. Throws `OutboxError` when the tables are not there, or what your client throws. */
   async start(): Promise<void> {
-    if (this.#closing !== undefined) throw new OutboxError('RELAY_CLOSED', 'The relay is closed: make a new one')
+    if (this.#closing !== undefined) throw new OutboxError('RELAY_CLOSED', 'The relay is closed: create a new one')
     if (this.#running !== undefined) return
     // Set before the first wait, so that two calls start one loop.
     let begin = (): void => undefined
@@ -149,7 +149,7 @@ export class Relay {
     begin()
   }
 
-  /** Looks for rows now, for whoever knows that there are some. */
+  /** Checks for rows now, for callers that know that there are some. */
   wake(): void {
     this.#wake.abort()
   }

@@ -1,4 +1,4 @@
-/** Where the broker and the result store are: those of compose.yaml, unless the environment says otherwise. */
+/** The addresses of the broker and the result store: those of compose.yaml, unless environment variables override them. */
 import { type ConnectOptions, connect, type Warren } from 'warren'
 
 export const open = (options: Omit<ConnectOptions, 'broker' | 'results'> = {}): Promise<Warren> =>

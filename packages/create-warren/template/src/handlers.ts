@@ -1,4 +1,4 @@
-/** What the tasks do. Plain functions, so that a test can call them. */
+/** The handlers: plain functions, so that a test can call them. */
 import { type HandlerOf, Reject } from 'warren'
 import type { sendWelcome } from './tasks.js'
 
@@ -6,6 +6,6 @@ export const welcome: HandlerOf<typeof sendWelcome> = async ({ to, name }, attem
   // Dead-lettered at once: trying again would not help. Any other error is retried.
   if (to.endsWith('@example.invalid')) throw new Reject(`${to} cannot exist`)
   console.log(`Welcome, ${name}! (attempt ${attempt.number}, to ${to})`)
-  // A task may run again when its worker dies. The id is the same each time: hand it on as an idempotency key.
+  // A task may run again when its worker dies. The id is the same each time: pass it on as an idempotency key.
   return { messageId: `welcome-${attempt.id}` }
 }

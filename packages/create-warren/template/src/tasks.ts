@@ -1,4 +1,4 @@
-/** The tasks: whoever sends one and whoever handles it import it from here, and so agree on its types. */
+/** The tasks. Producer and worker import them from here, so they agree on the types. */
 import { defineTask } from 'warren'
 import { z } from 'zod'
 

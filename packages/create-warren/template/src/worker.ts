@@ -8,7 +8,7 @@ import { sendWelcome } from './tasks.js'
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => stop.abort())
 
-const warren = await open({ connectTimeoutMs: 60_000 }) // a broker that starts beside it takes a while
+const warren = await open({ connectTimeoutMs: 60_000 }) // a broker that starts at the same time takes a while
 const worker = warren.worker({ service: 'mailer', concurrency: 10, declareDeadLetters: true })
 worker.handle(sendWelcome, welcome)
 await worker.start()

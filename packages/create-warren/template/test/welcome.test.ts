@@ -1,25 +1,40 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AttemptContext, Reject } from 'warren'
+import { Reject } from 'warren'
+import { runHandler, testAttempt, testWarren } from 'warren/testing'
 import { open } from '../src/connection.js'
 import { welcome } from '../src/handlers.js'
 import { sendWelcome } from '../src/tasks.js'
 
-/** What a handler is told about its attempt. */
-const attempt = { id: 'task-1', task: sendWelcome.name, number: 1 } as AttemptContext
-
-test('a welcome has the id of its task, so that it is sent once', async () => {
-  const sent = await welcome({ to: 'ada@example.com', name: 'Ada' }, attempt)
+test('a handler alone: a welcome has the id of its task, so that it is sent once', async () => {
+  const attempt = testAttempt(sendWelcome, { id: 'task-1' })
+  const sent = await runHandler(sendWelcome, welcome, { to: 'ada@example.com', name: 'Ada' }, attempt)
   assert.deepEqual(sent, { messageId: 'welcome-task-1' })
 })
 
-test('an address that cannot exist is not tried again', async () => {
-  await assert.rejects(async () => welcome({ to: 'ada@example.invalid', name: 'Ada' }, attempt), Reject)
+test('a handler alone: an address that cannot exist is not tried again', async () => {
+  await assert.rejects(runHandler(sendWelcome, welcome, { to: 'ada@example.invalid', name: 'Ada' }), Reject)
 })
 
-test('a task goes through the broker', {
-  skip: !process.env.WARREN_BROKER && 'set WARREN_BROKER to run it',
-}, async () => {
+test('the worker and the producer in memory: a failed attempt is retried after a second of test time', async () => {
+  await using warren = await testWarren()
+  let down = true
+  await warren
+    .worker({ service: 'mailer' })
+    .handle(sendWelcome, (input, attempt) => {
+      if (down) throw new Error('the mail server does not answer')
+      return welcome(input, attempt)
+    })
+    .start()
+  const handle = await warren.send(sendWelcome, { to: 'ada@example.com', name: 'Ada' })
+  await warren.idle()
+  assert.equal((await handle.state())?.status, 'RETRY')
+  down = false
+  await warren.advance(1_000)
+  assert.deepEqual(await handle.result(), { messageId: `welcome-${handle.id}` })
+})
+
+test('through a broker', { skip: !process.env.WARREN_BROKER && 'set WARREN_BROKER to run it' }, async () => {
   const warren = await open({ logger: false })
   try {
     const worker = warren.worker({ service: 'mailer', declareDeadLetters: true })
