@@ -1,4 +1,4 @@
-/** `warren dlq list|show|redrive|purge`: look at dead letters, send them back, remove them. */
+/** `warren dlq list|show|redrive|purge`: inspect, redrive and purge dead letters. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { DEATH_REASONS } from 'warren'
 import { list, show } from './dlqLook.js'
@@ -10,12 +10,12 @@ import { dirOption } from './running.js'
 export function addDlq(program: Command, output: Output, verdict: Verdict): void {
   const dlq = program
     .command('dlq')
-    .description('look at dead letters, send them back, remove them')
+    .description('inspect, redrive and purge dead letters')
     .addHelpText(
       'after',
       `
 With --domain or --queue, a command needs only the broker. Without them, it asks RabbitMQ's management API for all
-dead-letter queues, and reports when that API does not answer. A command holds the messages while it looks at them. When
+dead-letter queues, and reports if that API does not answer. A command holds the messages while it inspects them. When
 it ends, even by a kill, all messages that it did not send back or remove are in their queue again; their order is kept
 unless it is killed.
 
@@ -26,12 +26,12 @@ Examples:
   warren dlq purge --domain user --older-than 7d`,
     )
   filters(where(dlq.command('list').description('list dead letters, oldest first')))
-    .option('--page <n>', 'which page to show (default: 1)', wholeNumber)
-    .option('--page-size <n>', 'how many on a page (default: 20)', wholeNumber)
+    .option('--page <n>', 'page to show (default: 1)', wholeNumber)
+    .option('--page-size <n>', 'dead letters on a page (default: 20)', wholeNumber)
     .addHelpText(
       'after',
       `
-Exit code: 2 when the page does not exist.
+Exit code: 2 if the page does not exist.
 
 Examples:
   warren dlq list                                    every dead-letter queue
@@ -43,19 +43,26 @@ Examples:
     .addHelpText(
       'after',
       `
-Exit code: 1 when no dead letter has this id, or the management API did not answer and other queues were not searched.
+Exit code: 1 if no dead letter has this id, or the management API did not answer and other queues were not searched.
 
 Examples:
   warren dlq show 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53`,
     )
     .action((id: string, options: WhereOptions) => show(id, options, output))
-  sweeps(filters(where(dlq.command('redrive').description('send dead letters back to where they came from'))))
+  sweeps(
+    filters(
+      where(dlq.command('redrive').description('send dead letters back to the exchange or queue they came from')),
+    ),
+  )
     .option('--rate <n>', 'at most N a second (default: as fast as the broker confirms)', positiveNumber)
-    .option('--to-queue', 'to the queue that each died in, rather than to every queue bound for its routing key')
+    .option(
+      '--to-queue',
+      'send each to the queue in which it died, rather than to every queue bound for its routing key',
+    )
     .addHelpText(
       'after',
       `
-Each is published to its original exchange and routing key as a fresh message with its full number of attempts, and
+Each is published to its original exchange and routing key as a new message with its full number of attempts, and
 removed here once the broker has confirmed it. If the command is killed, run it again: nothing is lost, a few may be sent
 twice, and a worker does not repeat a task whose success is stored. Dead letters that cannot be sent back stay and are
 named; the exit code is then 1.
@@ -66,7 +73,7 @@ Examples:
   warren dlq redrive --domain payment --id 0b0e8a52-3c39-4a3c-9a5c-0f2b6f1f6a53`,
     )
     .action(async (options: SweepOptions) => verdict(await sweep('redrive', options, output)))
-  sweeps(filters(where(dlq.command('purge').description('remove dead letters for good'))))
+  sweeps(filters(where(dlq.command('purge').description('delete dead letters permanently'))))
     .addHelpText(
       'after',
       `
@@ -85,9 +92,9 @@ function where(command: Command): Command {
     .option('--broker <url>', 'broker address, several separated by commas (default: WARREN_BROKER, or the cluster)')
     .option(
       '--management <url>',
-      "RabbitMQ's management API, which knows all dead-letter queues (default: WARREN_MANAGEMENT, the cluster's, or port 15672 of the broker)",
+      "RabbitMQ's management API, which lists all dead-letter queues (default: WARREN_MANAGEMENT, the cluster's, or port 15672 of the broker)",
     )
-    .option('--delivery-limit <n>', "the queue's delivery-limit, when its policy sets one", wholeNumber)
+    .option('--delivery-limit <n>', "the queue's delivery-limit, if its policy sets one", wholeNumber)
     .option('--json', 'print one JSON object a line')
 }
 
@@ -104,7 +111,7 @@ function filters(command: Command): Command {
 function sweeps(command: Command): Command {
   return command
     .option('--limit <n>', 'at most N of them, the oldest first', wholeNumber)
-    .option('--dry-run', 'print what would be done, and change nothing')
+    .option('--dry-run', 'print what it would do, and change nothing')
     .option('--yes', 'do not ask')
 }
 

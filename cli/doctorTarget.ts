@@ -1,4 +1,4 @@
-/** What `warren doctor` looks at: what is given, and the rest from the environment or from the running cluster. */
+/** The target of `warren doctor`: the given options, completed from the environment or the running cluster. */
 import type { LookOptions, TasksFacts } from '../doctor/index.js'
 import { Failure } from './failure.js'
 import { readModuleTasks } from './moduleTasks.js'
@@ -39,7 +39,7 @@ export async function targetOf(options: DoctorOptions): Promise<LookOptions> {
   }
 }
 
-/** Nothing of an address is ever shown here: any part of one that cannot be read may be a password. */
+/** Never shows any part of an address: an unreadable part may be a password. */
 function checkAddresses(option: string, addresses: readonly string[] | undefined, protocols: readonly string[]): void {
   for (const address of addresses ?? []) {
     const url = URL.canParse(address) ? new URL(address) : undefined
@@ -47,7 +47,7 @@ function checkAddresses(option: string, addresses: readonly string[] | undefined
       url !== undefined &&
       protocols.includes(url.protocol) &&
       url.hostname !== '' &&
-      // An unencoded / ? or # in a password: what follows it would be taken for the path.
+      // With an unencoded / ? or # in a password, the rest would be parsed as the path.
       !/@/.test(url.pathname + url.search + url.hash) &&
       [url.username, url.password, ...(option === '--broker' ? [url.pathname] : [])].every(isEncoded)
     if (readable) continue
@@ -79,7 +79,7 @@ async function ofOthers(
   return { broker, management: managementOf(broker, management), results }
 }
 
-/** The service's user for the broker, whose permissions are looked at, and the administrator for everything else. */
+/** The service's user for the broker, whose permissions are checked, and the administrator for everything else. */
 async function ofRunning(
   { dir }: DoctorOptions,
   management: readonly string[] | undefined,

@@ -1,6 +1,6 @@
 /**
- * The command line as a whole: every verb, and how usage errors come out. A verb's file adds itself to the program and
- * loads the code behind it only when it runs, so that `--help` is quick.
+ * The whole command line: every verb, and the output of usage errors. A verb's file adds itself to the program and loads its
+ * code only when it runs, so that `--help` is fast.
  */
 import { Command, CommanderError } from 'commander'
 import { addClient } from './client.js'
@@ -48,7 +48,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
     })
     .addHelpText(
       'after',
-      '\nExit code: 0 done, 1 the verdict failed, 2 used wrongly.\nEach command has its own --help with examples.',
+      '\nExit code: 0 success, 1 failure, 2 wrong usage.\nEach command has its own --help with examples.',
     )
   const verdict: Verdict = (value) => {
     code = value
@@ -75,7 +75,7 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
   ]) {
     add(program, output, verdict)
   }
-  // Settings of the program reach the commands only when they are made before; these are added after.
+  // Commander copies the program's settings only to commands that are created after them; these are added later.
   inherit(program)
   if (words.length === 0) {
     output.err('warren: expected a command, got nothing; see warren --help\n')
@@ -93,13 +93,13 @@ export async function run(words: readonly string[], output: Output = CONSOLE): P
 function inherit(parent: Command): void {
   for (const command of parent.commands) {
     command.copyInheritedSettings(parent)
-    // Its words are all the demo client's own, `--help` among them.
+    // All its words belong to the demo client, including `--help`.
     if (command.name() === 'client') command.helpOption(false)
     inherit(command)
   }
 }
 
-/** The command that the words name, as far as they name one: `['dlq', 'show']` of `dlq show --json`. */
+/** The command that the words name: `['dlq', 'show']` for `dlq show --json`. */
 function verbsIn(program: Command, words: readonly string[]): string[] {
   const verbs: string[] = []
   let command: Command | undefined = program
@@ -111,7 +111,7 @@ function verbsIn(program: Command, words: readonly string[]): string[] {
   return verbs
 }
 
-/** Commander's message as one sentence that ends with what to do. */
+/** Commander's message as one sentence that ends with a remedy. */
 function usageSentence(text: string, verbs: readonly string[]): string {
   const sentence = text
     .trim()

@@ -1,9 +1,9 @@
-/** Passwords that come as files, as Docker and Kubernetes hand them over, so that none stands in an environment. Pure but for reading. */
+/** Reads passwords from files, as Docker and Kubernetes provide them, so that none is in an environment variable. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { storeOptions } from 'warren'
 
-/** The password of a user: the file `<user>_password` in the folder `WARREN_SECRETS_DIR`; undefined without the one or the other. */
+/** The password of a user: the file `<user>_password` in the folder `WARREN_SECRETS_DIR`; undefined if either is missing. */
 export function passwordFile(user: string, env: NodeJS.ProcessEnv): string | undefined {
   if (!env.WARREN_SECRETS_DIR) return undefined
   try {
@@ -14,7 +14,10 @@ export function passwordFile(user: string, env: NodeJS.ProcessEnv): string | und
   }
 }
 
-/** An address that names a user and no password gets it from the user's file. What cannot be read as an address stays as it is. */
+/**
+ * Adds the password from the user's file to an address with a user but no password. An unparsable address is returned
+ * unchanged.
+ */
 export function withPassword(address: string, env: NodeJS.ProcessEnv): string {
   // Several hosts are no URL.
   const [, scheme, user, rest] = /^(sentinels?:\/\/)([^@/:]+)(@.+)$/.exec(address) ?? []

@@ -1,9 +1,9 @@
 /**
- * The demo's worker process: `node dist/demo/worker.js`, set up by environment alone. Logs JSON lines to stdout; nothing
- * per task at the default level.
+ * The demo's worker process: `node dist/demo/worker.js`, configured only by environment variables. Logs JSON lines to stdout;
+ * nothing per task at the default level.
  *
  * SIGTERM and SIGINT drain: finish what is held, take nothing new, exit 0. A later signal ends at once.
- * Exit 1: the cluster is not there. Exit 2: a bad environment variable. Both say so in one line on stderr.
+ * Exit 1: the cluster cannot be reached. Exit 2: an invalid environment variable. Both write one line to stderr.
  */
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -45,7 +45,7 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
   }
   const address = (key: string, text: string, schemes: readonly string[]): string => {
     const scheme = URL.canParse(text) ? new URL(text).protocol.slice(0, -1) : ''
-    // The value may hold a password: say what was expected, and keep what was given to ourselves.
+    // The value may contain a password: the message says what was expected, but does not show the value.
     if (!schemes.includes(scheme)) problems.push(`expected ${key} to be ${schemes[0]}://user:password@host:port`)
     return text
   }
@@ -71,10 +71,10 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
     results: withPassword(results, env),
     name: env.WARREN_WORKER_NAME || `${hostname()}-${process.pid}`,
     httpPort: integer('WARREN_HTTP_PORT', 0, 65_535),
-    // The page has no sign-in: the loopback interface alone, unless a container says otherwise.
+    // The page has no sign-in: loopback only, unless a container overrides it.
     httpHost: env.WARREN_HTTP_HOST || '127.0.0.1',
     concurrency: integer('WARREN_CONCURRENCY', 1, 10_000),
-    // Left out, the library adapts it to how long attempts take.
+    // By default the library adapts it to the duration of attempts.
     prefetch: integer('WARREN_PREFETCH', 1, 2_000),
     gracePeriodMs: integer('WARREN_GRACE_MS', 0, 2 ** 31 - 1),
     deliveryLimit: integer('WARREN_DELIVERY_LIMIT', 1, 1_000_000),
@@ -89,7 +89,7 @@ export function workerSettings(env: NodeJS.ProcessEnv): WorkerSettings | { reado
 const given = <Key extends string, Value>(key: Key, value: Value | undefined): Partial<Record<Key, Value>> =>
   value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, Value>>)
 
-/** Runs until a signal, with what `add` makes it handle. Resolves with the exit code. */
+/** Runs until a signal, with the handlers that `add` registers. Resolves with the exit code. */
 export async function runWorker(
   env: NodeJS.ProcessEnv = process.env,
   add: (worker: Worker, name: string) => void = addHandlers,
@@ -100,13 +100,13 @@ export async function runWorker(
     return 2
   }
   const log = pino({ level: settings.logLevel, base: { worker: settings.name, pid: process.pid } })
-  const stop = stopSignal((signal) => log.info({ signal }, 'Stopping: finishing what is held, taking nothing new'))
-  // Undone in reverse order, whatever happens. Node 20 has no AsyncDisposableStack.
+  const stop = stopSignal((signal) => log.info({ signal }, 'Stopping: finishing held messages, taking no new ones'))
+  // Cleaned up in reverse order. Node 20 has no AsyncDisposableStack.
   const undo: (() => unknown)[] = []
   try {
     const { broker, results, name, resultTtlMs } = settings
     const connecting = connect({ broker, results, name, logger: log, resultTtlMs })
-    // A signal while connecting has nothing to drain.
+    // On a signal during connecting, there is nothing to drain.
     const warren = await Promise.race([connecting, stop])
     if (typeof warren === 'string') return 0
     undo.push(() => warren.close())

@@ -1,6 +1,6 @@
 /**
- * Alert rules for Prometheus: of Warren's own work, and those that RabbitMQ's production checklist and its operator ask for. Pure:
- * `config/prometheus/alerts.yml` and the PrometheusRule of Kubernetes are made from them.
+ * Alert rules for Prometheus: for Warren's own work, and those that RabbitMQ's production checklist and its operator recommend.
+ * Pure: `config/prometheus/alerts.yml` and the PrometheusRule for Kubernetes are generated from them.
  */
 import {
   ALARMS,
@@ -18,21 +18,21 @@ import {
   VISIBLE_PART,
 } from './expressions.js'
 
-/** What is due in a delay level and has not moved on. */
+/** Messages that are due in a delay level and have not moved. */
 const OVERDUE = `(${ofQueues('messages', DELAY_LEVELS)} - ${ofQueues('messages_ready', DELAY_LEVELS)})`
 
 export interface Alert {
   readonly name: string
-  /** What is watched. It has a value also while all is well; a test holds that. */
+  /** The watched expression. It also has a value in normal operation; a test checks that. */
   readonly measure: string
-  /** When the value is bad. */
+  /** The condition of the alert. */
   readonly condition: string
-  /** How long it must be bad. */
+  /** How long the condition must hold. */
   readonly for: string
   readonly severity: 'warning' | 'critical'
-  /** One line. Labels as `{{ $labels.queue }}`. */
+  /** One line, with labels such as `{{ $labels.queue }}`. */
   readonly summary: string
-  /** What to look at first. */
+  /** What to check first. */
   readonly action: string
 }
 
@@ -44,7 +44,7 @@ export interface AlertRule {
   readonly annotations: Readonly<Record<string, string>>
 }
 
-/** The demo's user queue gives up a message after 60 s: half of that is late. */
+/** Messages in the demo's user queue expire after 60 s; half of that counts as late. */
 const OLD = '30s'
 const GROWING = '1m'
 
@@ -56,7 +56,8 @@ export const alerts: readonly Alert[] = [
     for: '0s',
     severity: 'warning',
     summary: '{{ $labels.queue }} has {{ $value }} more dead letters than a minute ago',
-    action: 'See why with warren dlq list: expired means too few workers, failed means the handler.',
+    action:
+      'Find the reason with warren dlq list: expired means too few workers, failed means an error of the handler.',
   },
   {
     name: 'OldestTaskTooOld',
@@ -65,7 +66,7 @@ export const alerts: readonly Alert[] = [
     for: '10s',
     severity: 'warning',
     summary: `The oldest task in {{ $labels.queue }} has waited longer than ${OLD}`,
-    action: 'Add workers, or send less. When nothing is done at all, see whether workers consume the queue.',
+    action: 'Add workers, or send less. If no task finishes at all, check whether workers consume the queue.',
   },
   {
     name: 'QueueWithoutConsumers',
@@ -74,7 +75,7 @@ export const alerts: readonly Alert[] = [
     for: '30s',
     severity: 'critical',
     summary: 'No worker consumes {{ $labels.queue }}',
-    action: 'Start workers. Where they run, their logs and /healthz say why they do not consume it.',
+    action: 'Start workers. If they run, their logs and /healthz show why they do not consume it.',
   },
   {
     name: 'NodeDown',
@@ -83,7 +84,7 @@ export const alerts: readonly Alert[] = [
     for: '10s',
     severity: 'critical',
     summary: '{{ $labels.instance }} does not answer',
-    action: 'Start it again with its data. Quorum queues go on; a classic queue on that node waits for it.',
+    action: 'Start it again with its data. Quorum queues continue; a classic queue on that node waits for it.',
   },
   {
     name: 'NoQuorum',
@@ -91,9 +92,9 @@ export const alerts: readonly Alert[] = [
     condition: '<= 0.5',
     for: '10s',
     severity: 'critical',
-    summary: 'A node sees no majority of the cluster',
+    summary: 'A node cannot reach a majority of the cluster',
     action:
-      'Bring nodes or the network back. Until then quorum queues take and give nothing; nothing confirmed is lost.',
+      'Restore the nodes or the network. Until then quorum queues neither accept nor deliver messages; confirmed messages are kept.',
   },
   {
     name: 'Alarm',
@@ -102,7 +103,8 @@ export const alerts: readonly Alert[] = [
     for: '0s',
     severity: 'critical',
     summary: '{{ $labels.instance }} has a memory, disk or file alarm: publishers are blocked on all nodes',
-    action: 'See the RabbitMQ dashboard for which; let workers empty the queues, or give the node more room.',
+    action:
+      "The RabbitMQ dashboard shows which one; let workers empty the queues, or increase the node's memory or disk.",
   },
   {
     name: 'WorkerNotConsuming',
@@ -110,12 +112,12 @@ export const alerts: readonly Alert[] = [
     condition: '== 0',
     for: '15s',
     severity: 'critical',
-    summary: '{{ $labels.instance }} is there and does not consume {{ $labels.queue }}',
-    action: 'Its /healthz says what it waits for. A classic queue whose node is down is taken up again by itself.',
+    summary: '{{ $labels.instance }} runs but does not consume {{ $labels.queue }}',
+    action: 'Its /healthz shows what it waits for. A classic queue whose node is down is consumed again automatically.',
   },
   {
     name: 'TasksUntouched',
-    // Messages wait and workers hold none of that queue: connected, perhaps consuming on paper, not working.
+    // Messages wait and workers hold none of that queue: they are connected and may be listed as consumers, but do not work.
     measure: `${ofQueues('messages_ready')} * on (queue) (${ofQueues('messages_unacked')} == bool 0)`,
     condition: '> 0',
     for: '30s',
@@ -132,9 +134,9 @@ export const alerts: readonly Alert[] = [
     condition: '> 0',
     for: '60s',
     severity: 'critical',
-    summary: '{{ $value }} messages in {{ $labels.queue }} are due and do not move on',
+    summary: '{{ $value }} messages in {{ $labels.queue }} are due and do not move',
     action:
-      'See that its exchanges and bindings are there: warren definitions --load. Then that the next queues have a majority of their members.',
+      'Check that its exchanges and bindings exist (warren definitions --load), and that the next queues have a majority of their members.',
   },
   {
     name: 'DelayedUnroutable',
@@ -154,7 +156,7 @@ export const alerts: readonly Alert[] = [
     severity: 'warning',
     summary: 'Workers hold {{ $value }} tasks of {{ $labels.queue }} and have finished none for 30 minutes',
     action:
-      'See what the attempts wait for: /healthz and the log of each worker. Tasks that take longer than that are meant to.',
+      'Check what the attempts wait for: /healthz and the log of each worker. Ignore this if tasks normally take longer.',
   },
   {
     name: 'UnroutableMessages',
@@ -162,9 +164,9 @@ export const alerts: readonly Alert[] = [
     condition: '> 0',
     for: '0s',
     severity: 'warning',
-    summary: '{{ $value }} messages of the last 5 minutes went to no queue',
+    summary: '{{ $value }} messages of the last 5 minutes were not routed to any queue',
     action:
-      'Of Warren, send() rejected with UNROUTABLE: start the service of the task once. Others may drop theirs in silence.',
+      "Warren's send() rejected with UNROUTABLE: start the service of the task once. Other publishers may lose such messages silently.",
   },
   {
     name: 'ConnectionChurn',
@@ -172,9 +174,9 @@ export const alerts: readonly Alert[] = [
     condition: '> 0.1',
     for: '10m',
     severity: 'warning',
-    summary: 'Of each 10 connections more than one is opened anew each second',
+    summary: 'More than 10 % of the connections are newly opened each second',
     action:
-      'Find the client that connects for each message, on the management page: a process needs one Warren for its life.',
+      'On the management page, find the client that connects for each message: a process needs a single connect() for its lifetime.',
   },
   {
     name: 'FileDescriptorsNearLimit',
@@ -182,18 +184,18 @@ export const alerts: readonly Alert[] = [
     condition: '> 0.8',
     for: '10m',
     severity: 'warning',
-    summary: '{{ $labels.instance }} has opened {{ $value | humanizePercentage }} of the files and sockets that it may',
-    action: 'Find what holds them (connections, queues), or raise the limit: ulimit -n of the node, 50,000 or more.',
+    summary: '{{ $labels.instance }} uses {{ $value | humanizePercentage }} of its limit for files and sockets',
+    action: 'Find out what uses them (connections, queues), or raise the limit: ulimit -n of the node, 50,000 or more.',
   },
   {
     name: 'DiskAlarmPredicted',
     measure: DISK_IN_A_DAY,
-    // Not for a node that is younger than what the prediction looks at.
+    // Not for a node younger than the period of the prediction.
     condition:
       '< 0 and on (instance) max by (instance) (count_over_time(rabbitmq_disk_space_available_bytes{job="rabbitmq"}[30m] offset 5h)) > 0',
     for: '60m',
     severity: 'warning',
-    summary: '{{ $labels.instance }} will be short of disk space within a day, as things go',
+    summary: '{{ $labels.instance }} will be short of disk space within a day at the current rate',
     action: 'Let workers empty the queues, or enlarge the volume. At the limit publishers are blocked on all nodes.',
   },
   {
@@ -204,7 +206,7 @@ export const alerts: readonly Alert[] = [
     severity: 'warning',
     summary: 'The result store has used {{ $value | humanizePercentage }} of its memory',
     action:
-      'Raise maxmemory, or keep results for less long (resultTtlMs). A full store refuses results, and workers wait.',
+      'Raise maxmemory, or keep results for a shorter time (resultTtlMs). A full store refuses results, and workers wait.',
   },
   {
     name: 'StoreEvicting',
@@ -212,8 +214,8 @@ export const alerts: readonly Alert[] = [
     condition: '> 0',
     for: '0s',
     severity: 'critical',
-    summary: 'The result store has dropped {{ $value }} keys for want of memory',
-    action: 'CONFIG SET maxmemory-policy noeviction, and more memory: results that somebody waits for are lost.',
+    summary: 'The result store has dropped {{ $value }} keys because its memory is full',
+    action: 'CONFIG SET maxmemory-policy noeviction, and add memory: results that callers wait for are lost.',
   },
   {
     name: 'StoreNotWriting',
@@ -231,11 +233,11 @@ export const alerts: readonly Alert[] = [
     for: '10s',
     severity: 'critical',
     summary: 'The result store does not answer',
-    action: 'Start it again with its data. Workers hold what they have done and store it then.',
+    action: 'Start it again with its data. Workers hold their results and store them when it is back.',
   },
 ]
 
-/** Where each alert's page is: a heading with its name. In the repository, unless it is published elsewhere. */
+/** The page with a section for each alert, named after it. In the repository, unless it is published elsewhere. */
 const RUNBOOKS = 'docs/guide/runbooks.md'
 
 /** Prometheus' rule file, as an object to be written as YAML. */

@@ -2,7 +2,8 @@
  * The result store's own figures for Prometheus: `node dist/monitoring/storeExporter.js`. Names are those of the widely
  * used exporter for Redis, so that it can take this one's place.
  *
- * Set up by WARREN_RESULTS, WARREN_HTTP_PORT and WARREN_HTTP_HOST. It goes on while the store is away, and says so.
+ * Set up by WARREN_RESULTS, WARREN_HTTP_PORT and WARREN_HTTP_HOST. It keeps running while the store is unavailable, and reports
+ * that.
  */
 import { createServer, type Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
@@ -34,8 +35,13 @@ export const FIGURES: readonly Figure[] = [
   figure('counter', 'redis_commands_processed_total', 'total_commands_processed', 'Commands.'),
   figure('counter', 'redis_keyspace_hits_total', 'keyspace_hits', 'Reads that found their key.'),
   figure('counter', 'redis_keyspace_misses_total', 'keyspace_misses', 'Reads that did not.'),
-  figure('counter', 'redis_expired_keys_total', 'expired_keys', 'Keys whose time was over.'),
-  figure('counter', 'redis_evicted_keys_total', 'evicted_keys', 'Keys dropped for want of memory; should stay 0.'),
+  figure('counter', 'redis_expired_keys_total', 'expired_keys', 'Expired keys.'),
+  figure(
+    'counter',
+    'redis_evicted_keys_total',
+    'evicted_keys',
+    'Keys dropped because the memory was full; should stay 0.',
+  ),
   figure('gauge', 'redis_pubsub_channels', 'pubsub_channels', 'Channels with a subscriber.'),
 ]
 

@@ -29,12 +29,12 @@ export function systemDashboard(): Dashboard {
   return dashboard({
     uid: DASHBOARDS.system,
     title: 'Warren',
-    about: 'The whole system: is all well, how much is done, what waits. Click a queue or a task to look closer.',
+    about: 'The whole system: health, throughput, backlog. Click a queue or a task for details.',
     rows: {
       'Is all well?': [
         stat({
           title: 'Alerts',
-          about: 'Alerts that fire now. Prometheus has their names and what to do.',
+          about: 'Firing alerts. Prometheus shows their names and remedies.',
           expr: 'count(ALERTS{alertstate="firing"}) or vector(0)',
           bad: 1,
           width: 4,
@@ -69,7 +69,7 @@ export function systemDashboard(): Dashboard {
         }),
         stat({
           title: 'Dead letters',
-          about: 'In all dead-letter queues. warren dlq list says why.',
+          about: 'In all dead-letter queues. warren dlq list shows the reasons.',
           expr: `sum(${ofQueues('messages', DEAD_LETTER_QUEUES)})`,
           bad: 1,
           width: 4,
@@ -78,7 +78,8 @@ export function systemDashboard(): Dashboard {
       Flow: [
         series({
           title: 'Tasks in and out',
-          about: 'What the broker took from producers, and what workers acknowledged. Apart for long: more workers.',
+          about:
+            'Messages that the broker accepted from producers, and that workers acknowledged. If they differ for long, add workers.',
           unit: 'ops',
           width: 12,
           queries: {
@@ -111,7 +112,7 @@ export function systemDashboard(): Dashboard {
       Queues: [
         table({
           title: 'Queues',
-          about: 'Click a queue to look closer.',
+          about: 'Click a queue for details.',
           width: 12,
           by: 'queue',
           columns: {
@@ -122,7 +123,7 @@ export function systemDashboard(): Dashboard {
         }),
         series({
           title: 'Waiting by queue',
-          about: 'Ready messages. A line that rises all the time: more is sent than the workers can do.',
+          about: 'Ready messages. A line that keeps rising: more tasks are sent than the workers can process.',
           width: 12,
           queries: { '{{queue}}': ofQueues('messages_ready') },
           drill: { to: 'queue' },
@@ -146,7 +147,7 @@ export function systemDashboard(): Dashboard {
       Tasks: [
         table({
           title: 'Tasks',
-          about: 'Click a task to look closer.',
+          about: 'Click a task for details.',
           width: 12,
           by: 'task',
           columns: {
@@ -158,7 +159,7 @@ export function systemDashboard(): Dashboard {
         }),
         series({
           title: 'Attempts by task',
-          about: 'Click a line to look closer.',
+          about: 'Click a line for details.',
           unit: 'ops',
           width: 12,
           queries: { '{{task}}': rate('warren_attempts_total', ['task']) },
@@ -173,7 +174,7 @@ export function queueDashboard(): Dashboard {
   return dashboard({
     uid: DASHBOARDS.queue,
     title: 'Warren: one queue',
-    about: 'What waits in a queue, how fast it is worked off, and who does it.',
+    about: "A queue's backlog, its processing rate, and its workers.",
     variable: { name: 'queue', query: 'label_values(rabbitmq_detailed_queue_messages, queue)' },
     rows: {
       $queue: [
@@ -185,13 +186,13 @@ export function queueDashboard(): Dashboard {
         }),
         stat({
           title: 'Held',
-          about: 'Handed out and not acknowledged.',
+          about: 'Delivered and not acknowledged.',
           expr: `max(rabbitmq_detailed_queue_messages_unacked{${THIS_QUEUE}})`,
           width: 6,
         }),
         stat({
           title: 'Consumers',
-          about: 'As the broker counts them. 0 is right for a dead-letter queue alone.',
+          about: 'As counted by the broker. 0 is only right for a dead-letter queue.',
           expr: `max(rabbitmq_detailed_queue_consumers{${THIS_QUEUE}})`,
           bad: 1,
           under: true,
@@ -199,7 +200,8 @@ export function queueDashboard(): Dashboard {
         }),
         stat({
           title: 'Waiting for more than 30 s',
-          about: 'A lower bound: what was ready 30 s ago, less what was done since. Above 0, the oldest task is older.',
+          about:
+            'A lower bound: messages that were ready 30 s ago, minus those finished since. Above 0, the oldest task is older than 30 s.',
           expr: `clamp_min(sum((${stillWaiting('30s')}) and on (queue) rabbitmq_detailed_queue_messages{${THIS_QUEUE}}), 0)`,
           bad: 1,
           width: 6,
@@ -215,8 +217,8 @@ export function queueDashboard(): Dashboard {
           },
         }),
         series({
-          title: 'What became of messages',
-          about: 'Acknowledged, returned to the queue, or lost with their channel and handed out again.',
+          title: 'Settled messages',
+          about: 'Acknowledged, returned to the queue, or lost with their channel and redelivered.',
           unit: 'ops',
           width: 12,
           queries: { '{{settled}}': rate('warren_settled_total', ['settled'], THIS_QUEUE) },
@@ -231,7 +233,7 @@ export function queueDashboard(): Dashboard {
         }),
         series({
           title: 'Who consumes it',
-          about: 'Workers that say that they consume it, beside what the broker counts. They should agree.',
+          about: "Workers that report consuming it, and the broker's count. They should agree.",
           width: 12,
           queries: {
             'workers that consume it': `sum(warren_consumer_up{${THIS_QUEUE}})`,
@@ -240,7 +242,7 @@ export function queueDashboard(): Dashboard {
         }),
         table({
           title: 'Tasks of this queue',
-          about: 'Click a task to look closer.',
+          about: 'Click a task for details.',
           width: 12,
           by: 'task',
           columns: { attempts: rate('warren_attempts_total', ['task'], THIS_QUEUE) },
@@ -249,7 +251,7 @@ export function queueDashboard(): Dashboard {
         series({
           title: 'Dead letters by reason',
           about:
-            'What workers dead-lettered. What the broker dead-letters (expired, delivery limit) is on the RabbitMQ dashboard.',
+            'Messages that workers dead-lettered. The RabbitMQ dashboard shows those of the broker (expired, delivery limit).',
           width: 12,
           queries: { '{{reason}}': `sum by (reason) (increase(warren_dead_lettered_total{${THIS_QUEUE}}[$__range]))` },
         }),
@@ -262,7 +264,7 @@ export function taskDashboard(): Dashboard {
   return dashboard({
     uid: DASHBOARDS.task,
     title: 'Warren: one task',
-    about: 'How often a task runs, how long it takes, how it ends, and on which workers.',
+    about: "A task's rate, duration, outcomes, and workers.",
     variable: { name: 'task', query: 'label_values(warren_attempts_total, task)' },
     rows: {
       $task: [
@@ -274,7 +276,7 @@ export function taskDashboard(): Dashboard {
         }),
         stat({
           title: 'Not successful',
-          about: 'The part of attempts that did not end as success, in the time shown.',
+          about: 'The share of attempts without success, in the time shown.',
           unit: 'percentunit',
           expr: `1 - sum(increase(warren_attempts_total{${THIS_TASK}, outcome="succeeded"}[$__range])) / sum(increase(warren_attempts_total{${THIS_TASK}}[$__range]))`,
           bad: 0.01,

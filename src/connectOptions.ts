@@ -1,28 +1,35 @@
-/** What `connect()` takes: its options, their defaults and checks. */
+/** The options of `connect()`, with their defaults and checks. */
 import { defaults, is } from './options.js'
 import { type StoreClient, storeClient } from './results/connection.js'
 import type { HistoryOptions } from './results/historyOptions.js'
 import { isLogger, type Logger } from './task/logger.js'
 
 export interface ConnectOptions {
-  /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates over them. */
+  /** `amqp://user:password@host:5672/vhost`, or several nodes of one cluster: Warren rotates through them. */
   readonly broker: string | readonly string[]
   /**
    * `redis://host:6379/0` (or `valkey://`, `rediss://`), `sentinel://host:26379,host:26379/NAME`, or a client of iovalkey
-   * or ioredis, for clusters: Warren takes its settings and opens connections of its own. Left out, tasks have no results and handles cannot wait.
+   * or ioredis, for clusters: Warren copies its settings and opens its own connections. Without it, tasks have no results and
+   * handles cannot wait.
    */
   readonly results?: string | StoreClient | undefined
-  /** Shown as the connections' name in RabbitMQ's management page. Default `warren`. */
+  /** The connections' name on RabbitMQ's management page. Default `warren`. */
   readonly name?: string | undefined
-  /** Where log lines go: a pino logger, the console, or another with its four methods; `false` for nowhere. Default: JSON lines on standard error. */
+  /**
+   * The logger: a pino logger, the console, or another with the same four methods; `false` for none. Default: JSON lines on
+   * standard error.
+   */
   readonly logger?: Logger | false | undefined
   /** How long `send` waits for the broker's confirm before `UNCONFIRMED`, in milliseconds. Default 30,000. */
   readonly confirmTimeoutMs?: number | undefined
-  /** How many messages are in flight unconfirmed. More is faster up to a point, and more to publish again after a lost connection. Default 1,000. */
+  /**
+   * How many unconfirmed messages may be in flight. More is faster up to a point, but more are published again after a lost
+   * connection. Default 1,000.
+   */
   readonly maxUnconfirmed?: number | undefined
-  /** How many bytes are in flight unconfirmed. Default 16 MiB. */
+  /** How many unconfirmed bytes may be in flight. Default 16 MiB. */
   readonly maxUnconfirmedBytes?: number | undefined
-  /** The largest message `send` takes, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
+  /** The largest message that `send` accepts, in bytes. Default 4 MiB. RabbitMQ 4 refuses more than 16 MiB. */
   readonly maxMessageBytes?: number | undefined
   /** How long the store keeps results, in milliseconds. Default one day. */
   readonly resultTtlMs?: number | undefined
@@ -30,7 +37,7 @@ export interface ConnectOptions {
   readonly history?: HistoryOptions | false | undefined
   /** How long `connect()` tries before it rejects, in milliseconds. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** AMQP heartbeat in seconds. A proxy in between needs timeouts well above it. Default 10. */
+  /** AMQP heartbeat in seconds. A proxy in between needs much longer timeouts. Default 10. */
   readonly heartbeatSeconds?: number | undefined
 }
 

@@ -1,6 +1,6 @@
 /**
- * Options are checked whole and at once: every problem is named in one error, unknown keys are refused with the
- * nearest known one. Defaults are exported constants in one place, `defaults`.
+ * All options are checked at once: one error lists every problem, and unknown keys are refused with the nearest known one. All
+ * defaults are in one exported object, `defaults`.
  */
 import { types } from 'node:util'
 import { distance } from 'fastest-levenshtein'
@@ -11,11 +11,11 @@ import { isAbortSignal, memberOf } from './kinds.js'
 export const defaults = {
   /** How long `send` waits for the broker's confirm, republishing after lost connections, before `UNCONFIRMED`. */
   confirmTimeoutMs: 30_000,
-  /** How many messages a producer keeps unconfirmed in flight. */
+  /** How many unconfirmed messages a producer keeps in flight. */
   maxUnconfirmed: 1_000,
-  /** How many bytes a producer keeps unconfirmed in flight, whatever their number. */
+  /** How many unconfirmed bytes a producer keeps in flight, whatever the number of messages. */
   maxUnconfirmedBytes: 16 * 1024 * 1024,
-  /** The largest message that `send` takes. RabbitMQ 4 refuses more than 16 MiB by itself. */
+  /** The largest message that `send` accepts. RabbitMQ 4 itself refuses more than 16 MiB. */
   maxMessageBytes: 4 * 1024 * 1024,
   /** How long the store keeps a result: Celery's own default, one day. */
   resultTtlMs: 24 * 60 * 60 * 1000,
@@ -23,11 +23,11 @@ export const defaults = {
   historyMaxEntries: 1_000_000,
   /** How many events of `warren.events()` wait for their reader. */
   maxBuffered: 1_000,
-  /** How long workers remember what was cancelled. */
+  /** How long workers remember cancellations. */
   cancelKeepMs: 30 * 24 * 60 * 60 * 1000,
   /** How long `connect()` tries before it rejects. */
   connectTimeoutMs: 10_000,
-  /** AMQP heartbeat. The peer counts as dead after two missed ones. */
+  /** AMQP heartbeat. After two missed ones, the peer counts as dead. */
   heartbeatSeconds: 10,
   /** First and longest delay between attempts to reconnect; each is jittered. */
   reconnectInitialDelayMs: 50,
@@ -36,19 +36,19 @@ export const defaults = {
   concurrency: 1,
   /** How long `stop()` lets running attempts finish before it returns their messages to the queue. */
   gracePeriodMs: 30_000,
-  /** The shortest and longest delay before a worker tries again to take up a queue that is away. */
+  /** The shortest and longest delay before a worker tries again to consume an unavailable queue. */
   queueRetryInitialDelayMs: 250,
   queueRetryMaxDelayMs: 2_000,
 } as const
 
-/** Returns undefined, or what was expected. */
+/** Returns undefined, or the expected value as text. */
 export interface Check {
   (value: unknown): string | undefined
-  /** The value may hold a password: errors say what kind of value came, and nothing of what it holds. */
+  /** The value may contain a password: errors only name its type. */
   readonly secret?: boolean
 }
 
-/** The vocabulary of checks: each gives undefined, or what was expected. */
+/** The checks: each returns undefined, or the expected value as text. */
 export const is = {
   integer:
     (min: number, max: number = Number.MAX_SAFE_INTEGER): Check =>
@@ -63,11 +63,11 @@ export const is = {
       (Number.isSafeInteger(value) && (value as number) >= min) || (forever && value === Number.POSITIVE_INFINITY)
         ? undefined
         : `an integer ≥ ${min}${forever ? ', or Infinity' : ''}`,
-  /** What may hold a password, such as an address or a client. */
+  /** Values that may contain a password, such as an address or a client. */
   secret: (check: Check): Check => Object.assign((value: unknown) => check(value), { secret: true }),
   signal: (value: unknown) => (isAbortSignal(value) ? undefined : 'an AbortSignal'),
   text: (value: unknown) => (typeof value === 'string' && value !== '' ? undefined : 'a non-empty string'),
-  /** What AMQP carries as a name: a queue's, an exchange's, a routing key. */
+  /** A valid AMQP name: of a queue, an exchange, or a routing key. */
   shortText: (value: unknown) =>
     typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= 255
       ? undefined
@@ -104,8 +104,8 @@ export const is = {
 }
 
 /**
- * Checks `options` against `checks`, and returns what they hold, each read once: a getter may return something else the
- * next time. Throws one {@link OptionsError} that names every problem. A key whose value is undefined counts as left out.
+ * Checks `options` with `checks` and returns their values. Each is read only once, because a getter may return something else
+ * the next time. Throws one {@link OptionsError} that lists every problem. A key whose value is undefined counts as left out.
  */
 export function checkOptions(
   where: string,
@@ -132,7 +132,7 @@ export function checkOptions(
   return given
 }
 
-/** The known options, inherited ones too, since options may be an object of a class; and all others that are its own. */
+/** The known options, including inherited ones, because options may be an instance of a class; and all other own properties. */
 function readAll(
   where: string,
   options: object,
@@ -148,7 +148,7 @@ function readAll(
       if (value !== undefined) given[key] = value
     }
   } catch (error) {
-    // Not its text: an option may hold a password, and so may what its getter says.
+    // Not the error's text: an option may contain a password, and so may an error of its getter.
     throw new OptionsError(where, [`expected options that can be read, but reading ${reading} threw ${kindOf(error)}`])
   }
   return given
@@ -165,8 +165,8 @@ function problemOf(key: string, value: unknown, check: Check): string | undefine
 }
 
 /**
- * Checks options as `checkOptions` does, and returns them with `fallbacks` where they are left out. An option that is
- * undefined counts as left out, so that `{ timeoutMs: config.timeoutMs }` may be written as it is.
+ * Checks options like `checkOptions`, and returns them with `fallbacks` for those left out. An undefined option counts as left
+ * out, so that `{ timeoutMs: config.timeoutMs }` works.
  */
 export function settleOptions<Options extends object, Fallbacks extends Partial<Options>>(
   where: string,
@@ -178,7 +178,7 @@ export function settleOptions<Options extends object, Fallbacks extends Partial<
   return { ...fallbacks, ...checkOptions(where, options, checks, required) } as Options & Fallbacks
 }
 
-/** `, did you mean …?` for the nearest of `known`, or nothing when none is near. */
+/** `, did you mean …?` for the nearest of `known`, or an empty string if none is near. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const nearest = known
     .filter((each) => isNear(word.toLowerCase(), each.toLowerCase()))
@@ -186,7 +186,7 @@ export function didYouMean(word: string, known: readonly string[]): string {
   return nearest === undefined ? '' : `, did you mean \`${nearest}\`?`
 }
 
-/** A slip of the pen, one inside the other (`attempts` and `maxAttempts`), or the same stem (`retries` and `retry`). */
+/** A typo, one inside the other (`attempts` and `maxAttempts`), or the same stem (`retries` and `retry`). */
 function isNear(a: string, b: string): boolean {
   if (distance(a, b) <= Math.max(2, Math.floor(a.length / 3))) return true
   if (Math.min(a.length, b.length) >= STEM && (a.includes(b) || b.includes(a))) return true
@@ -195,11 +195,11 @@ function isNear(a: string, b: string): boolean {
   return stem >= STEM && stem * 2 >= Math.max(a.length, b.length)
 }
 
-/** The shortest beginning that says anything. */
+/** The shortest meaningful prefix. */
 const STEM = 4
 const SHOWN_LENGTH = 100
 
-/** A value for an error message. Of objects only the kind: they may hold anything, passwords too. */
+/** A value for an error message. For objects only the type, because they may contain passwords. */
 function shown(value: unknown): string {
   switch (typeof value) {
     case 'string': {
@@ -216,12 +216,12 @@ function shown(value: unknown): string {
   }
 }
 
-/** What kind of value it is, and nothing of what it holds. Never throws. */
+/** The type of a value, without its content. Never throws. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (value === '') return 'an empty string'
   if (typeof value !== 'object') return `a ${typeof value}`
-  // Its traps would run the object's own code.
+  // A proxy's traps would run the object's own code.
   if (types.isProxy(value)) return 'a Proxy'
   if (Array.isArray(value))
     return value.length === 0 ? 'an empty list' : `[${value.slice(0, 5).map(kindOf).join(', ')}]`

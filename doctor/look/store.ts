@@ -1,6 +1,6 @@
 /**
- * What the result store says of itself, and whether it takes what workers write. Nothing is written: the doctor asks to
- * replace keys that do not exist (`SET … XX`), which a store refuses for the same reasons as any write, and otherwise does nothing.
+ * Reads the result store's state, and whether it accepts workers' writes. Nothing is written: the doctor tries to replace keys
+ * that do not exist (`SET … XX`), which a store refuses for the same reasons as any write, and otherwise does nothing.
  */
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'iovalkey'
@@ -80,7 +80,7 @@ async function storeOf(redis: Redis, address: string): Promise<StoreFacts> {
 const remedy = (said: string): string =>
   /NOAUTH|WRONGPASS/.test(said)
     ? 'Correct user and password of --results'
-    : 'Give --results with a user that may use INFO: docs/guide/results.md'
+    : 'Pass --results with a user that may use INFO: docs/guide/results.md'
 
 /** Undefined where the user may not read the configuration, or the service has none to read. */
 async function configured(redis: Redis, name: string): Promise<string | undefined> {
@@ -123,7 +123,7 @@ async function clockOf(redis: Redis, address: string): Promise<readonly ClockFac
     const [seconds, micros] = (await redis.time().catch((error: unknown) => {
       throw new CannotSee(
         `the store at ${address} does not answer TIME (${textOf(error)})`,
-        'Give --results with a user that may use TIME',
+        'Pass --results with a user that may use TIME',
       )
     })) as [number | string, number | string]
     const answeredAt = sentAt + (performance.now() - started)

@@ -1,10 +1,10 @@
 /**
- * Broker and store addresses: parsed once, shown only without user and password. What is no address is never shown at
- * all, since any part of it may be a password.
+ * Broker and store addresses: parsed once, shown only without user and password. An invalid address is never shown, because any
+ * part of it may be a password.
  */
 import { OptionsError } from '../errors/index.js'
 
-/** What amqplib's `connect` takes, from an `amqp://` or `amqps://` URL (https://www.rabbitmq.com/docs/uri-spec). */
+/** The argument of amqplib's `connect`, from an `amqp://` or `amqps://` URL (https://www.rabbitmq.com/docs/uri-spec). */
 export interface Address {
   readonly protocol: 'amqp' | 'amqps'
   readonly hostname: string
@@ -16,7 +16,7 @@ export interface Address {
 
 const ENCODE = 'percent-encode / ? # @ : and % in user, password and virtual host (encodeURIComponent)'
 
-/** Parses one or more broker URLs. Throws `OptionsError` for what is not one. */
+/** Parses one or more broker URLs. Throws `OptionsError` for an invalid one. */
 export function parseAddresses(where: string, broker: string | readonly string[]): Address[] {
   const urls = typeof broker === 'string' ? [broker] : broker
   return urls.map((text, index) => {
@@ -42,7 +42,7 @@ export function parseAddresses(where: string, broker: string | readonly string[]
   })
 }
 
-/** Checks a store URL. Throws `OptionsError` for what is not one. */
+/** Checks a store URL. Throws `OptionsError` for an invalid one. */
 export function parseStoreUrl(where: string, text: string): URL {
   return parsed(where, text, ['redis:', 'rediss:', 'valkey:', 'valkeys:'], 'redis://host:6379/0')
 }
@@ -57,7 +57,7 @@ function parsed(where: string, text: string, protocols: readonly string[], examp
     const schemes = protocols.map((each) => `${each}//`).join(', ')
     return refuse(`expected a URL such as ${example}, with one of ${schemes} and a host`)
   }
-  // A password with a bare `/`, `?` or `#` in it: what follows is taken for the path, and the user for the host.
+  // A password with an unencoded `/`, `?` or `#`: the rest is parsed as the path, and the user as the host.
   if (/@/.test(url.pathname + url.search + url.hash)) return refuse(`expected no @ behind the host; ${ENCODE}`)
   return url
 }

@@ -1,6 +1,6 @@
 /**
- * Cancelling tasks and pausing queues, as their callers see it. What is asked for is kept in the store, and workers keep
- * what is kept there in memory (`watch.ts`); this file only writes.
+ * Cancelling tasks and pausing queues, for callers. Requests are kept in the store, and workers keep a copy in memory
+ * (`watch.ts`); this file only writes.
  */
 import { NoResultStoreError, OptionsError } from '../errors/index.js'
 import { memberOf } from '../kinds.js'
@@ -24,18 +24,18 @@ import { ControlWatch } from './watch.js'
 
 export interface CancelOptions {
   /**
-   * How long workers remember it, in milliseconds: longer than its message may still wait. Default 30 days; of a handle
-   * that `send` returned for a delayed task, 30 days after it is due.
+   * How long workers remember it, in milliseconds: longer than its message may still wait. Default 30 days; for the handle of a
+   * delayed task, 30 days after it is due.
    */
   readonly keepMs?: number | undefined
 }
 
-/** What became of the cancelling of one task. */
+/** The result of cancelling one task. */
 export interface Cancellation {
   readonly id: string
   /**
-   * `cancelled`: its result is REVOKED and stays so: a handler that ends meanwhile does not change it. `finished`: it had
-   * ended before, as `status` says, and nothing was changed.
+   * `cancelled`: its result is REVOKED and stays REVOKED, even if its handler ends later. `finished`: it had already ended,
+   * with `status`, and nothing was changed.
    */
   readonly outcome: 'cancelled' | 'finished'
   readonly status: ResultStatus
@@ -44,7 +44,7 @@ export interface Cancellation {
 /** All tasks of a name, or with a tag, that were sent until now. */
 export type CancelScope = { readonly task: string | Task } | { readonly tag: string }
 
-/** The task that holds a unique key, of the tasks of a name. */
+/** The task with a given name that holds a unique key. */
 export interface CancelKey {
   readonly task: string | Task
   readonly key: string
@@ -53,12 +53,12 @@ export interface CancelKey {
 export interface ScopeCancellation {
   readonly scope: 'task' | 'tag'
   readonly name: string
-  /** What was sent until then is cancelled. */
+  /** Tasks sent until then are cancelled. */
   readonly before: Date
 }
 
 export interface PauseQueueOptions {
-  /** Shown wherever the pause is. */
+  /** Shown with the pause. */
   readonly reason?: string | undefined
 }
 
@@ -69,11 +69,11 @@ export interface PausedQueue {
 }
 
 export interface ControlDependencies {
-  /** Undefined: everything that is asked throws `NoResultStoreError`. */
+  /** If undefined, every method throws `NoResultStoreError`. */
   readonly results: Results | undefined
-  /** Whose tasks and queues they are: two virtual hosts may share a store. */
+  /** The virtual host of the tasks and queues: two virtual hosts may share a store. */
   readonly vhost: string
-  /** That of the senders, by which their messages say when they were sent. */
+  /** The senders' clock, which their messages use for the time of sending. */
   readonly clock: Clock
   /** How long the store keeps results. */
   readonly resultTtlMs: number
@@ -100,7 +100,7 @@ export class Control {
     this.limits = new Limits(dependencies.results, dependencies.vhost)
   }
 
-  /** What workers look at: one for all of them, undefined without a store. Does no I/O until it is started. */
+  /** The list that workers check, shared by all of them; undefined without a store. Does no I/O until it is started. */
   watch(): ControlWatch | undefined {
     const { results, vhost, log } = this.#dependencies
     if (results === undefined) return undefined
@@ -134,7 +134,10 @@ export class Control {
       : this.#cancelKey(which as CancelKey, options)
   }
 
-  /** Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated. */
+  /**
+   * Cancels one task. Throws `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; after the last
+   * two it may be repeated.
+   */
   async cancelId(
     id: string,
     options: CancelOptions = {},
@@ -151,7 +154,7 @@ export class Control {
     const encoded = encodeCancelled({ id, attempt: 0, run: now.getTime(), doneAt: now })
     const held = String(await results.ask((store) => revoke(store, resultKey(id), resultTtlMs, encoded), STEP_MS))
     const status = statusOf(held)
-    // Not a result but the status of one that has ended.
+    // Not a result, but the status of a task that has ended.
     if (status === undefined) return { id, outcome: 'finished', status: held }
     await this.#cancel(cancelledField('id', id), keepMs)
     results.heard(held)
@@ -163,7 +166,7 @@ export class Control {
     return { id, outcome: 'cancelled', status }
   }
 
-  /** Cancels all of a task or a tag that was sent until now. Throws as `cancelId` does. */
+  /** Cancels all tasks of one name or tag that were sent until now. Throws as `cancelId` does. */
   async #cancelScope(given: CancelScope, options: CancelOptions = {}): Promise<ScopeCancellation> {
     const { scope, name } = scopeOf(given)
     const { keepMs } = settleOptions('cancel', options, CANCEL_CHECKS, CANCEL_DEFAULTS)
@@ -171,7 +174,10 @@ export class Control {
     return { scope, name, before: new Date(at) }
   }
 
-  /** Cancels the task that holds a unique key, and frees the key. Undefined when none does. Throws as `cancelId` does. */
+  /**
+   * Cancels the task that holds a unique key, and releases the key. Returns undefined if no task holds it. Throws as `cancelId`
+   * does.
+   */
   async #cancelKey(given: CancelKey, options: CancelOptions = {}): Promise<Cancellation | undefined> {
     const checks = { task: (value: unknown) => isTaskName(nameOf(value)), key: uniqueKeyProblem }
     const { task, key } = checkOptions('cancel', given, checks, ['task', 'key'])
@@ -184,7 +190,7 @@ export class Control {
     return cancellation
   }
 
-  /** A caller sends a task again under its id: an earlier cancelling no longer counts. Never rejects. */
+  /** A caller sends a task again under its id: an earlier cancellation no longer applies. Never rejects. */
   async sentAnew(id: string): Promise<void> {
     const { results, vhost } = this.#dependencies
     if (results === undefined) return
@@ -193,11 +199,11 @@ export class Control {
       const removed = await results.ask((store) => store.hdel(cancelledKey(vhost), field), ANEW_MS)
       if (removed > 0) await announce(results, vhost, { kind: 'uncancelled', field }, ANEW_MS)
     } catch {
-      // Workers compare the instants, too.
+      // Workers also compare the times.
     }
   }
 
-  /** Throws `OptionsError`, `StoreUnreachableError`, `StoreRefusesError`. Repeated, it changes the reason. */
+  /** Throws `OptionsError`, `StoreUnreachableError`, `StoreRefusesError`. Repeating it changes the reason. */
   async pause(queue: string, options: PauseQueueOptions = {}): Promise<void> {
     checkQueue('pause', queue)
     const { reason } = settleOptions('pause', options, PAUSE_CHECKS, {})
@@ -208,13 +214,13 @@ export class Control {
     await announce(results, vhost, { kind: 'paused', queue, pause }, STEP_MS)
   }
 
-  /** False when it was not paused. Throws as `pause` does. */
+  /** Returns false if it was not paused. Throws like `pause`. */
   async resume(queue: string): Promise<boolean> {
     checkQueue('resume', queue)
     const { vhost } = this.#dependencies
     const results = this.#results
     const removed = await results.ask((store) => store.hdel(pausedKey(vhost), queue), STEP_MS)
-    // Also where it was not paused: an earlier call may have failed in between.
+    // Also if it was not paused: an earlier call may have failed halfway.
     await announce(results, vhost, { kind: 'resumed', queue }, STEP_MS)
     return removed > 0
   }
@@ -244,7 +250,7 @@ export class Control {
     return results
   }
 
-  /** Keeps it, then tells the workers. */
+  /** Stores it, then notifies the workers. */
   async #cancel(field: string, keepMs: number) {
     const { vhost, clock } = this.#dependencies
     const results = this.#results
@@ -254,7 +260,7 @@ export class Control {
   }
 }
 
-/** How long a sender waits until its id is no longer cancelled. */
+/** How long a sender waits until the cancellation of its id is removed. */
 const ANEW_MS = 1_000
 
 function checkQueue(where: string, queue: unknown): void {

@@ -1,6 +1,6 @@
 /**
- * Log lines: listeners of the events, and nothing else. One line for what a person should know (a connection or a queue
- * is away and is back, a dead letter), none for what goes as it should.
+ * Log lines: listeners of the events, and nothing else. One line for each notable event (a connection or queue is lost or back,
+ * a dead letter), none for normal operation.
  */
 import type { EventEmitter } from 'node:events'
 import { textOf } from '../errors/index.js'
@@ -44,8 +44,8 @@ export function logWorker(worker: EventEmitter<WorkerEvents> & { readonly servic
       lost.delete(queue)
       if (away.delete(queue)) log.info({ queue }, `Consuming ${queue} again`)
     } else if (state === 'waiting') {
-      // The loss alone says little and is often repaired at once; the first try that fails knows what is wrong. It fails
-      // many times for one loss, and that is one line.
+      // The loss alone has little information and is often repaired at once; the first failed attempt has the reason. It may
+      // fail many times for one loss, which is logged once.
       if (lost.has(queue) && !away.has(queue)) {
         away.add(queue)
         log.warn({ queue }, `Not consuming ${queue}: ${reason}`)

@@ -1,10 +1,11 @@
-/** Loads `prom-client`, which is optional: producers, and workers without metrics, do without it. */
+/** Loads `prom-client`, which is optional: producers, and workers without metrics, do not need it. */
 import { MissingPackageError, textOf } from '../errors/index.js'
 
-/** Loaded when it is asked for: it takes a fifth of the time that loading Warren takes. */
+/** Loaded on demand: it takes a fifth of the time of loading Warren. */
 export function loadPromClient(): typeof import('prom-client') {
   try {
-    // Not imported: the banner by which a bundle gets its `require` imports `createRequire`, too, and the names would collide.
+    // Not imported by name: the banner that adds `require` to a bundle also imports `createRequire`, and the names would
+    // collide.
     return process.getBuiltinModule('node:module').createRequire(importer())('prom-client')
   } catch (error) {
     if (!textOf(error).startsWith("Cannot find module 'prom-client'")) throw error
@@ -12,5 +13,7 @@ export function loadPromClient(): typeof import('prom-client') {
   }
 }
 
-/** Where `node_modules` is looked for. A bundle in CommonJS has no `import.meta.url`: there it is beside the program. */
+/**
+ * The starting point for finding `node_modules`. A CommonJS bundle has no `import.meta.url`, so it uses the program's folder.
+ */
 const importer = (): string => import.meta.url ?? process.argv[1] ?? `${process.cwd()}/index.js`

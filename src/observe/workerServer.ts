@@ -1,4 +1,4 @@
-/** A worker's HTTP face: `/healthz` for orchestrators and load balancers, `/metrics` for Prometheus. */
+/** A worker's HTTP server: `/healthz` for orchestrators and load balancers, `/metrics` for Prometheus. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { MissingPackageError, textOf } from '../errors/index.js'
@@ -7,7 +7,7 @@ import type { ObservedWorker } from './health.js'
 import { type MetricsRegistry, workerMetrics } from './metrics.js'
 
 export interface ServeOptions {
-  /** 0 takes a free port. */
+  /** 0 selects a free port. */
   readonly port: number
   /** Default `127.0.0.1`: the page has no sign-in. In a container, `0.0.0.0`. */
   readonly host?: string
@@ -18,7 +18,7 @@ export interface WorkerServer {
   close(): Promise<void>
 }
 
-/** Serves until `close()`. `/healthz` answers 200 when the worker does all it is meant to, 503 with the same facts when not. */
+/** Serves until `close()`. `/healthz` answers 200 if the worker is fully working, otherwise 503 with the same body. */
 export async function serveWorker(worker: ObservedWorker, options: ServeOptions): Promise<WorkerServer> {
   checkOptions('serveWorker', options, { port: is.integer(0, 65_535), host: is.text }, ['port'])
   const registry = metricsOf(worker)
@@ -43,7 +43,7 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
   })
   const host = options.host ?? '127.0.0.1'
   await new Promise<void>((resolve, reject) => {
-    // It stays: without a listener, an error of the server later on would end the process.
+    // Stays registered: without a listener, a later error of the server would end the process.
     server.on('error', reject)
     server.listen(options.port, host, resolve)
   })
@@ -58,7 +58,7 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
   }
 }
 
-/** Or why there are none: prom-client is optional, and `/healthz` does without it. */
+/** Or the reason why there are none: prom-client is optional, and `/healthz` does not need it. */
 function metricsOf(worker: ObservedWorker): MetricsRegistry | MissingPackageError {
   try {
     return workerMetrics(worker)

@@ -1,4 +1,4 @@
-/** What `send` gives: the way to a task's result. */
+/** The handle that `send` returns: access to a task's result. */
 
 import type { Cancellation, CancelOptions, Control } from '../control/control.js'
 import {
@@ -18,20 +18,20 @@ import { onAbort, startTimer } from '../timers.js'
 import type { StoredResult } from '../wire/resultFormat.js'
 
 export interface ResultOptions {
-  /** How long to wait, in milliseconds; any length, or `Infinity`. Default: for ever. */
+  /** How long to wait, in milliseconds; any length, or `Infinity`. Default: forever. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export interface EventsOptions {
-  /** How long to wait in all until the task's end, in milliseconds; any length, or `Infinity`. Default: for ever. */
+  /** The total time to wait for the task's end, in milliseconds; any length, or `Infinity`. Default: forever. */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
-  /** Whether to wait for what happens next. `false` ends with what is stored now. Default true. */
+  /** Whether to wait for further events. `false` yields the stored events and ends. Default true. */
   readonly follow?: boolean | undefined
 }
 
-/** The events of a task. To be iterated once; leaving the loop ends it. */
+/** The events of a task. Can be iterated once; leaving the loop ends it. */
 export type TaskEvents<Output = unknown> = AsyncIterableIterator<TaskEvent<Output>, undefined> & AsyncDisposable
 
 const EVENTS_CHECKS = { timeoutMs: is.duration(0, { forever: true }), signal: is.signal, follow: is.flag }
@@ -45,7 +45,7 @@ const RESULT_CHECKS = { timeoutMs: is.duration(0, { forever: true }), signal: is
 /** How long `state()` waits for the store's answer. */
 const STATE_TIMEOUT_MS = 5_000
 
-/** What the store holds of a task, by its id. */
+/** The state of a task in the store, by its id. */
 export async function stateOf(results: Results, id: string): Promise<StoredResult | undefined> {
   try {
     const stored = await results.get(id, { timeoutMs: STATE_TIMEOUT_MS })
@@ -56,7 +56,7 @@ export async function stateOf(results: Results, id: string): Promise<StoredResul
   }
 }
 
-/** Which run of a task was sent, and when. */
+/** The run of the sent task, and when it was sent. */
 export interface Queued {
   readonly run: number
   readonly at: number
@@ -65,7 +65,7 @@ export interface Queued {
 export interface HandleOptions {
   readonly due?: Date | undefined
   readonly existing?: boolean
-  /** Known to the one who sent it. */
+  /** Known only to the sender. */
   readonly queued?: Queued
 }
 
@@ -74,9 +74,9 @@ const NOTHING_KNOWN: HandleOptions = {}
 export class Handle<Output> {
   readonly task: string
   readonly id: string
-  /** The instant before which it is not run; undefined for a task that was not delayed, or not sent here. */
+  /** The earliest time at which the task may run; undefined for a task that was not delayed, or not sent here. */
   readonly due: Date | undefined
-  /** Whether `send` found this task under its unique key, and sent nothing. */
+  /** Whether `send` found this task under its unique key and sent nothing. */
   readonly existing: boolean
   readonly #output: Task<unknown, unknown, Output, unknown>['output']
   readonly #results: () => Results
@@ -101,9 +101,10 @@ export class Handle<Output> {
   }
 
   /**
-   * Waits for the task's end and resolves with what its handler returned, parsed by the task's output schema. Waiting for many costs one subscription in all.
-   * The time limit and the signal hold whether the store answers or not. Throws `OptionsError`, `TaskFailedError`,
-   * `OutputError` for a result that does not fit the schema, `ResultTimeoutError`, `ResultUnreadableError`, `NoResultStoreError`, or the signal's reason.
+   * Waits for the task's end and resolves with what its handler returned, parsed by the task's output schema. Waiting for many
+   * results needs one subscription in total. The time limit and the signal apply whether the store answers or not. Throws
+   * `OptionsError`, `TaskFailedError`, `OutputError` for a result that does not fit the schema, `ResultTimeoutError`,
+   * `ResultUnreadableError`, `NoResultStoreError`, or the signal's reason.
    */
   async result(options: ResultOptions = {}): Promise<Output> {
     const settled = settleOptions('result', options, RESULT_CHECKS, {})
@@ -114,17 +115,16 @@ export class Handle<Output> {
   }
 
   /**
-   * What happens to the task, in order: queued, started, progress, retry, done. From the beginning, also for those who ask
-   * late, as far as the store keeps it; of the latest run. Ends after `done`. Each call is a reader of its own, and reads
-   * on only when it is asked for more. Throws `OptionsError` and `NoResultStoreError` at once; the iterator throws
-   * `ResultTimeoutError`, `OutputError` for a result that does not fit the schema, `ResultUnreadableError`,
-   * `StoreRefusesError`, `ClosedError`, or the signal's reason.
+   * The task's events, in order: queued, started, progress, retry, done. From the beginning of the latest run, even for a late
+   * caller, as far as the store keeps them. Ends after `done`. Each call is an independent reader that reads on demand. Throws
+   * `OptionsError` and `NoResultStoreError` at once; the iterator throws `ResultTimeoutError`, `OutputError` for a result that
+   * does not fit the schema, `ResultUnreadableError`, `StoreRefusesError`, `ClosedError`, or the signal's reason.
    */
   events(options: EventsOptions = {}): TaskEvents<Output> {
     const settled = settleOptions('events', options, EVENTS_CHECKS, {})
     const output = (stored: unknown): Promise<Output> => this.#parsed(stored, (checking) => checking)
     const events = this.#results().events.follow(this.id, { ...settled, queued: this.#queued, output })
-    // What `output` returns is what `done` carries.
+    // `done` carries the return value of `output`.
     return events as TaskEvents<Output>
   }
 
@@ -133,13 +133,13 @@ export class Handle<Output> {
     if (this.#output === undefined) return stored as Output
     const checked = await limited(check(this.#output, stored))
     if (checked.issues === undefined) return checked.value
-    // A handler that returns undefined has null stored: JSON has no other word for it.
+    // If a handler returns undefined, null is stored, because JSON has no undefined.
     const nothing = stored === null ? await limited(check(this.#output, undefined)) : checked
     if (nothing.issues === undefined) return nothing.value
     throw new OutputError(this.task, checked.issues, this.id)
   }
 
-  /** A schema is users' code: the time limit and the signal hold for one that is asynchronous, too. */
+  /** A schema is users' code: the time limit and the signal also apply to an asynchronous one. */
   #limited<T>(checking: Promise<T>, { timeoutMs = Infinity, signal }: ResultOptions, startedAt: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const end = (act: () => void): void => {
@@ -160,7 +160,7 @@ export class Handle<Output> {
   }
 
   /**
-   * What the store holds now: undefined while no attempt has ended (Celery's PENDING), and after the result's TTL. Throws
+   * The stored state: undefined while no attempt has ended (Celery's PENDING), and after the result's TTL. Throws
    * `StoreUnreachableError` when the store does not answer within five seconds, `ResultUnreadableError`,
    * `NoResultStoreError`.
    */
@@ -169,9 +169,9 @@ export class Handle<Output> {
   }
 
   /**
-   * Cancels the task, wherever it is: not started, it is not run; running, its signal is aborted; it is neither retried nor
-   * dead-lettered. Says whether it had ended before. Throws `NoResultStoreError`, `StoreUnreachableError`,
-   * `StoreRefusesError`; then it may be repeated.
+   * Cancels the task. If it has not started, it does not run; if it is running, its signal is aborted. It is neither retried
+   * nor dead-lettered. Resolves with whether it had already ended. Throws `NoResultStoreError`, `StoreUnreachableError`,
+   * `StoreRefusesError`; after the last two it may be repeated.
    */
   async cancel(options: CancelOptions = {}): Promise<Cancellation> {
     if (this.#control === undefined) throw new NoResultStoreError()
@@ -179,7 +179,7 @@ export class Handle<Output> {
   }
 }
 
-/** What a caller of `result()` gets: the value, or the worker's error. */
+/** The outcome for a caller of `result()`: the value, or the worker's error. */
 function outputOf(result: StoredResult): unknown {
   if (result.status === 'SUCCESS') return result.result
   const { errorClass, message, traceback } = result.error ?? { errorClass: result.status, message: 'no error given' }

@@ -1,4 +1,4 @@
-/** The clock of an in-memory Warren: it stands still until a test moves it, and calls what is due on its way, in order. */
+/** The clock of an in-memory Warren: it stands still until a test advances it, and then runs due timers in order. */
 import type { Clock } from '../time/clock.js'
 
 interface Timer {
@@ -18,7 +18,7 @@ export class TestClock implements Clock {
   /** A test that advances by a task's delay has reached it. */
   readonly truncatesMs = 0
 
-  /** Calls `act` once the clock is at `at`. Returns what cancels it. */
+  /** Calls `act` once the clock reaches `at`. Returns a function that cancels it. */
   at(at: number, act: () => void): () => void {
     const timer = { at, act }
     this.#timers.add(timer)
@@ -36,7 +36,7 @@ export class TestClock implements Clock {
     return next
   }
 
-  /** Moves it, never back, and calls what is due then, the earliest first. */
+  /** Advances the clock, never back, and runs due timers, the earliest first. */
   moveTo(now: number): void {
     this.#now = Math.max(this.#now, now)
     const due = [...this.#timers].filter(({ at }) => at <= this.#now).sort((a, b) => a.at - b.at)

@@ -1,4 +1,4 @@
-/** What was sent, as a test looks at it. */
+/** Sent tasks, for assertions in tests. */
 import { AssertionError } from 'node:assert'
 import type { ConsumeMessage } from 'amqplib'
 import type { Publication } from '../send/outgoing.js'
@@ -8,16 +8,16 @@ import { decode } from '../wire/envelope.js'
 import { headers } from '../wire/names.js'
 import { uniqueMarkOf } from '../wire/uniqueMark.js'
 
-/** A task that was sent, as its message says. */
+/** A sent task, read from its message. */
 export interface SentTask<Input = unknown> {
   readonly id: string
   /** The task's name. */
   readonly name: string
   /** As JSON carries it. */
   readonly input: Input
-  /** Not to be run before; undefined for at once. */
+  /** When it is due; undefined for at once. */
   readonly due: Date | undefined
-  /** Not to be run after. */
+  /** When it expires. */
   readonly expires: Date | undefined
   readonly tags: readonly string[]
   /** Its unique key. */
@@ -36,12 +36,12 @@ export function sentTaskOf({ message }: Publication): SentTask {
   }
 }
 
-/** What knows what was sent: an in-memory Warren. */
+/** The source of sent tasks: an in-memory Warren. */
 export interface Sending {
   sent<T extends Task>(task: T): readonly SentTask<TaskInput<T>>[]
 }
 
-/** Some of an input, at any depth. */
+/** Part of an input, at any depth. */
 export type PartOf<T> = T extends readonly unknown[]
   ? T
   : T extends object
@@ -49,8 +49,8 @@ export type PartOf<T> = T extends readonly unknown[]
     : T
 
 /**
- * Returns the first task that was sent with this input, or with an input of which this is a part. Throws an
- * `AssertionError` that shows what was sent when there is none.
+ * Returns the first sent task whose input equals or contains this one. Throws an `AssertionError` that shows the sent tasks if
+ * there is none.
  */
 export function expectSent<T extends Task>(
   warren: Sending,
@@ -72,7 +72,7 @@ export function expectSent<T extends Task>(
   })
 }
 
-/** Throws an `AssertionError` when such a task was sent. */
+/** Throws an `AssertionError` if such a task was sent. */
 export function expectNotSent<T extends Task>(warren: Sending, task: T, input?: PartOf<TaskInput<T>>): void {
   checkTask('expectNotSent', task)
   const found = warren.sent(task).find((each) => input === undefined || contains(each.input, input))
@@ -85,7 +85,7 @@ export function expectNotSent<T extends Task>(warren: Sending, task: T, input?: 
   })
 }
 
-/** Whether `actual` has all of `part`. Lists are compared whole. */
+/** Whether `actual` contains `part`. Lists must be equal. */
 function contains(actual: unknown, part: unknown): boolean {
   if (Array.isArray(part)) {
     return (

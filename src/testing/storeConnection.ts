@@ -1,4 +1,4 @@
-/** A connection to the in-memory store that looks like the client Warren uses, and the target that makes them. */
+/** A connection to the in-memory store with the interface of Warren's client, and the target that creates them. */
 import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { defaults } from '../options.js'
@@ -102,7 +102,7 @@ function connectionTo(store: MemoryStore): StoreConnection {
       return (...given: Given) => target.command(name, given)
     },
   })
-  // It has all of what Warren calls; the client's type has hundreds of methods.
+  // It has all methods that Warren calls; the client's type has hundreds.
   return client as unknown as StoreConnection
 }
 

@@ -1,4 +1,4 @@
-/** What the in-memory store holds under a key, and what it answers. */
+/** The values and replies of the in-memory store. */
 
 export type Reply = string | number | null | { readonly ok: string } | readonly Reply[]
 
@@ -8,7 +8,7 @@ export interface Entry {
   endsAt: number
 }
 
-/** What a store answers instead of doing what it was asked for. */
+/** A store's error reply. */
 export class StoreFailure extends Error {
   override readonly name = 'ReplyError'
 }

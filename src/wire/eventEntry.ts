@@ -1,13 +1,13 @@
 /**
- * What the store keeps of a task on its way: entries of a capped stream beside its result, as JSON. The end is not among
- * them: the result says it. Each entry also says when its task was queued and its attempt began, so that whoever reads
- * the first entry that is left knows that much of what went before.
+ * The events of a running task in the store: JSON entries of a capped stream next to its result. The end is not among them; it
+ * is in the result. Each entry also contains when its task was queued and its attempt began, so that this is known even if
+ * earlier entries were removed.
  */
 import { shortened } from '../errors/error.js'
 import { isTable } from './celeryValues.js'
 import type { Speaker, StoredError } from './resultFormat.js'
 
-/** The longest entry, in characters: a progress whose JSON is longer leaves its length and not its value. */
+/** The longest entry, in characters: for a progress with longer JSON, only the length is stored. */
 export const MAX_ENTRY_CHARACTERS = 16_384
 
 export interface EventEntry {
@@ -69,7 +69,7 @@ const head = (type: EventEntry['type'], { attempt, queued, started }: Of, at: nu
   ...(started === undefined ? undefined : { started }),
 })
 
-/** Reads an entry. Undefined for what is none: whoever writes to the store may have written anything. */
+/** Reads an entry. Undefined for an invalid one, because other clients may write to the store. */
 export function decodeEntry(text: string): EventEntry | undefined {
   let entry: unknown
   try {
