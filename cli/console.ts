@@ -12,6 +12,9 @@ interface ConsoleCommandOptions {
   readonly host?: string
   readonly port?: number
   readonly readOnly?: boolean
+  readonly trustedHeader?: string
+  readonly operator?: readonly string[]
+  readonly trustedProxy?: readonly string[]
   readonly origin?: string
   readonly basePath?: string
   readonly link?: Readonly<Record<string, string>>
@@ -34,6 +37,13 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
     .option('--port <port>', 'which port to listen on; 0 takes a free one (default: 8080)', portNumber)
     .option('--read-only', 'show everything, change nothing (the default where --host is not loopback)')
     .option('--no-read-only', 'allow control where --host is not loopback, too')
+    .option('--trusted-header <name>', 'believe this header of a proxy that signs people in, such as X-Forwarded-User')
+    .option('--operator <user>', 'who of those may act; the others may look; may be repeated', listed)
+    .option(
+      '--trusted-proxy <address>',
+      "the proxy's own IP address; may be repeated (default: 127.0.0.1 and ::1)",
+      listed,
+    )
     .option('--origin <url>', "the page's own address, where a proxy changes it, such as https://console.example.com")
     .option('--base-path <path>', 'path under which a proxy shows the page, such as /warren (default: none)')
     .option('--link <name=address>', 'a page that the head links to, such as Grafana=/grafana/; may be repeated', links)
@@ -59,6 +69,8 @@ function portNumber(word: string): number {
   throw new InvalidArgumentError(`expected a port from 0 to 65535, got: ${word}`)
 }
 
+const listed = (word: string, before: readonly string[] = []): string[] => [...before, word]
+
 function links(word: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, name, address] = /^([^=]+)=(.+)$/.exec(word) ?? []
   if (name === undefined || address === undefined) {
@@ -72,9 +84,11 @@ async function serve(options: ConsoleCommandOptions, out: Output['out']): Promis
   const { onStopSignals } = await import('../demo/stopSignals.js')
   const { host = DEFAULT_HOST, port, readOnly, origin, state, basePath, link } = options
   const { repositoryRoot } = await import('../cluster/index.js')
+  const signIns = await accounts(isLoopback(host), options.trustedHeader !== undefined)
   const served = await startConsole({
     ...(await addressesOf(options)),
-    ...{ host, accounts: await accounts(isLoopback(host)) },
+    ...{ host, ...(signIns.length === 0 ? {} : { accounts: signIns }) },
+    ...trusted(options),
     ...(port === undefined ? {} : { port }),
     ...(readOnly === undefined ? {} : { readOnly }),
     ...(origin === undefined ? {} : { origin }),
@@ -132,19 +146,37 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   }
 }
 
-/** `admin` has full control, `viewer` is read-only. The default passwords are for loopback only. */
-async function accounts(loopback: boolean): Promise<Account[]> {
+function trusted({ trustedHeader: header, operator: operators, trustedProxy: proxies }: ConsoleCommandOptions) {
+  if (header === undefined) {
+    if (operators === undefined && proxies === undefined) return {}
+    throw new Failure('expected --trusted-header with --operator and --trusted-proxy', { exitCode: 2 })
+  }
+  return {
+    trustedHeader: {
+      header,
+      ...(operators === undefined ? {} : { operators }),
+      ...(proxies === undefined ? {} : { proxies }),
+    },
+  }
+}
+
+/**
+ * `admin` has full control, `viewer` is read-only. The default passwords are for loopback only, and not beside a proxy that
+ * signs people in.
+ */
+async function accounts(onLoopback: boolean, elsewhere: boolean): Promise<Account[]> {
+  const loopback = onLoopback && !elsewhere
   const { passwordFile } = await import('../demo/secrets.js')
   const { env } = process
   const admin = passwordFile('admin', env) ?? (env.WARREN_ADMIN_PASSWORD || (loopback ? 'admin' : undefined))
   const viewer = passwordFile('viewer', env) ?? (env.WARREN_VIEWER_PASSWORD || (loopback ? 'viewer' : undefined))
-  if (admin === undefined) {
+  if (admin === undefined && !elsewhere) {
     throw new Failure('set WARREN_ADMIN_PASSWORD: there is no default password on hosts other than loopback', {
       exitCode: 2,
     })
   }
   return [
-    { user: 'admin', password: admin, role: 'operator' },
+    ...(admin === undefined ? [] : [{ user: 'admin', password: admin, role: 'operator' } as const]),
     ...(viewer === undefined ? [] : [{ user: 'viewer', password: viewer, role: 'viewer' } as const]),
   ]
 }

@@ -58,6 +58,7 @@ export interface RawBinding {
   readonly vhost: string
   readonly destination: string
   readonly destination_type?: string
+  readonly routing_key?: string
 }
 
 export interface RawOverview {
@@ -77,6 +78,25 @@ export interface RawConnection {
   readonly name: string
   /** The name that its owner gave it. */
   readonly given?: string
+  /** The client library, as it calls itself. */
+  readonly product?: string
+  readonly host?: string
+  /** When it was opened, in milliseconds since 1970. */
+  readonly since?: number
+}
+
+/** One queue, with what only its own page shows. */
+export interface RawQueueDetail {
+  readonly policy?: string
+  readonly definition: Fields
+  readonly arguments: Fields
+  readonly durable?: boolean
+  readonly bytes?: number
+  readonly consumers: readonly {
+    readonly connection: string
+    readonly prefetch?: number
+    readonly active?: boolean
+  }[]
 }
 
 export interface RawPage<Item> {
@@ -213,13 +233,13 @@ export const readExchanges = (value: unknown): readonly RawExchange[] =>
   }).items
 
 export const readBindings = (value: unknown): RawBinding[] =>
-  listOf(value, ({ source, vhost, destination, destination_type: kind }) => {
+  listOf(value, ({ source, vhost, destination, destination_type: kind, routing_key: key }) => {
     if (textOf(source) === undefined || textOf(vhost) === undefined || textOf(destination) === undefined) {
       return undefined
     }
     return {
       ...{ source: String(source), vhost: String(vhost), destination: String(destination) },
-      ...said({ destination_type: textOf(kind) }),
+      ...said({ destination_type: textOf(kind), routing_key: textOf(key) }),
     }
   })
 
@@ -233,5 +253,33 @@ export const readConsumers = (value: unknown): RawConsumer[] =>
 export const readConnections = (value: unknown): readonly RawConnection[] =>
   pageOf(value, (fields) => {
     const name = textOf(fields.name)
-    return name === undefined ? undefined : { name, ...said({ given: textOf(fields.user_provided_name) }) }
+    if (name === undefined) return undefined
+    return {
+      name,
+      ...said({
+        given: textOf(fields.user_provided_name),
+        product: textOf(fieldsOf(fields.client_properties).product),
+        host: textOf(fields.peer_host),
+        since: numberOf(fields.connected_at),
+      }),
+    }
   }).items
+
+export function readQueueDetail(value: unknown): RawQueueDetail {
+  const fields = fieldsOf(value)
+  if (fields === NONE) throw new Error('the answer is no queue: is this the management API?')
+  return {
+    ...{ definition: fieldsOf(fields.effective_policy_definition), arguments: fieldsOf(fields.arguments) },
+    ...said({
+      policy: textOf(fields.policy),
+      durable: flagOf(fields.durable),
+      bytes: numberOf(fields.message_bytes),
+    }),
+    consumers: (Array.isArray(fields.consumer_details) ? fields.consumer_details : []).flatMap((each: unknown) => {
+      const consumer = fieldsOf(each)
+      const connection = textOf(fieldsOf(consumer.channel_details).connection_name)
+      if (connection === undefined) return []
+      return [{ connection, ...said({ prefetch: numberOf(consumer.prefetch_count), active: flagOf(consumer.active) }) }]
+    }),
+  }
+}

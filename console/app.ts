@@ -5,7 +5,6 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { streamSSE } from 'hono/streaming'
 import { checkOptions, is, OptionsError, textOf, WarrenError } from 'warren'
 import { type Accounts, SignInLimit } from './accounts.js'
-import { actionRoutes } from './actions.js'
 import {
   COOKIE,
   type Env,
@@ -18,16 +17,20 @@ import {
   requireSession,
   sessionOf,
 } from './guard.js'
+import { isElsewhere } from './identity.js'
 import { LauncherError } from './launcher.js'
 import type { ConsoleSettings } from './options.js'
-import { type PageFile, pageFiles } from './page.js'
+import { type PageFile, pageFiles, shellFor } from './page.js'
 import type { Parts } from './parts.js'
 import { Refusal } from './refusal.js'
+import { apiRoutes } from './routes/index.js'
 import { SESSION_MS, type Session, type Sessions } from './sessions.js'
 import { Viewers } from './viewers.js'
 
 /** Requests are orders of a few words. */
 const MAX_BODY = 16 * 1024
+/** The page's views: each address below one of these is the page itself, which shows that view. */
+const VIEWS = ['tasks', 'queues', 'schedules', 'flows', 'dead-letters', 'workers', 'cluster', 'lab']
 /** Proxies close a connection on which nothing goes for a minute. */
 const PING_MS = 15_000
 
@@ -42,10 +45,7 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   const { basePath } = settings
   // A proxy may take the prefix off or leave it: both reach the same pages.
   const app = new Hono<Env>({
-    getPath: (request) => {
-      const { pathname } = new URL(request.url)
-      return basePath !== '' && pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length) : pathname
-    },
+    getPath: (request) => pathIn(request, basePath),
   })
   const viewers = new Viewers(parts)
   app.onError((error, context) => refuse(error, context))
@@ -62,13 +62,22 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   // The page's own addresses are relative: they need the slash at the end.
   if (basePath !== '') app.get(basePath, (context) => context.redirect(`${basePath}/`, 308))
   for (const [path, file] of pageFiles()) app.get(path, (context) => pageFile(context, file))
+  for (const view of VIEWS) {
+    const shell = (context: Context) => pageFile(context, shellFor(pathIn(context.req.raw, basePath)))
+    app.get(`/${view}`, shell).get(`/${view}/*`, shell)
+  }
   signIn(app, parts, viewers)
   const api = new Hono<Env>()
-  api.use(requireSession(sessions), requireOperator(sessions, settings))
-  api.get('/stream', (context) => stream(context, viewers, sessions))
-  actionRoutes(api, parts)
+  api.use(requireSession(parts), requireOperator(sessions, settings))
+  api.get('/stream', (context) => stream(context, viewers, parts))
+  apiRoutes(api, parts)
   app.route('/api', api)
   return { app, close: () => viewers.close() }
+}
+
+function pathIn(request: Request, basePath: string): string {
+  const { pathname } = new URL(request.url)
+  return basePath !== '' && pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length) : pathname
 }
 
 /** Compressed for those who take that: the page is a few times smaller then. */
@@ -90,11 +99,12 @@ function signIn(app: Hono<Env>, parts: AppParts, viewers: Viewers): void {
   const about = (session: Session) => ({
     signedIn: true,
     ...{ user: session.user, role: session.role, token: sessions.token(session) },
+    canSignOut: !isElsewhere(session),
     ...{ readOnly: settings.readOnly, can: parts.can(session), vhost: settings.vhost, links: settings.links ?? null },
   })
   const path = `${settings.basePath}/`
-  app.get('/api/session', (context) => {
-    const session = sessionOf(context, sessions)
+  app.get('/api/session', async (context) => {
+    const session = await sessionOf(context, parts)
     return context.json(session === undefined ? { signedIn: false } : about(session))
   })
   app.post('/api/session', async (context) => {
@@ -121,10 +131,17 @@ function signIn(app: Hono<Env>, parts: AppParts, viewers: Viewers): void {
     const session = sessions.read(cookie)
     return context.json(session === undefined ? { signedIn: false } : about(session))
   })
-  app.delete('/api/session', (context) => {
+  app.delete('/api/session', async (context) => {
     requireOwnOrigin(context, settings)
-    const session = sessionOf(context, sessions)
+    const session = await sessionOf(context, parts)
     if (session !== undefined) {
+      if (isElsewhere(session)) {
+        throw new Refusal(
+          409,
+          'SIGNED_IN_ELSEWHERE',
+          'You were signed in by a proxy or another application: sign out there',
+        )
+      }
       try {
         sessions.end(session)
       } catch (error) {
@@ -139,7 +156,7 @@ function signIn(app: Hono<Env>, parts: AppParts, viewers: Viewers): void {
 }
 
 /** One page's stream. It ends with its session, so that a signed-out page sees nothing more. */
-function stream(context: Context<Env>, viewers: Viewers, sessions: Sessions): Response {
+function stream(context: Context<Env>, viewers: Viewers, parts: AppParts): Response {
   // Nobody would ever read the stream of an answer that has no body.
   if (context.req.method !== 'GET') throw new Refusal(405, 'NO_STREAM', 'A stream can only be read with GET')
   const viewer = viewers.add(context.get('session').id)
@@ -149,8 +166,10 @@ function stream(context: Context<Env>, viewers: Viewers, sessions: Sessions): Re
   return streamSSE(context, async (out) => {
     out.onAbort(() => viewers.remove(viewer))
     const ping = setInterval(() => {
-      if (sessionOf(context, sessions) === undefined) viewer.end()
-      else viewer.push({ event: 'ping', data: '' })
+      sessionOf(context, parts).then(
+        (session) => (session === undefined ? viewer.end() : viewer.push({ event: 'ping', data: '' })),
+        () => viewer.end(),
+      )
     }, PING_MS)
     try {
       while (!viewer.over && !out.aborted) {

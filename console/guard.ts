@@ -5,6 +5,7 @@
 import { getConnInfo } from '@hono/node-server/conninfo'
 import type { Context, MiddlewareHandler } from 'hono'
 import { getCookie } from 'hono/cookie'
+import { identityOf } from './identity.js'
 import { type ConsoleSettings, isLoopback } from './options.js'
 import { Refusal } from './refusal.js'
 import type { Session, Sessions } from './sessions.js'
@@ -18,7 +19,7 @@ export interface Env {
 
 const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
@@ -53,7 +54,8 @@ export function hostCheck({ loopback, origin }: ConsoleSettings): MiddlewareHand
 export function requireOwnOrigin(context: Context, { origin: own }: ConsoleSettings): void {
   const origin = context.req.header('origin') ?? ''
   const site = context.req.header('sec-fetch-site') ?? 'same-origin'
-  const host = context.req.header('host') ?? ''
+  // A request that an application made itself has no such header.
+  const host = context.req.header('host') ?? new URL(context.req.url).host
   const same = own === undefined ? URL.canParse(origin) && new URL(origin).host === host : origin === own
   if (!same || site !== 'same-origin') {
     const where = own === undefined ? '' : `: open it at ${own}/`
@@ -61,12 +63,21 @@ export function requireOwnOrigin(context: Context, { origin: own }: ConsoleSetti
   }
 }
 
-export const sessionOf = (context: Context, sessions: Sessions): Session | undefined =>
-  sessions.read(getCookie(context, COOKIE))
+/** Of a proxy's or an application's word, else of the console's own sign-in. */
+export async function sessionOf(
+  context: Context,
+  { sessions, settings }: { readonly sessions: Sessions; readonly settings: ConsoleSettings },
+): Promise<Session | undefined> {
+  const elsewhere = await identityOf(context.req.raw, peerOf(context), settings)
+  return elsewhere ?? sessions.read(getCookie(context, COOKIE))
+}
 
-export function requireSession(sessions: Sessions): MiddlewareHandler<Env> {
+export function requireSession(parts: {
+  readonly sessions: Sessions
+  readonly settings: ConsoleSettings
+}): MiddlewareHandler<Env> {
   return async (context, next) => {
-    const session = sessionOf(context, sessions)
+    const session = await sessionOf(context, parts)
     if (session === undefined) throw new Refusal(401, 'SIGN_IN', 'Sign in first')
     context.set('session', session)
     await next()

@@ -1,5 +1,5 @@
 /** What changed from one snapshot to the next, in plain words. Pure. */
-import { isDelay, isReached, type QueueView } from './queueViews.js'
+import { isDelay, isReached, type QueueView, queueKey } from './queueViews.js'
 import type { NodeView, Snapshot } from './snapshot.js'
 
 export type Tone = 'bad' | 'good' | 'plain'
@@ -101,7 +101,7 @@ function aftermath(node: string, queues: readonly QueueView[]): string {
 
 function queueChanges(before: Snapshot, after: Snapshot): Said[] {
   if (after.problem !== undefined) return []
-  const both = pairs(before.queues, after.queues, keyOf)
+  const both = pairs(before.queues, after.queues, queueKey)
   const changed = both.flatMap(([old, now]) => {
     // There are many of them, and nothing happens to one alone.
     if (isDelay(now.name)) return []
@@ -123,8 +123,8 @@ function queueChanges(before: Snapshot, after: Snapshot): Said[] {
     }
     return said
   })
-  const known = new Set(before.queues.map(keyOf))
-  const added = after.queues.filter((queue) => !known.has(keyOf(queue)) && queue.role === 'task')
+  const known = new Set(before.queues.map(queueKey))
+  const added = after.queues.filter((queue) => !known.has(queueKey(queue)) && queue.role === 'task')
   // What was there before the first look is no news; and where not all are looked at, one may only have moved up.
   const partial = before.queuesInAll !== undefined || after.queuesInAll !== undefined
   const news =
@@ -134,16 +134,14 @@ function queueChanges(before: Snapshot, after: Snapshot): Said[] {
   return [...changed, ...news]
 }
 
-const keyOf = ({ vhost, name }: Pick<QueueView, 'vhost' | 'name'>): string => `${vhost}\n${name}`
-
 /**
  * What the next snapshot is compared with: this one, and where it says nothing of a node or queue, what was known before.
  * So a queue that is away, then unknown, then running again is told of once; and one that is unknown for a look never.
  */
 export function remember(before: Snapshot | undefined, after: Snapshot): Snapshot {
-  const old = new Map(before?.queues.map((queue) => [keyOf(queue), queue]))
+  const old = new Map(before?.queues.map((queue) => [queueKey(queue), queue]))
   const queues = after.queues.map((queue) => {
-    const earlier = old.get(keyOf(queue))
+    const earlier = old.get(queueKey(queue))
     const state = queue.state === 'unknown' ? (earlier?.state ?? 'unknown') : queue.state
     return { ...earlier, ...queue, state }
   })
@@ -164,7 +162,7 @@ export interface Move {
 export type Place = Pick<QueueView, 'name' | 'vhost' | 'type' | 'leader'>
 
 export function moves(before: readonly Place[], after: readonly Place[]): Move[] {
-  return pairs(before, after, keyOf).flatMap(([old, now]) =>
+  return pairs(before, after, queueKey).flatMap(([old, now]) =>
     old.leader !== undefined && now.leader !== undefined && old.leader !== now.leader && !isDelay(now.name)
       ? [{ queue: now.name, from: old.leader, to: now.leader }]
       : [],

@@ -8,13 +8,16 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { textOf } from 'warren'
-import type { BrokerFacts, RawBinding, RawExchange } from './answers.js'
+import type { BrokerFacts, RawBinding, RawConnection, RawExchange } from './answers.js'
+import type { BusyTaskView } from './busyTasks.js'
 import { compare, type Happening, moveSentence, moves, type Place, remember, type Said } from './happenings.js'
 import { History, type Row } from './history.js'
 import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'
+import { ProcessNames } from './processNames.js'
 import { type Age, QueueAges } from './queueAge.js'
+import { QueueTrends } from './queueTrends.js'
 import { isDelay } from './queueViews.js'
-import type { RabbitmqApi } from './rabbitmq.js'
+import { PAGE, type RabbitmqApi } from './rabbitmq.js'
 import { assemble, nodeNamer, type Snapshot, type WorkerView } from './snapshot.js'
 import { WorkerWatch, workersOf } from './workerWatch.js'
 
@@ -23,11 +26,17 @@ export type Moment = Snapshot & {
   readonly ages: Readonly<Record<string, Age>>
   /** Where the local cluster serves its other pages. */
   readonly addresses?: LauncherStatus['addresses']
+  /** Not all exchanges and bindings are known: one that is not listed may be there all the same. */
+  readonly exchangesUnknown?: true
+  /** Undefined where no worker says what it does. */
+  readonly busy?: readonly BusyTaskView[]
 }
 
 const WATCHED_MS = 1_000
 const WATCHED_WITH_LAUNCHER_MS = 2_000
 const UNWATCHED_MS = 5_000
+/** More than these cost RabbitMQ too much to be counted each second; it has new figures each five in any case. */
+const MANY_QUEUES = 300
 /** What changes seldom, or costs more, is asked every so many looks. */
 const LAUNCHER_EVERY = 3
 const EXCHANGES_EVERY = 2
@@ -39,11 +48,13 @@ const FOLLOW_MS = 20_000
 const FOLLOW_STEP_MS = 100
 
 export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happening]; row: [Row] }> {
-  readonly #api: RabbitmqApi
+  readonly api: RabbitmqApi
   readonly #launcher: Launcher | undefined
   readonly #storeState: () => string | undefined
   readonly #workers = new WorkerWatch()
   readonly #ages = new QueueAges()
+  readonly trends = new QueueTrends()
+  readonly names = new ProcessNames()
   readonly #history = new History()
   readonly #happenings: Happening[] = []
   readonly #abort = new AbortController()
@@ -55,12 +66,16 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   #broker: BrokerFacts | undefined
   #exchanges: readonly RawExchange[] = []
   #bindings: readonly RawBinding[] = []
+  #exchangesRead = false
+  #bindingsRead = false
   #status: LauncherStatus | undefined
   #statusIsOld = true
   /** How many changes the launcher told of. */
   #changes = 0
   /** Workers by their connections; undefined before the first look at them. */
   #connected: readonly WorkerView[] | undefined
+  /** As RabbitMQ had them last. */
+  connections: readonly RawConnection[] = []
   #moment: Moment | undefined
   /** What the next snapshot is compared with; none while the cluster is being started or stopped. */
   #baseline: Snapshot | undefined
@@ -76,7 +91,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
   }) {
     super()
     this.setMaxListeners(0)
-    this.#api = dependencies.api
+    this.api = dependencies.api
     this.#launcher = dependencies.launcher
     this.#storeState = dependencies.storeState
   }
@@ -133,7 +148,8 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
       await this.#look().catch((error) => {
         this.#problem = textOf(error)
       })
-      const watched = this.#launcher === undefined ? WATCHED_MS : WATCHED_WITH_LAUNCHER_MS
+      const many = (this.#broker?.queues.total_count ?? 0) > MANY_QUEUES
+      const watched = many ? UNWATCHED_MS : this.#launcher === undefined ? WATCHED_MS : WATCHED_WITH_LAUNCHER_MS
       const pause = AbortSignal.any([signal, this.#wake.signal])
       await delay(this.#watchers > 0 ? watched : UNWATCHED_MS, undefined, { signal: pause, ref: false }).catch(
         () => undefined,
@@ -147,7 +163,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
       this.#lookAtBroker(look),
       this.#statusIsOld || look % LAUNCHER_EVERY === 0 ? this.#lookAtLauncher() : undefined,
     ])
-    if (this.#watchers > 0) await this.#lookAtWorkers()
+    if (this.#watchers > 0) await this.#lookAtWorkers(look)
     if (!this.#abort.signal.aborted) this.#publish()
   }
 
@@ -155,16 +171,20 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     try {
       // Exchanges and bindings change seldom: where they cannot be had, the last ones do.
       const [overview, nodes, queues, exchanges] = await Promise.all([
-        this.#api.overview(),
-        this.#api.nodes(),
-        this.#api.queues(),
+        this.api.overview(),
+        this.api.nodes(),
+        this.api.queues(),
         look % EXCHANGES_EVERY === 0 || this.#exchanges.length === 0
-          ? this.#api.exchanges().catch(() => undefined)
+          ? this.api.exchanges().catch(() => undefined)
           : undefined,
       ])
       this.#exchanges = exchanges ?? this.#exchanges
+      // A whole page may not be all.
+      if (exchanges !== undefined) this.#exchangesRead = exchanges.length < PAGE
       if (look % BINDINGS_EVERY === 0 || queues.total_count !== this.#broker?.queues.total_count) {
-        this.#bindings = (await this.#api.bindings().catch(() => undefined)) ?? this.#bindings
+        const bindings = await this.api.bindings().catch(() => undefined)
+        this.#bindings = bindings ?? this.#bindings
+        this.#bindingsRead ||= bindings !== undefined
       }
       this.#broker = { overview, nodes, queues, exchanges: this.#exchanges, bindings: this.#bindings }
       this.#failures = 0
@@ -180,22 +200,32 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     this.#statusIsOld = false
     const changes = this.#changes
     const status = await this.#launcher.status().catch(() => undefined)
+    this.names.learn(status?.processes ?? [])
     // What changed while it was asked is newer than its answer.
     if (changes === this.#changes) this.#status = status
     else this.#statusIsOld = true
   }
 
-  async #lookAtWorkers(): Promise<void> {
-    if (this.#status !== undefined) {
-      await this.#workers.look(this.#status.processes)
-      return
-    }
-    if (this.#launcher !== undefined) return
-    const found = await Promise.all([this.#api.consumers(), this.#api.connections()]).catch(() => undefined)
+  async #lookAtWorkers(look: number): Promise<void> {
+    if (this.#status !== undefined) await this.#workers.look(this.#status.processes)
+    // Beside the launcher's, workers of other services come and go seldom.
+    if (this.#launcher !== undefined && this.#connected !== undefined && look % LAUNCHER_EVERY !== 0) return
+    const found = await Promise.all([this.api.consumers(), this.api.connections()]).catch(() => undefined)
     if (found === undefined) return
     const queues = this.#moment?.queues ?? []
-    const deadLetters = new Set(queues.filter(({ role }) => role === 'deadLetters').map(({ name }) => name))
-    this.#connected = workersOf(...found, deadLetters)
+    const named = (wanted: string) => new Set(queues.filter(({ role }) => role === wanted).map(({ name }) => name))
+    this.connections = found[1]
+    this.#connected = workersOf(...found, named('deadLetters'), named('task'))
+  }
+
+  /** The launcher's, and those of other services; undefined before either has said anything. */
+  #workerViews(): readonly WorkerView[] | undefined {
+    if (this.#status === undefined) return this.#launcher === undefined ? this.#connected : undefined
+    const own = this.#workers.views(this.#status.processes)
+    const names = new Set(own.map(({ name }) => name))
+    // The launcher's workers give their connections their own names; of several of one name, the address follows.
+    const isOwn = (name: string) => names.has(name) || names.has(name.split(' ', 1)[0] ?? '')
+    return [...own, ...(this.#connected ?? []).filter(({ name }) => !isOwn(name))]
   }
 
   /** The launcher says that a process is in another state: told at once, from what is known of the rest. */
@@ -236,7 +266,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
       broker: this.#broker,
       brokerProblem: this.#problem,
       launcher: this.#status,
-      workers: this.#status === undefined ? this.#connected : this.#workers.views(this.#status.processes),
+      workers: this.#workerViews(),
       storeState: this.#storeState(),
       latency: this.#workers.latency(at),
     })
@@ -254,9 +284,13 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
         }
       }
     }
+    this.trends.look(at, snapshot.queues)
+    const busy = this.#workers.busy(at)
     const moment: Moment = {
       ...snapshot,
       ages: this.#ages.look(at, snapshot.queues),
+      ...(busy === undefined ? {} : { busy }),
+      ...(this.#exchangesRead && this.#bindingsRead ? {} : { exchangesUnknown: true }),
       ...(this.#status === undefined ? {} : { addresses: this.#status.addresses }),
     }
     this.#moment = moment
@@ -294,7 +328,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
 
   /** Where queues are at this moment. */
   async #places(): Promise<Place[]> {
-    const { items } = await this.#api.places()
+    const { items } = await this.api.places()
     const short = nodeNamer(items.map(({ leader, node }) => leader ?? node ?? ''))
     return items.map(({ name, vhost, type = 'classic', leader, node }) => {
       const where = leader ?? node

@@ -1,4 +1,5 @@
 /** What a console is started with, checked whole and at once, with everything left out filled in. */
+import { isIP } from 'node:net'
 import { checkOptions, is, OptionsError, storeOptions } from 'warren'
 
 /** `operator` may act, `viewer` may look. */
@@ -8,6 +9,22 @@ export interface Account {
   readonly user: string
   readonly password: string
   readonly role: Role
+}
+
+/** Somebody who was signed in elsewhere. */
+export interface Identity {
+  readonly user: string
+  readonly role: Role
+}
+
+/** A proxy that signs people in, and names them in a header. */
+export interface TrustedHeader {
+  /** The header's name, as `x-forwarded-user`. The proxy must remove it from what comes from outside. */
+  readonly header: string
+  /** Who of them may act; the others may look. Default: nobody. */
+  readonly operators?: readonly string[]
+  /** The proxy's own addresses: the header of anybody else is not looked at. Default: `127.0.0.1` and `::1`. */
+  readonly proxies?: readonly string[]
 }
 
 export interface ConsoleOptions {
@@ -28,6 +45,13 @@ export interface ConsoleOptions {
   readonly readOnly?: boolean
   /** Who may sign in. Default, on loopback only: `admin` with `admin`. */
   readonly accounts?: readonly Account[]
+  /** Believes a header of a proxy that signs people in. Default: none is believed. */
+  readonly trustedHeader?: TrustedHeader
+  /**
+   * Says who asks, for a console that is mounted in an application with a sign-in of its own; undefined: nobody that it
+   * knows. It may return a promise. Default: nobody is known elsewhere.
+   */
+  readonly identify?: (request: Request) => Identity | undefined | Promise<Identity | undefined>
   /** The page's own address where a proxy changes the host, as `https://console.example.com`. */
   readonly origin?: string
   /** The path under which a proxy shows the page, as `/warren`, whether or not it takes that off. Default: none. */
@@ -56,6 +80,8 @@ export interface ConsoleSettings {
   readonly loopback: boolean
   readonly readOnly: boolean
   readonly accounts: readonly Account[]
+  readonly trusted: Required<TrustedHeader> | undefined
+  readonly identify: ConsoleOptions['identify']
   readonly origin: string | undefined
   /** Without the slash at its end; empty without a prefix. */
   readonly basePath: string
@@ -86,6 +112,26 @@ const links = (value: unknown): string | undefined =>
   is.record(value) === undefined && Object.values(value as object).every(isLink)
     ? undefined
     : 'names with a path such as /grafana/ or an http(s) address each'
+
+const HEADER = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/
+const listOfTexts = is.listOf(is.text, 'a list of names')
+const listOfAddresses = is.listOf(
+  (value) => (typeof value === 'string' && isIP(value) !== 0 ? undefined : 'an IP address'),
+  'a list of IP addresses',
+)
+
+function trustedHeader(value: unknown): string | undefined {
+  if (is.record(value) !== undefined) return 'a header, and who may act'
+  const { header, operators, proxies, ...rest } = value as Record<string, unknown>
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) return `an object of \`header\`, \`operators\` and \`proxies\`, without \`${unknown}\``
+  if (typeof header !== 'string' || !HEADER.test(header)) return 'an object whose `header` is the name of a header'
+  if (operators !== undefined && listOfTexts(operators) !== undefined)
+    return 'an object whose `operators` is a list of names'
+  if (proxies !== undefined && listOfAddresses(proxies) !== undefined)
+    return 'an object whose `proxies` is a list of IP addresses'
+  return undefined
+}
 
 const addressWith =
   (...protocols: readonly string[]) =>
@@ -129,8 +175,8 @@ function checkSecrets(options: ConsoleOptions): void {
   if (problems.length > 0) throw new OptionsError('startConsole', problems)
 }
 
-/** Throws `OptionsError`. */
-export function settle(options: ConsoleOptions): ConsoleSettings {
+/** `mounted`: in an application that listens itself, and knows its hosts. Throws `OptionsError`. */
+export function settle(options: ConsoleOptions, { mounted = false } = {}): ConsoleSettings {
   if (is.record(options) === undefined) checkSecrets(options)
   checkOptions(
     'startConsole',
@@ -140,6 +186,8 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
       host: is.text,
       port: is.integer(0, 65_535),
       readOnly: is.flag,
+      trustedHeader,
+      identify: is.callback,
       basePath,
       links,
       origin: is.matching(/^https?:\/\/[^/]+$/, 'an origin such as https://console.example.com'),
@@ -149,9 +197,11 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
       deliveryLimit: is.integer(2),
     },
     // A default password is for one's own machine only.
-    ['broker', ...(isLoopback(options?.host ?? DEFAULT_HOST) ? [] : ['accounts'])],
+    ['broker', ...(isOnlyHere(options, mounted) || isSignedInElsewhere(options) ? [] : ['accounts'])],
   )
   const host = options.host ?? DEFAULT_HOST
+  const loopback = isOnlyHere(options, mounted)
+  const { identify, trustedHeader: trusted } = options
   const broker = listOf(options.broker)
   return {
     broker,
@@ -159,9 +209,17 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
     management: managementOf(broker, options.management === undefined ? undefined : listOf(options.management)),
     host,
     port: options.port ?? DEFAULT_PORT,
-    loopback: isLoopback(host),
-    readOnly: options.readOnly ?? !isLoopback(host),
-    accounts: options.accounts ?? [{ user: 'admin', password: 'admin', role: 'operator' }],
+    loopback,
+    // An application that says who has which role has said who may act.
+    readOnly: options.readOnly ?? !(loopback || identify !== undefined),
+    accounts: options.accounts ?? defaultAccounts(loopback && !isSignedInElsewhere(options)),
+    identify,
+    trusted: trusted && {
+      operators: [],
+      proxies: ['127.0.0.1', '::1'],
+      ...trusted,
+      header: trusted.header.toLowerCase(),
+    },
     origin: options.origin,
     basePath: (options.basePath ?? '').replace(/^\/*/, '/').replace(/\/+$/, ''),
     links: options.links,
@@ -172,6 +230,13 @@ export function settle(options: ConsoleOptions): ConsoleSettings {
     deliveryLimit: options.deliveryLimit,
   }
 }
+
+const isOnlyHere = (options: ConsoleOptions, mounted: boolean): boolean =>
+  !mounted && isLoopback(options?.host ?? DEFAULT_HOST)
+const isSignedInElsewhere = (options: ConsoleOptions): boolean =>
+  options?.identify !== undefined || options?.trustedHeader !== undefined
+const defaultAccounts = (are: boolean): readonly Account[] =>
+  are ? [{ user: 'admin', password: 'admin', role: 'operator' }] : []
 
 const listOf = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value)
 

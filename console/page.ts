@@ -37,11 +37,34 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
   return new Map(all.map(([path, file]) => [path, read(file)]))
 }
 
-function read(file: string): PageFile {
-  const body = new Uint8Array(readFileSync(file))
+/**
+ * The page for one of its own addresses: what it asks for is relative to its root, which `<base>` says, whatever prefix a
+ * proxy puts before it.
+ */
+export function shellFor(path: string): PageFile {
+  const up = Math.max(0, path.split('/').length - 2)
+  const known = shells.get(up)
+  if (known !== undefined) return known
+  const html = readFileSync(join(pageFolder(), 'index.html'), 'utf8')
+  const shell = fileOf(
+    '.html',
+    Buffer.from(html.replace('<base href="./">', `<base href="${'../'.repeat(up) || './'}">`)),
+  )
+  // No view has a longer path; somebody may ask for one all the same.
+  if (up <= MAX_DEPTH) shells.set(up, shell)
+  return shell
+}
+
+const MAX_DEPTH = 4
+const shells = new Map<number, PageFile>()
+
+const read = (file: string): PageFile => fileOf(extname(file), readFileSync(file))
+
+function fileOf(extension: string, content: Buffer): PageFile {
+  const body = new Uint8Array(content)
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
   const zipped = new Uint8Array(gzipSync(body, { level: 9 }))
-  return { type: TYPES[extname(file)] ?? 'application/octet-stream', body, zipped, etag }
+  return { type: TYPES[extension] ?? 'application/octet-stream', body, zipped, etag }
 }
 
 /** It needs no build, so that it is not in `dist`: it stands in the package's own `console/page`. */

@@ -1,12 +1,17 @@
 /** What a running console is made of, for those who serve it. */
 import type { Bursts } from './burst.js'
+import type { Controls } from './controls.js'
 import type { DeadLetterDesk } from './deadLetterDesk.js'
 import type { Drills } from './drills.js'
+import type { FlowDesk } from './flowDesk.js'
 import type { Launcher } from './launcher.js'
 import type { Library } from './library.js'
 import type { Observer } from './observer.js'
 import type { RecentTasks } from './recentTasks.js'
+import type { ScheduleDesk } from './scheduleDesk.js'
 import type { Session } from './sessions.js'
+import type { TaskDesk } from './taskDesk.js'
+import type { TaskHistory } from './taskHistory.js'
 
 /** What a page may offer to whoever is signed in. The server asks again. */
 export interface Abilities {
@@ -24,6 +29,11 @@ export interface Parts {
   readonly library: Library
   /** Undefined without a result store. */
   readonly tasks: RecentTasks | undefined
+  readonly history: TaskHistory | undefined
+  readonly controls: Controls | undefined
+  readonly taskDesk: TaskDesk
+  readonly schedules: ScheduleDesk
+  readonly flows: FlowDesk
   readonly bursts: Bursts
   readonly desk: DeadLetterDesk
   /** Undefined where no local cluster is controlled. */

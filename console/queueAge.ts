@@ -3,7 +3,7 @@
  * are first in, first out, so with N messages waiting the oldest was the Nth last that was published, and when that was
  * is known from the counts of the last minutes. Redeliveries and retries make it a little wrong. Bounded memory.
  */
-import type { QueueView } from './queueViews.js'
+import { type QueueView, queueKey } from './queueViews.js'
 
 export interface Age {
   readonly ms: number
@@ -23,25 +23,25 @@ export class QueueAges {
 
   /** The age of each queue's oldest message, by virtual host and name; none where nothing waits or nothing is known. */
   look(at: number, queues: readonly QueueView[]): Record<string, Age> {
-    const keys = new Set(queues.map(keyOf))
+    const keys = new Set(queues.map(queueKey))
     for (const key of this.#points.keys()) if (!keys.has(key)) this.#points.delete(key)
     const ages: Record<string, Age> = {}
     for (const queue of queues) {
       const age = this.#age(at, queue)
-      if (age !== undefined) ages[keyOf(queue)] = age
+      if (age !== undefined) ages[queueKey(queue)] = age
     }
     return ages
   }
 
   #age(at: number, queue: QueueView): Age | undefined {
     const { ready, oldestAt, publishedTotal } = queue
-    const points = this.#points.get(keyOf(queue)) ?? []
+    const points = this.#points.get(queueKey(queue)) ?? []
     if (publishedTotal !== undefined) {
       // Counts begin anew when a queue is declared anew or its node forgot its statistics.
       if ((points.at(-1)?.published ?? 0) > publishedTotal) points.length = 0
       points.push({ at, published: publishedTotal })
       if (points.length > MAX_POINTS) points.shift()
-      this.#points.set(keyOf(queue), points)
+      this.#points.set(queueKey(queue), points)
     }
     if (ready === undefined || ready === 0) return undefined
     if (oldestAt !== undefined) return { ms: Math.max(0, at - oldestAt), how: 'exact' }
@@ -54,6 +54,3 @@ export class QueueAges {
     return { ms: at - then.at, how: 'reckoned' }
   }
 }
-
-/** Two virtual hosts may each have a queue of one name. */
-const keyOf = ({ vhost, name }: QueueView): string => `${vhost}\n${name}`

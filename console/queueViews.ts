@@ -36,6 +36,9 @@ export interface QueueView {
   readonly oldestAt?: number
   /** Where its dead letters go. */
   readonly deadLetterExchange?: string
+  /** Of a service's queue: the task that it takes, and whose it is. */
+  readonly task?: string
+  readonly service?: string
 }
 
 export interface ExchangeView {
@@ -45,6 +48,9 @@ export interface ExchangeView {
   readonly published?: number
   readonly queues: readonly string[]
 }
+
+/** Two virtual hosts may each have a queue of one name. */
+export const queueKey = ({ vhost, name }: Pick<QueueView, 'vhost' | 'name'>): string => `${vhost}\n${name}`
 
 const RETRY_QUEUE = /\.retry\.\d+$/
 const DELAYS = planDelays()
@@ -70,6 +76,7 @@ export function queueViews(broker: BrokerFacts | undefined, short: (name: string
   if (broker === undefined) return []
   const { items } = broker.queues
   const roleOf = roles(broker)
+  const ownerOf = owners(broker)
   return items
     .filter(({ name }) => !OF_REMOTE_CONTROL.test(name))
     .map((queue) => {
@@ -81,6 +88,7 @@ export function queueViews(broker: BrokerFacts | undefined, short: (name: string
       const onlineThere = online ?? (leader !== undefined && state === 'running' ? [leader] : undefined)
       return {
         ...{ name, vhost, type: type ?? 'classic', role: roleOf(queue), state: state ?? 'unknown' },
+        ...ownerOf(queue),
         ...rates,
         ...(leader === undefined ? {} : { leader: short(leader), members: [short(leader)] }),
         ...(members === undefined ? {} : { members: members.map(short) }),
@@ -133,6 +141,17 @@ function roles({ queues, bindings }: BrokerFacts): (queue: RawQueue) => QueueRol
     if (takesCommands.has(id(vhost, name))) return 'task'
     return holdsDeadLetters.has(id(vhost, name)) ? 'deadLetters' : 'other'
   }
+}
+
+/** The task and the service of a queue: it is named after both, and bound to the commands of its domain by the task. */
+function owners({ bindings }: BrokerFacts): (queue: RawQueue) => Pick<QueueView, 'task' | 'service'> {
+  const known = new Map<string, Pick<QueueView, 'task' | 'service'>>()
+  for (const { vhost, source, destination, routing_key: key = '' } of bindings) {
+    const task = key.split('@', 1)[0] ?? ''
+    if (!isCommands(source) || task === '' || !destination.startsWith(`${task}.`)) continue
+    known.set(id(vhost, destination), { task, service: destination.slice(task.length + 1).split('@', 1)[0] ?? '' })
+  }
+  return ({ vhost, name }) => known.get(id(vhost, name)) ?? {}
 }
 
 /** A domain's exchanges are known by their names, too: its dead letters stay when its services are gone. */

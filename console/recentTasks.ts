@@ -1,32 +1,29 @@
 /**
  * Tasks that ended just now, as the store announces them. Thousands may end in a second, and a page shows a few: while
  * somebody watches, it listens at the beginning of each second until it has heard of some, then stops listening until
- * the next. So its cost has a bound, whatever the load. It owns one connection to the store.
+ * the next. So its cost has a bound, whatever the load. It owns one connection to the store, and is the history of tasks where
+ * the store keeps none.
  */
 import { EventEmitter } from 'node:events'
 import { Redis } from 'iovalkey'
 import { resultKey, type StoredResult, storeOptions } from 'warren'
-import { type Excerpt, excerpt, jsonExcerpt } from './text.js'
-
-export interface TaskView {
-  readonly id: string
-  readonly status: string
-  readonly attempt?: number
-  /** ISO 8601 in UTC. */
-  readonly doneAt?: string
-  readonly worker?: string
-  readonly result?: Excerpt
-  readonly error?: { readonly errorClass: string; readonly message: Excerpt }
-}
+import { hasWords } from './paging.js'
+import { STATES, type TaskHistory, type TaskItem, type TaskSearch, type TasksFound } from './taskHistory.js'
+import { excerpt, jsonExcerpt } from './text.js'
 
 const SECOND_MS = 1_000
 const MAX_A_SECOND = 20
 const MAX_HEARD = 200
-const MAX_KEPT = 100
+const MAX_KEPT = 2_000
+/** How many a page is sent when it opens. */
+const MAX_SENT = 50
 const MAX_ID = 255
 const MAX_RESULT = 300
 
-export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskView[]; more: boolean }] }> {
+export class RecentTasks
+  extends EventEmitter<{ tasks: [{ tasks: readonly TaskItem[]; more: boolean }] }>
+  implements TaskHistory
+{
   readonly #store: Redis
   readonly #read: (id: string) => Promise<StoredResult | undefined>
   readonly #pattern = `${resultKey('')}*`
@@ -37,7 +34,7 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
   #listening = false
   #watchers = 0
   #timer: NodeJS.Timeout | undefined
-  #kept: TaskView[] = []
+  #kept: TaskItem[] = []
 
   /** Opens no connection; `start` does. `read` gives what the store holds of a task. */
   constructor(url: string, read: (id: string) => Promise<StoredResult | undefined>) {
@@ -60,8 +57,17 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
     this.#store.on('pmessage', (_pattern: string, channel: string) => this.#hear(channel))
   }
 
-  get kept(): readonly TaskView[] {
-    return this.#kept
+  /** The latest first. */
+  get kept(): readonly TaskItem[] {
+    return this.#kept.slice(0, MAX_SENT)
+  }
+
+  async find(search: TaskSearch): Promise<TasksFound> {
+    const from = Number(search.after ?? 0)
+    const found = this.#kept.filter((task) => fits(task, search))
+    const items = found.slice(from, from + search.size)
+    const more = found.length > from + search.size
+    return { items, source: 'sample', ...(more ? { next: String(from + search.size) } : {}) }
   }
 
   get state(): 'available' | 'unavailable' | 'unknown' {
@@ -117,7 +123,7 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
     }
     if (ids.length === 0) return
     const found = await Promise.all(ids.map((id) => this.#read(id).catch(() => undefined)))
-    const tasks = found.filter((result) => result !== undefined).map((result) => taskView(result))
+    const tasks = found.filter((result) => result !== undefined).map((result) => taskItem(result))
     if (tasks.length === 0) return
     const fresh = new Set(tasks.map(({ id }) => id))
     this.#kept = [...tasks, ...this.#kept.filter(({ id }) => !fresh.has(id))].slice(0, MAX_KEPT)
@@ -125,15 +131,37 @@ export class RecentTasks extends EventEmitter<{ tasks: [{ tasks: readonly TaskVi
   }
 }
 
-export function taskView({ id, status, attempt, doneAt, result, error }: StoredResult, max = MAX_RESULT): TaskView {
-  // The demo's results name the worker that made them.
-  const worker = (result as { worker?: unknown } | null | undefined)?.worker
+function fits(item: TaskItem, { state, task, queue, worker, q, since, until }: TaskSearch): boolean {
+  const at = Date.parse(item.doneAt ?? item.startedAt ?? '')
+  return (
+    (state === undefined || (STATES[state] as readonly string[]).includes(item.status)) &&
+    (task === undefined || item.task === task) &&
+    (queue === undefined || item.queue === queue) &&
+    (worker === undefined || item.worker?.startsWith(worker) === true) &&
+    (since === undefined || at >= since) &&
+    (until === undefined || at < until) &&
+    (q === undefined ||
+      hasWords(`${item.id} ${item.task ?? ''} ${item.error?.errorClass ?? ''} ${item.error?.message.text ?? ''}`, q))
+  )
+}
+
+/** What the store holds of a task, for a page; `max` characters of each value. */
+export function taskItem(stored: StoredResult, max = MAX_RESULT): TaskItem {
+  const { id, status, task, queue, attempt, queuedAt, startedAt, doneAt, result, error } = stored
+  // The demo's results name the worker that made them, and a task that has begun the process that runs it.
+  const { worker, hostname } = (result ?? {}) as { worker?: unknown; hostname?: unknown }
+  const who =
+    typeof worker === 'string' ? worker : status === 'STARTED' && typeof hostname === 'string' ? hostname : undefined
   return {
     id,
     status: status.slice(0, 50),
+    ...(task === undefined ? {} : { task: task.slice(0, 255) }),
+    ...(queue === undefined ? {} : { queue: queue.slice(0, 255) }),
     ...(attempt === undefined ? {} : { attempt }),
+    ...(queuedAt === undefined ? {} : { queuedAt: queuedAt.toISOString() }),
+    ...(startedAt === undefined ? {} : { startedAt: startedAt.toISOString() }),
     ...(doneAt === undefined ? {} : { doneAt: doneAt.toISOString() }),
-    ...(typeof worker === 'string' ? { worker: worker.slice(0, 100) } : {}),
+    ...(who === undefined ? {} : { worker: who.slice(0, 100) }),
     ...(error === undefined
       ? { result: jsonExcerpt(result, max) }
       : { error: { errorClass: error.errorClass.slice(0, 200), message: excerpt(error.message, max) } }),

@@ -40,6 +40,11 @@ export interface WorkerView {
   readonly since?: string
   readonly restarts?: number
   readonly detail?: string
+  /** Where its connection comes from, and with which client library, where RabbitMQ says so. */
+  readonly host?: string
+  readonly client?: string
+  /** It takes tasks, and is none of Warren's: a Celery worker, or another consumer. */
+  readonly foreign?: true
 }
 
 export interface LatencyView {
@@ -141,8 +146,19 @@ export function assemble(sources: Sources): Snapshot {
   }
 }
 
-const nameOf = ({ name, vhost, type, role, leader, members, deadLetterExchange }: QueueView): QueueView => ({
+const nameOf = ({
+  name,
+  vhost,
+  type,
+  role,
+  leader,
+  members,
+  deadLetterExchange,
+  task,
+  service,
+}: QueueView): QueueView => ({
   ...{ name, vhost, type, role, state: 'unknown' },
+  ...(task === undefined || service === undefined ? {} : { task, service }),
   ...(leader === undefined ? {} : { leader }),
   ...(members === undefined ? {} : { members }),
   ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),

@@ -1,6 +1,8 @@
 /** All pages that look on. While there is one, the cluster is looked at more often; each message is written once for all. */
 
 import { SERIES } from './history.js'
+import type { Moment } from './observer.js'
+import { type Overview, overviewOf } from './overview.js'
 import type { Parts } from './parts.js'
 import { type Message, Viewer } from './viewer.js'
 
@@ -13,7 +15,11 @@ export class Viewers {
   constructor(parts: Parts) {
     this.#parts = parts
     const { observer, tasks, bursts, drills } = parts
-    observer.on('moment', (moment) => this.#send('moment', moment))
+    observer.on('moment', (moment) => {
+      if (this.#viewers.size === 0) return
+      this.#send('moment', this.#overview(moment))
+      void this.#parts.controls?.look()
+    })
     observer.on('happening', (happening) => this.#send('happening', happening))
     observer.on('row', (row) => this.#send('row', row))
     tasks?.on('tasks', (recent) => this.#send('tasks', recent))
@@ -35,7 +41,8 @@ export class Viewers {
     })
     viewer.push(
       messageOf('hello', {
-        ...{ series: SERIES, rows: observer.rows, happenings: observer.happenings, moment: observer.moment ?? null },
+        ...{ series: SERIES, rows: observer.rows, happenings: observer.happenings },
+        moment: observer.moment === undefined ? null : this.#overview(observer.moment),
         ...{ tasks: tasks?.kept ?? [], burst: bursts.view ?? null, drill: drills?.view ?? null },
       }),
     )
@@ -55,6 +62,11 @@ export class Viewers {
 
   close(): void {
     for (const viewer of this.#viewers.keys()) this.remove(viewer)
+  }
+
+  #overview(moment: Moment): Overview {
+    const { vhost, controls } = this.#parts
+    return overviewOf(moment, vhost, controls?.paused)
   }
 
   #send(event: string, fact: unknown): void {

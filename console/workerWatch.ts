@@ -4,6 +4,7 @@
  */
 import { is } from 'warren'
 import type { RawConnection, RawConsumer } from './answers.js'
+import { BusyTasks, type BusyTaskView } from './busyTasks.js'
 import type { LauncherProcess } from './launcher.js'
 import type { LatencyView, WorkerView } from './snapshot.js'
 import { Latency, parseMetrics, total } from './workerMetrics.js'
@@ -31,8 +32,10 @@ const MAX_BODY = 512 * 1024
 export class WorkerWatch {
   readonly #seen = new Map<string, Seen>()
   readonly #latency = new Latency()
+  readonly #busy = new BusyTasks()
 
   latency = (now: number): LatencyView[] => this.#latency.views(now)
+  busy = (now: number): BusyTaskView[] | undefined => this.#busy.views(now, this.latency(now))
 
   /** Asks every worker that runs. One that does not answer keeps no old facts. */
   async look(processes: readonly LauncherProcess[]): Promise<void> {
@@ -69,6 +72,7 @@ export class WorkerWatch {
       const at = Date.now()
       const samples = parseMetrics(metrics)
       this.#latency.add(at, name, samples)
+      this.#busy.add(at, name, samples)
       const finished = total(samples, 'warren_attempts_total')
       const before = this.#seen.get(name)
       const grown = before === undefined ? undefined : finished - before.finished
@@ -85,6 +89,7 @@ export class WorkerWatch {
   #forget(name: string): void {
     this.#seen.delete(name)
     this.#latency.forget(name)
+    this.#busy.forget(name)
   }
 }
 
@@ -119,28 +124,36 @@ const isQueue = (value: unknown): value is NonNullable<Health['queues']>[number]
 const WORKER = / \(consume\)$/
 
 /**
- * Without a launcher, a worker is a connection that says so and takes from something else than dead letters: whoever
- * looks at those takes them for a moment, too. Other consumers are none of Warren's.
+ * Who takes tasks, by connections to RabbitMQ. A worker of Warren's is a connection that says so and takes from something
+ * else than dead letters: whoever looks at those takes them for a moment, too. Of other consumers, those that take from
+ * `tasks`, the services' queues, are workers of another kind.
  */
 export function workersOf(
   consumers: readonly RawConsumer[],
   connections: readonly RawConnection[],
   deadLetters: ReadonlySet<string>,
+  tasks: ReadonlySet<string> = new Set(),
 ): WorkerView[] {
-  const given = new Map(
-    connections.flatMap(({ name, given = '' }) => (WORKER.test(given) ? [[name, given] as const] : [])),
-  )
+  const known = new Map(connections.map((connection) => [connection.name, connection]))
+  const isWarren = (connection: string) => WORKER.test(known.get(connection)?.given ?? '')
   const byConnection = new Map<string, Set<string>>()
   for (const { queue, connection } of consumers) {
-    if (!given.has(connection) || deadLetters.has(queue)) continue
+    if (deadLetters.has(queue) || !(isWarren(connection) || tasks.has(queue))) continue
     byConnection.set(connection, (byConnection.get(connection) ?? new Set()).add(queue))
   }
-  const names = [...byConnection.keys()].map((connection) => given.get(connection)?.replace(WORKER, '') ?? '')
+  const names = [...byConnection.keys()].map(
+    (connection) => known.get(connection)?.given?.replace(WORKER, '') ?? connection.split(' ', 1)[0] ?? connection,
+  )
   return [...byConnection].map(([connection, queues], index) => {
     const name = names[index] ?? connection
     // Replicas of one service often have one name.
     const alone = names.indexOf(name) === names.lastIndexOf(name)
+    const { host, product, since } = known.get(connection) ?? {}
     return {
+      ...(host === undefined ? {} : { host }),
+      ...(product === undefined ? {} : { client: product }),
+      ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
+      ...(isWarren(connection) ? {} : { foreign: true as const }),
       name: alone ? name : `${name} ${connection.split(' ', 1)[0]}`,
       state: 'connected',
       controlled: false,

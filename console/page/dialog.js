@@ -17,12 +17,16 @@ function open(title, content, buttons) {
 }
 
 /**
- * Asks. `sentences` say what will happen; the button that does it names the act. Resolves with true only when that one
- * was pressed.
+ * Asks. `sentences` say what will happen; the button that does it names the act. Resolves with what was given in `fields`
+ * (`{ name, label, type, value }`) when that one was pressed, with `true` where there are none, else with `false`.
  */
-export function confirmAct({ title, sentences, act, danger = false }) {
+export function confirmAct({ title, sentences, act, fields = [], danger = false }) {
   return new Promise((resolve) => {
-    let agreed = false
+    let answer = false
+    const inputs = fields.map(({ name, label, ...props }) => {
+      const input = h('input', { id: `ask-${name}`, autocomplete: 'off', ...props })
+      return { name, input, element: h('div', { class: 'field' }, h('label', { for: `ask-${name}` }, label), input) }
+    })
     const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel')
     const go = h(
       'button',
@@ -30,7 +34,9 @@ export function confirmAct({ title, sentences, act, danger = false }) {
         type: 'button',
         class: danger ? 'danger' : 'primary',
         onclick: () => {
-          agreed = true
+          if (inputs.some(({ input }) => !input.reportValidity())) return
+          answer =
+            inputs.length === 0 ? true : Object.fromEntries(inputs.map(({ name, input }) => [name, input.value.trim()]))
           dialog.close()
         },
       },
@@ -38,10 +44,10 @@ export function confirmAct({ title, sentences, act, danger = false }) {
     )
     const dialog = open(
       title,
-      sentences.map((sentence) => h('p', {}, sentence)),
+      [...sentences.map((sentence) => h('p', {}, sentence)), ...inputs.map(({ element }) => element)],
       [cancel, go],
     )
-    dialog.addEventListener('close', () => resolve(agreed))
+    dialog.addEventListener('close', () => resolve(answer))
     // Enter must not do what was not read.
     cancel.focus()
   })

@@ -40,10 +40,6 @@ const REACHED = new Set(['running', 'flow', 'idle', 'syncing', 'unknown'])
 /** Known not to be reachable; `unknown` may be either. */
 export const isAway = ({ state }) => !REACHED.has(state)
 
-/** Undefined when one of them is: a part of a sum is not the sum. */
-export const wholeSum = (values) =>
-  values.includes(undefined) ? undefined : values.reduce((sum, each) => sum + each, 0)
-
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`
 
 /**
@@ -60,3 +56,20 @@ export const visible = (text) =>
 
 /** An excerpt as the server cuts it: `{ text, of }`. */
 export const excerpt = ({ text, of }) => (of === undefined ? visible(text) : `${visible(text)} … (${count(of)} in all)`)
+
+/** Of a share from 0 to 1: `0 %`, `0.4 %`, `12 %`. */
+export function percent(share) {
+  if (share === undefined || share === null) return '–'
+  const value = share * 100
+  return `${value > 0 && value < 10 ? tenth.format(value) : whole.format(value)} %`
+}
+
+/** `12 s ago`, and the clock for what is further away. */
+export function ago(at, now = Date.now()) {
+  if (at === undefined || at === null) return '–'
+  const ms = now - new Date(at).getTime()
+  if (ms < -1_500) return `in ${duration(-ms)}`
+  return ms < 1_500 ? 'now' : `${duration(ms)} ago`
+}
+
+export const dateTime = (at) => (at === undefined || at === null ? '–' : new Date(at).toLocaleString('en-GB'))

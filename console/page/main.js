@@ -1,21 +1,46 @@
-/** Puts the page together: who is signed in, the panels, and the stream that feeds them. */
-import { readSession, signOut } from './api.js'
-import { during } from './dialog.js'
-import { h, keyed, setAttribute, setText } from './dom.js'
-import { isAway, plural } from './format.js'
-import { actionsPanel } from './panels/actions.js'
-import { chartsPanel } from './panels/charts.js'
-import { deadLettersPanel } from './panels/deadLetters.js'
-import { drillsPanel } from './panels/drills.js'
-import { eventsPanel } from './panels/events.js'
-import { nodesPanel } from './panels/nodes.js'
-import { queuesPanel } from './panels/queues.js'
-import { tasksPanel } from './panels/tasks.js'
-import { topologyPanel } from './panels/topology.js'
-import { workersPanel } from './panels/workers.js'
+/** Puts the page together: who is signed in, the view that the address names, and the stream that feeds it. */
+import { readSession } from './api.js'
+import { h } from './dom.js'
+import { Live } from './live.js'
+import { isPaused } from './loader.js'
+import { matchRoute, startRouter } from './router.js'
+import { shell } from './shell.js'
 import { signInForm } from './signIn.js'
 import { openStream } from './stream.js'
-import { applyTheme, themeButton } from './theme.js'
+import { applyTheme } from './theme.js'
+import { clusterView } from './views/cluster.js'
+import { deadLetterQueuesView } from './views/deadLetterQueues.js'
+import { deadLettersView } from './views/deadLetters.js'
+import { flowView } from './views/flow.js'
+import { flowsView } from './views/flows.js'
+import { labView } from './views/lab.js'
+import { overviewView } from './views/overview.js'
+import { queueView } from './views/queue.js'
+import { queuesView } from './views/queues.js'
+import { scheduleView } from './views/schedule.js'
+import { schedulesView } from './views/schedules.js'
+import { taskView } from './views/task.js'
+import { tasksView } from './views/tasks.js'
+import { unknownView } from './views/unknown.js'
+import { workersView } from './views/workers.js'
+
+/** Each view has a module of its own; `name` is its place on the rail. */
+const ROUTES = [
+  { name: 'overview', path: [], view: overviewView },
+  { name: 'tasks', path: ['tasks'], view: tasksView },
+  { name: 'tasks', path: ['tasks', ':id'], view: taskView },
+  { name: 'queues', path: ['queues'], view: queuesView },
+  { name: 'queues', path: ['queues', ':vhost', ':name'], view: queueView },
+  { name: 'schedules', path: ['schedules'], view: schedulesView },
+  { name: 'schedules', path: ['schedules', ':service', ':id'], view: scheduleView },
+  { name: 'flows', path: ['flows'], view: flowsView },
+  { name: 'flows', path: ['flows', ':id'], view: flowView },
+  { name: 'dead-letters', path: ['dead-letters'], view: deadLetterQueuesView },
+  { name: 'dead-letters', path: ['dead-letters', ':queue'], view: deadLettersView },
+  { name: 'workers', path: ['workers'], view: workersView },
+  { name: 'cluster', path: ['cluster'], view: clusterView },
+  { name: 'lab', path: ['lab'], view: labView },
+]
 
 const app = document.querySelector('#app')
 applyTheme()
@@ -30,112 +55,66 @@ async function begin() {
 }
 
 function showConsole(session) {
-  const { can } = session
-  const panels = [
-    topologyPanel(),
-    eventsPanel(),
-    can.burst || can.control ? actionsPanel(session) : undefined,
-    chartsPanel(),
-    queuesPanel(),
-    nodesPanel(session),
-    workersPanel(session),
-    can.tasks ? tasksPanel() : undefined,
-    deadLettersPanel(session),
-    can.drills ? drillsPanel() : undefined,
-  ].filter((panel) => panel !== undefined)
-  const summary = h('p', { class: 'summary' }, 'Looking …')
-  const link = h('p', { class: 'link', role: 'status' }, '')
-  const pages = links(session.links)
-  const close = openStream(
+  const live = new Live()
+  const frame = shell(session, () => leave())
+  const place = placeOf(frame, session, live)
+  app.replaceChildren(frame.element)
+  const closeRouter = startRouter(place.show)
+  const closeStream = openStream(
     (event, data) => {
-      if (event === 'hello' && data.moment === null) data.moment = undefined
-      const moment = event === 'hello' ? data.moment : event === 'moment' ? data : undefined
-      if (moment !== undefined) {
-        summarize(summary, moment)
-        pages.update(moment.addresses)
-      }
-      for (const panel of panels) panel.on(event, data)
-      // What the first look has to say is the same as what each later one has.
-      if (event === 'hello' && moment !== undefined) for (const panel of panels) panel.on('moment', moment)
+      live.take(event, data)
+      const looked = event === 'moment' || (event === 'hello' && live.moment !== undefined)
+      if (looked && !isPaused()) frame.look(live.moment)
+      place.tell(event, data)
     },
     (state) => {
-      if (state === 'signedOut') return leave()
-      setText(link, state === 'open' ? '' : 'The connection to the console is lost; trying again …')
-      setAttribute(document.body, 'data-link', state)
+      if (state === 'signedOut') leave()
+      else frame.linkIs(state)
     },
   )
   const leave = () => {
-    close()
-    for (const panel of panels) panel.close?.()
+    closeStream()
+    closeRouter()
+    place.close()
+    frame.close()
     app.replaceChildren(signInForm(showConsole))
   }
-  const who = h('span', { class: 'who' }, `${session.user} (${session.role}${session.readOnly ? ', read-only' : ''})`)
-  const out = h('button', { type: 'button', onclick: () => during(out, () => signOut().then(leave)) }, 'Sign out')
-  app.replaceChildren(
-    h('a', { class: 'skip', href: '#main' }, 'Skip to the picture'),
-    h(
-      'header',
-      {},
-      h('h1', {}, h('img', { src: 'icon.svg', alt: '', width: '28', height: '28' }), 'Warren'),
-      summary,
-      pages.element,
-      h('div', { class: 'session' }, who, themeButton(), out),
-    ),
-    link,
-    h(
-      'main',
-      { id: 'main', tabindex: '-1' },
-      panels.map((panel) => panel.element),
-    ),
-  )
 }
 
-/** For depth, the pages that there are: those that were given, else what the local cluster serves. */
-function links(given) {
-  const list = h('ul')
-  const element = h('nav', { 'aria-label': 'Other pages', hidden: true }, list)
-  const draw = keyed(
-    list,
-    ({ href }) => href,
-    ({ href, text }) => ({
-      element: h('li', {}, h('a', { href, target: '_blank', rel: 'noopener' }, text)),
-      update: () => undefined,
-    }),
-  )
+/** Where views stand: one at a time. */
+function placeOf(frame, session, live) {
+  let shown
+  const close = () => {
+    shown?.view.close?.()
+    shown = undefined
+  }
   return {
-    element,
-    update(addresses) {
-      const pages = given ?? (addresses === undefined ? {} : ofCluster(addresses))
-      draw(Object.entries(pages).map(([text, href]) => ({ text, href })))
-      element.hidden = Object.keys(pages).length === 0
+    close,
+    show({ segments, query }) {
+      const { route, params } = matchRoute(ROUTES, segments) ?? { route: { view: unknownView }, params: {} }
+      const where = JSON.stringify(segments)
+      frame.at(route.name)
+      // Other words in the query are the same view, with its focus and what was typed.
+      if (shown?.where === where && shown.view.query !== undefined) {
+        shown.view.query(query)
+        return
+      }
+      const first = shown === undefined
+      close()
+      const view = route.view({ params, query, session, live })
+      shown = { where, view }
+      document.title = `${view.title} · Warren`
+      frame.main.replaceChildren(view.element)
+      if (live.moment !== undefined) view.on?.('moment', live.moment)
+      if (first) return
+      scrollTo(0, 0)
+      view.element.querySelector('h1')?.focus({ preventScroll: true })
+    },
+    tell(event, data) {
+      if (isPaused() && event !== 'hello') return
+      shown?.view.on?.(event, data)
+      // What the first look has to say is the same as what each later one has.
+      if (event === 'hello' && live.moment !== undefined) shown?.view.on?.('moment', live.moment)
     },
   }
-}
-
-const ofCluster = ({ edge, prometheus }) => ({
-  RabbitMQ: `${edge}/rabbitmq/`,
-  HAProxy: `${edge}/haproxy`,
-  ...(prometheus === undefined ? {} : { Prometheus: `${prometheus}/` }),
-})
-
-/** One line that says whether all is well, as far as that is known: green is said of what was seen alone. */
-function summarize(element, moment) {
-  const { nodes, workers, workersUnknown, queues, ready, problem, version } = moment
-  const up = nodes.filter(({ state }) => state === 'up').length
-  const working = workers.filter(({ state }) => state === 'running' || state === 'connected').length
-  const unknown = queues.filter(({ state }) => state === 'unknown').length
-  const away = queues.filter(isAway).length
-  const unsure = unknown > 0 || nodes.length === 0 || nodes.some(({ state }) => state === 'unknown')
-  const down = nodes.some(({ state }) => state !== 'up' && state !== 'unknown')
-  const well = problem === undefined && !down && away === 0
-  setAttribute(element, 'data-well', unsure && problem === undefined && away === 0 && !down ? 'unknown' : String(well))
-  const parts = [
-    nodes.length === 0 ? '– nodes' : `${up} of ${plural(nodes.length, 'node')} up`,
-    plural(workersUnknown ? undefined : working, 'worker'),
-    `${plural(ready, 'message')} waiting`,
-    ...(away > 0 ? [`${plural(away, 'queue')} cannot be reached`] : []),
-    ...(unknown > 0 ? [`nothing is known of ${plural(unknown, 'queue')}`] : []),
-    ...(version === '' ? [] : [`RabbitMQ ${version}`]),
-  ]
-  setText(element, problem !== undefined ? `RabbitMQ does not answer: ${problem}` : parts.join(', '))
 }

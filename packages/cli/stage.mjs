@@ -9,8 +9,8 @@ const HERE = dirname(fileURLToPath(import.meta.url))
 const ROOT = join(HERE, '../..')
 
 const BUILT = ['cli', 'cluster', 'console', 'demo', 'doctor', 'drills', 'monitoring']
-/** Those of compose alone, and the passwords of a demo, stay behind. */
-const LEFT_OUT = /\/config\/(grafana|secrets)(\/|$)|\.map$|\.d\.ts$/
+/** Those of compose alone, and the passwords of a demo, stay behind; types are for what is imported, the console. */
+const LEFT_OUT = /\/config\/(grafana|secrets)(\/|$)|\.map$|(?<!\/console\/(index|options))\.d\.ts$/
 
 for (const each of ['dist', 'config', 'console', 'LICENSE']) rmSync(join(HERE, each), { recursive: true, force: true })
 

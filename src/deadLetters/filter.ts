@@ -4,8 +4,8 @@ import { checkOptions, is } from '../options.js'
 import { DEATH_REASONS, type DeadLetter, type DeathReason } from '../wire/deadLetter.js'
 
 export interface DeadLetterFilter {
-  /** The id as `list` gives it. */
-  readonly id?: string
+  /** The id as `list` gives it, or several of them. */
+  readonly id?: string | readonly string[]
   /** The task's name. */
   readonly task?: string
   readonly reason?: DeathReason
@@ -20,7 +20,7 @@ export interface DeadLetterFilter {
 /** Throws `OptionsError`. */
 export function checkFilter(where: string, filter: DeadLetterFilter): void {
   checkOptions(`${where}: filter`, filter, {
-    id: is.text,
+    id: is.anyOf(is.text, is.listOf(is.text, 'a list of ids')),
     task: is.text,
     reason: is.oneOf(...DEATH_REASONS),
     olderThanMs: is.integer(0),
@@ -34,13 +34,25 @@ export function matches(filter: DeadLetterFilter, letter: DeadLetter, message: C
   const { id, task, reason, olderThanMs, newerThanMs, text } = filter
   const ageMs = letter.diedAt === undefined ? Number.NaN : now - letter.diedAt.getTime()
   return (
-    (id === undefined || letter.id === id) &&
+    (id === undefined || isAmong(id, letter.id)) &&
     (task === undefined || letter.task === task) &&
     (reason === undefined || letter.reason === reason) &&
     (olderThanMs === undefined || ageMs > olderThanMs) &&
     (newerThanMs === undefined || ageMs < newerThanMs) &&
     (text === undefined || contains(text.toLowerCase(), letter, message))
   )
+}
+
+const isAmong = (ids: string | readonly string[], id: string): boolean =>
+  typeof ids === 'string' ? ids === id : setOf(ids).has(id)
+
+/** A filter meets thousands of dead letters with the same thousands of ids. */
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>()
+
+function setOf(ids: readonly string[]): ReadonlySet<string> {
+  const known = sets.get(ids) ?? new Set(ids)
+  sets.set(ids, known)
+  return known
 }
 
 const contains = (text: string, { errorClass = '', errorMessage = '' }: DeadLetter, message: ConsumeMessage): boolean =>

@@ -7,6 +7,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { SERIES } from '../../console/history.js'
 import { openBrowser, openPage, type TabMemory, tabMemory } from '../support/browser.js'
+import { consoleAnswer, overview } from '../support/consoleFacts.js'
 import { type FakeConsole, serveFakeConsole } from '../support/fakeConsole.js'
 
 /** Until then every list of the page is as long as it may get. */
@@ -17,7 +18,7 @@ const SECONDS_IN_ALL = 600
 let browser: Browser
 let served: FakeConsole
 beforeAll(async () => {
-  served = await serveFakeConsole({ moment: moment(0) })
+  served = await serveFakeConsole({ moment: moment(0), answer: (_method, path) => consoleAnswer(path) })
   browser = await openBrowser()
 })
 afterAll(async () => {
@@ -25,51 +26,25 @@ afterAll(async () => {
   served.close()
 })
 
-/** A busy cluster: nodes come and go, leaders move, workers change, nothing stays as it is. */
+/** A busy cluster: nodes come and go, workers change, nothing stays as it is. */
 function moment(second: number): unknown {
   const down = second % 20 < 3
-  const queue = (name: string, type: string, role: string, leader: number) => ({
-    ...{ name, vhost: '/', type, role, state: 'running', leader: `rabbitmq-${leader}` },
-    ...{ members: ['rabbitmq-1', 'rabbitmq-2', 'rabbitmq-3'], online: ['rabbitmq-1', 'rabbitmq-2'], consumers: 10 },
-    ...{
-      ready: second,
-      unacknowledged: second % 400,
-      published: 10_000 + second,
-      delivered: 9_000,
-      acknowledged: 9_000,
-    },
-    ...{ publishedTotal: second * 10_000, deadLetterExchange: 'user.dlx' },
-  })
-  return {
-    ...{ at: 1.7e12 + second * 1_000, cluster: 'warren', version: '4.1.0', ready: second, unacknowledged: 400 },
+  return overview({
+    ...{ at: 1.7e12 + second * 1_000, ready: second, unacknowledged: second % 400, dead: second % 7 },
     nodes: [1, 2, 3].map((node) => ({
-      ...{ name: `rabbitmq-${node}`, state: node === 3 && down ? 'down' : 'up', controlled: true },
+      ...{
+        name: `rabbitmq-${node}`,
+        state: node === 3 && down ? ('down' as const) : ('up' as const),
+        controlled: true,
+      },
       ...{ alarms: [], partitions: [], memoryBytes: 1e8 + second, memoryLimitBytes: 1e9, uptimeMs: second * 1_000 },
     })),
-    exchanges: [
-      { name: 'user.commands', vhost: '/', role: 'commands', published: 10_000, queues: ['user.account.create.demo'] },
-      { name: 'user.dlx', vhost: '/', role: 'deadLetters', published: second % 3, queues: ['user.dlq'] },
-    ],
-    queues: [
-      queue('user.account.create.demo', 'quorum', 'task', 1 + (Math.floor(second / 10) % 3)),
-      queue('user.dlq', 'quorum', 'deadLetters', 1),
-    ],
-    workers: Array.from({ length: 5 + (second % 6) }, (_, index) => ({
-      ...{ name: `worker-${index + 1}`, state: index === 2 && down ? 'restarting' : 'running', controlled: true },
-      ...{ running: second % 2, held: second % 50, finished: 2_000, ready: true, queues: [] },
-    })),
-    ...{ proxy: { name: 'haproxy', state: 'running' }, store: { name: 'valkey', state: 'running' } },
-    rates: {
-      published: 10_000,
-      confirmed: 10_000,
-      delivered: 10_000,
-      acknowledged: 10_000,
-      deadLettered: 1,
-      finished: 10_000,
-    },
-    latency: [],
-    ages: {},
-  }
+    rates: { published: 10_000 + second, delivered: 10_000, acknowledged: 10_000, deadLettered: 1, finished: 10_000 },
+    busy: [0, 1, 2].map((index) => ({ task: `user.task.${(second + index) % 50}`, perSecond: second, failed: 0.1 })),
+    queues: { inAll: 1_000, away: down ? 1 : 0, unknown: 0 },
+    workers: { inAll: 200, well: 200, busy: second % 200, controlled: 5, silent: 0 },
+    troubles: [{ tone: 'warn', text: `trouble ${second % 30}`, at: 'queues' }],
+  })
 }
 
 async function live(from: number, to: number): Promise<void> {
@@ -98,7 +73,7 @@ it('The tab’s memory stays flat at 10,000 tasks a second', async () => {
   const session = await page.context().newCDPSession(page)
   await session.send('HeapProfiler.enable')
   const seen = (second: number) =>
-    page.locator('.summary', { hasText: `${second.toLocaleString('en-US')} messages waiting` }).waitFor()
+    page.locator('.summary', { hasText: `, ${second.toLocaleString('en-US')} messages waiting` }).waitFor()
   const after = async (from: number, to: number): Promise<TabMemory> => {
     await live(from, to)
     await seen(to)

@@ -2,7 +2,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SERIES } from '../../console/history.js'
-import { pageFiles } from '../../console/page.js'
+import { pageFiles, shellFor } from '../../console/page.js'
 
 export interface FakeConsole {
   readonly url: string
@@ -15,16 +15,19 @@ const SESSION = {
   ...{ signedIn: true, user: 'admin', role: 'operator', token: 'x', readOnly: false, vhost: '/', links: null },
   can: { act: true, burst: true, control: true, drills: true, tasks: true },
 }
+const VIEW = /^\/(?:tasks|queues|schedules|flows|dead-letters|workers|cluster|lab)(?:\/|$)/
 
 /** Serves under `prefix`; `answer` gives what the rest of the API says. */
 export async function serveFakeConsole({
   moment,
   prefix = '',
   answer = () => [],
+  session = {},
 }: {
   readonly moment: unknown
   readonly prefix?: string
   readonly answer?: (method: string, path: string, body: unknown) => unknown
+  readonly session?: object
 }): Promise<FakeConsole> {
   const files = pageFiles()
   let stream: ServerResponse | undefined
@@ -39,9 +42,10 @@ export async function serveFakeConsole({
   const server = createServer(async (request, response) => {
     const { url = '/', method = 'GET' } = request
     const path = url.startsWith(prefix) ? url.slice(prefix.length) : '?'
-    const file = files.get(path)
+    const [bare = ''] = path.split('?', 1)
+    const file = files.get(bare) ?? (VIEW.test(bare) ? shellFor(bare) : undefined)
     if (file !== undefined) response.writeHead(200, { 'content-type': file.type }).end(file.body)
-    else if (path === '/api/session') json(response, SESSION)
+    else if (path === '/api/session') json(response, { ...SESSION, ...session })
     else if (path === '/api/stream') {
       stream = response.writeHead(200, { 'content-type': 'text/event-stream' })
       const nothing = { rows: [], happenings: [], tasks: [], burst: null, drill: null }

@@ -1,0 +1,226 @@
+// Measures the console with 1,000 queues, 200 workers and 1,000,000 tasks in the history:
+//
+//   node scripts/measure-console-lists.mjs [--dir .warren] [--tasks 1000000]
+//
+// The broker is the cluster that `npm start` runs here; the queues and workers are those of a management API that this script
+// makes up; the tasks are in a store of its own (`valkey-server` or `redis-server`). Prints one JSON object, in milliseconds: how
+// long the first view takes from the click until its figures are there, a page of each list, and searches, each the median and
+// the longest of several. Needs Chromium (scripts/setup.mjs --tests).
+import { execFileSync, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Redis } from 'iovalkey'
+import { chromium } from 'playwright-core'
+import { startConsole } from '../dist/console/index.js'
+import { noteScript } from '../dist/src/results/historyScripts.js'
+import { encodeNotes } from '../dist/src/wire/historyEntry.js'
+import { historyKey } from '../dist/src/wire/names.js'
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+const { values } = parseArgs({
+  options: { dir: { type: 'string', default: '.warren' }, tasks: { type: 'string', default: '1000000' } },
+})
+const TASKS = Number(values.tasks)
+const QUEUES = 1_000
+const WORKERS = 200
+const STORE_PORT = 47_379
+
+const status = JSON.parse(
+  execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'status', '--json', '--dir', values.dir], {
+    encoding: 'utf8',
+  }),
+)
+const broker = new URL(String(status.addresses.amqp))
+broker.username = 'admin'
+broker.password = process.env.WARREN_ADMIN_PASSWORD || 'admin'
+
+const taskName = (index) => `domain${index % 20}.entity${index % 50}.action${index}`
+const queueName = (index) => `${taskName(index)}.service${index % 10}`
+
+/** What RabbitMQ would say of them. */
+const queues = Array.from({ length: QUEUES }, (_, index) => ({
+  ...{ name: queueName(index), vhost: '/', type: 'quorum', state: 'running', leader: `rabbit@n${index % 3}` },
+  ...{ members: ['rabbit@n0', 'rabbit@n1', 'rabbit@n2'], online: ['rabbit@n0', 'rabbit@n1', 'rabbit@n2'] },
+  ...{ consumers: 2, messages_ready: index % 90, messages_unacknowledged: index % 7, arguments: {} },
+  ...{ message_stats: { publish: index, publish_details: { rate: index % 11 }, ack_details: { rate: index % 11 } } },
+  effective_policy_definition: { 'dead-letter-exchange': `domain${index % 20}.dlx` },
+}))
+const connections = Array.from({ length: WORKERS }, (_, index) => ({
+  ...{
+    name: `10.0.0.${index}:1 -> 10.0.1.1:5672`,
+    user_provided_name: `worker-${index} (consume)`,
+    peer_host: `10.0.0.${index}`,
+  },
+}))
+const consumers = queues.flatMap((queue, index) =>
+  [0, 1].map((more) => ({
+    queue: { name: queue.name },
+    channel_details: { connection_name: connections[(index + more) % WORKERS].name },
+  })),
+)
+const ANSWERS = {
+  nodes: () =>
+    [0, 1, 2].map((node) => ({
+      name: `rabbit@n${node}`,
+      running: true,
+      mem_used: 1e8,
+      mem_limit: 1e9,
+      disk_free: 1e10,
+    })),
+  overview: () => ({
+    cluster_name: 'large',
+    rabbitmq_version: '4.1.0',
+    queue_totals: { messages_ready: 40_000, messages_unacknowledged: 3_000 },
+    message_stats: {},
+  }),
+  queues: (query) => {
+    const [page, size] = [Number(query.get('page')), Number(query.get('page_size'))]
+    return { items: queues.slice((page - 1) * size, page * size), total_count: QUEUES }
+  },
+  exchanges: () => ({
+    items: Array.from({ length: 20 }, (_, index) => [
+      { name: `domain${index}.commands`, vhost: '/' },
+      { name: `domain${index}.dlx`, vhost: '/' },
+    ]).flat(),
+    total_count: 40,
+  }),
+  bindings: () =>
+    queues.map((queue, index) => ({
+      source: `domain${index % 20}.commands`,
+      vhost: '/',
+      destination: queue.name,
+      destination_type: 'queue',
+      routing_key: taskName(index),
+    })),
+  consumers: () => consumers,
+  connections: () => ({ items: connections, total_count: WORKERS }),
+}
+const management = createServer(({ url }, response) => {
+  const { pathname, searchParams } = new URL(url, 'http://x')
+  const answer = ANSWERS[pathname.split('/').at(-1)]?.(searchParams)
+  response
+    .writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
+    .end(JSON.stringify(answer ?? {}))
+})
+await new Promise((resolve) => management.listen(0, '127.0.0.1', resolve))
+
+const folder = mkdtempSync(join(tmpdir(), 'console-lists-'))
+const binary = ['valkey-server', 'redis-server'].find((name) => {
+  try {
+    return execFileSync('which', [name], { encoding: 'utf8' }) !== ''
+  } catch {
+    return false
+  }
+})
+const server = spawn(binary, ['--port', String(STORE_PORT), '--save', '', '--appendonly', 'no', '--dir', folder], {
+  stdio: 'ignore',
+})
+const store = new Redis(STORE_PORT, { maxRetriesPerRequest: null })
+store.on('error', () => undefined)
+await store.ping()
+
+const before = await memory()
+for (let first = 0; first < TASKS; first += 100) {
+  const notes = Array.from({ length: 100 }, (_, each) => noteOf(first + each))
+  const { states, names, entries, errors } = encodeNotes(notes, Date.now(), { hostname: 'h', pid: 1 })
+  await noteScript(store, historyKey('/'), 100, '', TASKS * 2, 86_400_000, 0, states, names, entries, errors)
+}
+const historyBytes = (await memory()) - before
+
+function noteOf(index) {
+  const at = Date.now()
+  const failed = index % 20 === 0
+  return {
+    ...{ id: randomUUID(), state: failed ? 'FAILURE' : 'SUCCESS', attempt: 1, run: 0, task: taskName(index % QUEUES) },
+    ...{
+      queue: { name: queueName(index % QUEUES), task: taskName(index % QUEUES) },
+      queued: at - 40,
+      started: at - 20,
+      at,
+    },
+    error: failed
+      ? { errorClass: 'TypeError', message: `order ${index} of ${index === 20 ? 'needle' : 'hay'}` }
+      : undefined,
+  }
+}
+
+async function memory() {
+  return Number(/used_memory:(\d+)/.exec(await store.info('memory'))[1])
+}
+
+const served = await startConsole({
+  ...{ broker: broker.href, results: `redis://127.0.0.1:${STORE_PORT}`, port: 0 },
+  management: `http://127.0.0.1:${management.address().port}`,
+})
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+const rounded = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return { median: Math.round(sorted[Math.floor(sorted.length / 2)]), longest: Math.round(sorted.at(-1)) }
+}
+try {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+  await page.goto(served.url)
+  await page.getByLabel('User').fill('admin')
+  await page.getByLabel('Password').fill('admin')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.locator('.summary', { hasText: '3 of 3 nodes up' }).waitFor()
+  const firstView = []
+  for (let turn = 0; turn < 5; turn++) {
+    const from = performance.now()
+    await page.goto(served.url)
+    await page.locator('.tile.waiting .tile-value', { hasText: /\d/ }).waitFor()
+    firstView.push(performance.now() - from)
+  }
+  const asked = async (path) => {
+    const took = []
+    let answer
+    for (let turn = 0; turn < 5; turn++) {
+      const [ms, body] = await page.evaluate(async (address) => {
+        const from = performance.now()
+        const text = await (await fetch(address)).text()
+        return [performance.now() - from, text]
+      }, `api${path}`)
+      took.push(ms)
+      answer = JSON.parse(body)
+    }
+    return { ...rounded(took), found: answer.items.length, ...(answer.next === undefined ? {} : { more: true }) }
+  }
+  const lists = {
+    queues: await asked('/queues?q=service3&sort=ready&dir=down'),
+    workers: await asked('/workers?q=worker-19'),
+    latest: await asked('/tasks'),
+    failed: await asked('/tasks?state=failed'),
+    byTask: await asked(`/tasks?task=${taskName(7)}`),
+    byError: await asked('/tasks?q=hay'),
+    rareError: await asked('/tasks?q=needle'),
+    unknownId: await asked(`/tasks?q=${randomUUID()}`),
+  }
+  const session = await page.context().newCDPSession(page)
+  await session.send('HeapProfiler.enable')
+  const heap = async () => {
+    await session.send('HeapProfiler.collectGarbage')
+    return (await session.send('Runtime.getHeapUsage')).usedSize
+  }
+  await page.goto(`${served.url}queues`)
+  await page.locator('#main tbody tr').first().waitFor()
+  await delay(15_000)
+  const early = await heap()
+  await delay(60_000)
+  const tab = { early, late: await heap() }
+  process.stdout.write(
+    `${JSON.stringify({ tasks: TASKS, historyBytes, firstView: rounded(firstView), lists, tab }, undefined, 2)}\n`,
+  )
+} finally {
+  await browser.close()
+  await served.close()
+  store.disconnect()
+  server.kill()
+  management.close()
+  rmSync(folder, { recursive: true, force: true })
+}
