@@ -1,6 +1,6 @@
 /** `warren task`: the state of one task in the store, and its events. */
 import type { Command } from 'commander'
-import type { StoredResult, TaskEvent, Warren } from 'warren'
+import type { StoredResult, TaskAttempt, TaskEvent, Warren } from 'warren'
 import { connected, type WhereJsonOptions, withWhere } from './connected.js'
 import { number } from './dlqQueues.js'
 import { Failure } from './failure.js'
@@ -21,8 +21,8 @@ export function addTask(program: Command, output: Output, verdict: Verdict): voi
     .addHelpText(
       'after',
       `
-Everything comes from the result store, which has no record of a task that has not begun, that asked for no result, or whose
-result has expired; dead letters are shown by "warren dlq show".
+Everything comes from the result store, and from its history where the result has expired. The store has no record of a task
+that has not begun or that asked for no result; dead letters are shown by "warren dlq show".
 
 Exit code: 1 if the store has no such task; with --follow, if the task did not end as SUCCESS.
 
@@ -42,7 +42,10 @@ async function show(warren: Warren, id: string, { json }: TaskOptions, { out }: 
   const events: TaskEvent[] = []
   const state = await warren.state(id)
   for await (const event of warren.eventsOf(id, { follow: false })) events.push(event)
-  if (state === undefined && events.length === 0) {
+  const isKnown = state !== undefined || events.length > 0
+  // The history may be kept longer than the result.
+  const attempts = isKnown ? [] : ((await warren.history.task(id))?.attempts ?? [])
+  if (!isKnown && attempts.length === 0) {
     throw new Failure(
       `the store has no task ${printable(id)}: it has not begun, asked for no result, or its result has expired`,
     )
@@ -50,10 +53,12 @@ async function show(warren: Warren, id: string, { json }: TaskOptions, { out }: 
   if (json) {
     if (state !== undefined) out(jsonLine({ event: 'state', ...state }))
     for (const event of events) out(jsonOf(event))
+    for (const attempt of attempts) out(jsonLine({ event: 'attempt', id, ...attempt }))
     return
   }
   if (state !== undefined) out(`${stateText(state)}\n`)
   for (const event of events) out(eventText(event))
+  for (const attempt of attempts) out(attemptText(attempt))
 }
 
 /** Resolves with the exit code. */
@@ -104,6 +109,12 @@ export function eventText(event: TaskEvent): string {
   return `${event.at.toISOString()}  ${event.type.padEnd(9)}${`${attempt}${detailOf(event)}${dropped}`}`
     .trimEnd()
     .concat('\n')
+}
+
+function attemptText({ attempt, state, endedAt, startedAt, error }: TaskAttempt): string {
+  const at = (endedAt ?? startedAt)?.toISOString() ?? ''
+  const said = error === undefined ? '' : printable(`${error.errorClass}: ${error.message}`)
+  return `${`${at}  ${state.padEnd(9)}${attempt === 0 ? '' : `attempt ${attempt}  `}${said}`.trimEnd()}\n`
 }
 
 function detailOf(event: TaskEvent): string {

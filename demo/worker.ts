@@ -8,7 +8,7 @@
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
-import { connect, serveWorker, textOf, type Worker } from 'warren'
+import { connect, producerMetrics, serveWorker, textOf, type Worker } from 'warren'
 import { addHandlers } from './handlers.js'
 import { type Ledger, openLedger } from './ledger.js'
 import { isStoreAddress, withPassword } from './secrets.js'
@@ -124,7 +124,8 @@ export async function runWorker(
       record(worker, ledger)
     }
     if (settings.httpPort !== undefined) {
-      const server = await serveWorker(worker, { port: settings.httpPort, host: settings.httpHost })
+      const registry = producerMetrics(warren)
+      const server = await serveWorker(worker, { port: settings.httpPort, host: settings.httpHost, registry })
       undo.push(() => server.close())
       log.info({ url: server.url }, 'Serving /healthz and /metrics')
     }

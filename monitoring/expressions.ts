@@ -37,8 +37,22 @@ export function rate(metric: string, by: readonly string[] = [], filter = '', wi
 }
 
 /** The time within which the given part of all is done, from a histogram. */
-export const quantile = (part: number, histogram: string, by: readonly string[] = [], filter = ''): string =>
-  `histogram_quantile(${part}, sum by (${['le', ...by].join(', ')}) (rate(${histogram}_bucket${selector(filter)}[${WINDOW}])))`
+export const quantile = (
+  part: number,
+  histogram: string,
+  by: readonly string[] = [],
+  filter = '',
+  window = WINDOW,
+): string =>
+  `histogram_quantile(${part}, sum by (${['le', ...by].join(', ')}) (rate(${histogram}_bucket${selector(filter)}[${window}])))`
+
+/** A quantile that is 0 while there was nothing to measure. */
+export const quantileOrNone = (part: number, histogram: string, window = WINDOW): string =>
+  `((${quantile(part, histogram, [], '', window)} > 0) or vector(0))`
+
+/** What has ticked, by a filter, within a time; 0 where no schedule has. */
+export const ticked = (filter: string, window: string): string =>
+  `(sum(increase(warren_ticks_total{${filter}}[${window}])) or vector(0))`
 
 /** Tasks done, by queue. */
 export const DONE = 'settled="acknowledged"'

@@ -8,6 +8,7 @@ import {
   DONE,
   ofQueues,
   quantile,
+  quantileOrNone,
   rate,
   stillWaiting,
   THIS_QUEUE,
@@ -17,6 +18,8 @@ import { DASHBOARDS, dashboard, series, stat, table } from './panels.js'
 
 const ATTEMPT = 'warren_attempt_duration_seconds'
 const SETTLE = 'warren_settle_duration_seconds'
+const WAITED = 'warren_queue_time_seconds'
+const CONFIRM = 'warren_confirm_duration_seconds'
 
 /** The three lines of a duration: half of all, nearly all, all but one in a hundred. */
 const quantiles = (histogram: string, filter = '') => ({
@@ -103,10 +106,70 @@ export function systemDashboard(): Dashboard {
           queries: quantiles(ATTEMPT),
         }),
         series({
+          title: 'How long tasks wait',
+          about: 'From being sent, or due, to the beginning of the attempt. The clocks of senders count.',
+          unit: 's',
+          width: 12,
+          queries: quantiles(WAITED),
+        }),
+        series({
           title: 'Workers at work',
           about: 'Handlers that run now, by worker, and how many workers are ready.',
-          width: 12,
+          width: 24,
           queries: { 'running in all': 'sum(warren_worker_running)', 'workers ready': 'sum(warren_worker_ready)' },
+        }),
+      ],
+      Sending: [
+        series({
+          title: 'How long confirms take',
+          about: "From a message's first write to the broker's confirm, in processes that have producerMetrics().",
+          unit: 's',
+          width: 8,
+          queries: {
+            'half within': quantileOrNone(0.5, CONFIRM),
+            '95 % within': quantileOrNone(0.95, CONFIRM),
+            '99 % within': quantileOrNone(0.99, CONFIRM),
+          },
+        }),
+        series({
+          title: 'Unconfirmed',
+          about: 'Messages that wait for their confirm, by process. At 1,000 the window is full, and sends wait.',
+          width: 8,
+          queries: { '{{name}}': 'sum by (name) (warren_unconfirmed)' },
+        }),
+        series({
+          title: 'Trouble while sending',
+          about: 'Processes that the broker blocks or that have no connection, and messages that were published again.',
+          width: 8,
+          queries: {
+            blocked: 'sum(warren_blocked)',
+            'not connected': 'sum(warren_connected == bool 0)',
+            'published again a second': rate('warren_republished_total'),
+          },
+        }),
+      ],
+      'Schedules, limits, pauses': [
+        series({
+          title: 'Ticks of schedules',
+          about:
+            'By what became of them. skipped: paused, overlapping or missed. failed: the task could not be published.',
+          unit: 'ops',
+          width: 8,
+          queries: { '{{action}}': rate('warren_ticks_total', ['action']) },
+        }),
+        series({
+          title: 'Times that limits held tasks back',
+          about: 'By what became of the task: held by the worker, delayed in the broker, dropped.',
+          unit: 'ops',
+          width: 8,
+          stacked: true,
+          queries: { '{{action}}': rate('warren_limited_total', ['action']) },
+        }),
+        series({
+          title: 'Paused queues',
+          about: 'Queues that are paused. warren queues says since when and why.',
+          width: 8,
+          queries: { paused: 'sum(max by (queue) (warren_queue_paused))' },
         }),
       ],
       Queues: [
@@ -296,6 +359,13 @@ export function taskDashboard(): Dashboard {
           width: 12,
           stacked: true,
           queries: { '{{outcome}}': rate('warren_attempts_total', ['outcome'], THIS_TASK) },
+        }),
+        series({
+          title: 'How long it waits',
+          about: 'From being sent, or due, to the beginning of the attempt.',
+          unit: 's',
+          width: 12,
+          queries: quantiles(WAITED, THIS_TASK),
         }),
         series({
           title: 'How long its handler runs',

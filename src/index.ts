@@ -46,7 +46,9 @@ export type {
   WorkerState,
 } from './observe/events.js'
 export type { WorkerHealth } from './observe/health.js'
-export { type MetricsRegistry, workerMetrics } from './observe/metrics.js'
+export { workerMetrics } from './observe/metrics.js'
+export { producerMetrics, type Sending } from './observe/producerMetrics.js'
+export type { MetricsRegistry } from './observe/registry.js'
 export { type ServeOptions, serveWorker, type WorkerServer } from './observe/workerServer.js'
 export { checkOptions, defaults, didYouMean, is } from './options.js'
 export type { StoreClient } from './results/connection.js'

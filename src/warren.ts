@@ -25,6 +25,7 @@ import { ContainedEmitter, containedLogger, problemLog, type ReportProblem } fro
 import type { WarrenEvents } from './observe/events.js'
 import { jsonLogger } from './observe/jsonLogger.js'
 import { logWarren, logWorker } from './observe/logging.js'
+import type { Sending } from './observe/producerMetrics.js'
 import { defaults, settleOptions } from './options.js'
 import { History } from './results/history.js'
 import { makeResults } from './results/makeResults.js'
@@ -34,7 +35,8 @@ import { Delayed } from './send/delayed.js'
 import type { EventsOptions, Handle, TaskEvents } from './send/handle.js'
 import type { PreparedMessage } from './send/prepared.js'
 import { Producer } from './send/producer.js'
-import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from './send/sender.js'
+import { checkHandled, type PublishPreparedOptions, Sender, type SendOptions } from './send/sender.js'
+import { sendingOf } from './send/sending.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from './send/sendMany.js'
 import { type Logger, silentLogger } from './task/logger.js'
 import { checkTask, type Task, type TaskOutput } from './task/task.js'
@@ -149,13 +151,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     options: SendManyOptions<Output, NoInfer<Input>> = {},
   ): Promise<SendManySummary> {
     checkTask('sendMany', task)
-    const sending = {
-      send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
-      window: this.#options.maxUnconfirmed,
-      full: () => this.#producer.full,
-      report: this.#report,
-    }
-    return sendMany(sending, inputs, options)
+    const send = (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each)
+    const window = { window: this.#options.maxUnconfirmed, full: () => this.#producer.full, report: this.#report }
+    return sendMany({ send, ...window }, inputs, options)
   }
 
   /**
@@ -166,10 +164,14 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return this.#sender.publishPrepared(message, options)
   }
 
+  /** What is being sent at the moment. */
+  get sending(): Sending {
+    return sendingOf(this.#options.name, this.#producer, this.#publishing, this.#results)
+  }
+
   /** The handle of a task that was sent before, by this process or another. */
   handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
-    checkTask('handle', task)
-    checkId('handle', id)
+    checkHandled(task, id)
     return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
   }
 
@@ -223,11 +225,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     const consuming = this.#connections.make('consume')
     const worker: Worker = new Worker(options, {
       ...{ consuming, publishing: this.#publishing, delays: this.#delays, results: this.#results },
-      makeProducer: () => this.#makeProducer(),
-      clock: this.#storeClock ?? localClock,
+      ...{ makeProducer: () => this.#makeProducer(), clock: this.#storeClock ?? localClock },
       ...{ control: this.#control.watch(), cancel: (id) => this.#control.cancelId(id), flows: this.flows },
-      confirmTimeoutMs: this.#options.confirmTimeoutMs,
-      log: this.#log,
+      ...{ confirmTimeoutMs: this.#options.confirmTimeoutMs, log: this.#log },
       onStopped: async () => {
         this.#workers.delete(worker)
         await consuming.close()

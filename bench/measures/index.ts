@@ -2,6 +2,7 @@
 import { backlog } from './backlog.js'
 import { delays } from './delays.js'
 import { payloadGrowth, queueGrowth, workerGrowth } from './growth.js'
+import { history } from './history.js'
 import { latency } from './latency.js'
 import type { Measure } from './measure.js'
 import { placement } from './placement.js'
@@ -24,5 +25,6 @@ export const measures: readonly Measure[] = [
   queueGrowth,
   placement,
   celeryPools,
+  history,
   delays,
 ]

@@ -1,6 +1,6 @@
 /** Warren as its guide shows it, with every option at its default. */
 
-import { connect, defineTask, type Task } from 'warren'
+import { type ConnectOptions, connect, defineTask, type Task } from 'warren'
 import { z } from 'zod'
 import {
   type BenchClient,
@@ -19,10 +19,10 @@ const output = z.object({ ok: z.boolean() })
 const tasksOf = ({ tasks, queueType }: Setup) =>
   tasks.map((name) => defineTask({ name, input, output, queue: { type: queueType } }))
 
-export const warren: NodeRival = {
+const rival = (options: Pick<ConnectOptions, 'history'>): NodeRival => ({
   async client(setup: Setup): Promise<BenchClient> {
     const { broker, results } = setup
-    const client = await connect({ broker, results, logger: false })
+    const client = await connect({ ...options, broker, results, logger: false })
     const tasks = tasksOf(setup)
     function* inputs({ count, bytes, ms }: Load) {
       const text = textOfBytes(bytes)
@@ -52,7 +52,7 @@ export const warren: NodeRival = {
 
   async worker(setup: Setup, began: () => void): Promise<BenchWorker> {
     const { broker, results } = setup
-    const client = await connect({ broker, results, logger: false })
+    const client = await connect({ ...options, broker, results, logger: false })
     const worker = client.worker({ service: SERVICE })
     for (const task of tasksOf(setup)) {
       worker.handle(task, async ({ ms }) => {
@@ -64,4 +64,7 @@ export const warren: NodeRival = {
     await worker.start()
     return { close: () => client.close() }
   },
-}
+})
+
+export const warren = rival({})
+export const warrenWithoutHistory = rival({ history: false })

@@ -41,7 +41,8 @@ export interface WorkerEvents {
   workerState: [{ state: WorkerState; reason?: string }]
   /** A queue was taken up, lost, or given back. `reason` says why it waits. */
   consumerState: [{ queue: string; state: ConsumerState; reason?: string }]
-  attemptStarted: [AttemptRef & { redelivered: boolean }]
+  /** `waitedMs`: how long after it was sent, or due. Absent where nobody knows, and for a redelivered message. */
+  attemptStarted: [AttemptRef & { redelivered: boolean; waitedMs?: number }]
   /** The handler has ended (or was not run at all: see `outcome`); nothing is settled yet. */
   attemptFinished: [AttemptRef & { outcome: OutcomeKind; durationMs: number; error?: unknown }]
   /** Result stored, retry or dead letter confirmed, message acknowledged. `lost`: its channel died first. */

@@ -9,27 +9,24 @@
  */
 import type { Registry } from 'prom-client'
 import { OptionsError } from '../errors/index.js'
-import { memberOf } from '../kinds.js'
 import { kindOf } from '../options.js'
 import { taskQueue, withoutLane } from '../wire/names.js'
-import type { WorkerEvents } from './events.js'
+import type { TickEvent, WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
 import { loadPromClient } from './promClient.js'
+import { lacks, listenTo, type MetricsRegistry, registryOf, registryProblem, Watches } from './registry.js'
 
 /** Seconds; from no-op tasks to long ones. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** Seconds that messages wait: moments to a day. */
+const WAIT_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200, 86_400]
+
 /** The label of every task that the worker does not handle. */
 const UNKNOWN_TASK = 'unknown'
-
-/** A `Registry` of prom-client, which is optional: these types hold where it is not installed, too. */
-export interface MetricsRegistry {
-  readonly contentType: string
-  metrics(): Promise<string>
-}
-
-/** The workers of each registry that has some. */
-const watched = new WeakMap<Registry, WatchedWorkers>()
+/** Whoever makes schedules names them: there may be one for each customer. */
+const MAX_SCHEDULES = 100
+const OTHER_SCHEDULE = 'other'
 
 /**
  * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one, until the worker stops.
@@ -40,111 +37,62 @@ const watched = new WeakMap<Registry, WatchedWorkers>()
 export function workerMetrics<Given extends MetricsRegistry>(worker: ObservedWorker, given: Given): Given
 export function workerMetrics(worker: ObservedWorker, given?: undefined): MetricsRegistry
 export function workerMetrics(worker: ObservedWorker, given?: MetricsRegistry): MetricsRegistry {
-  checkObserved(worker, given)
-  const registry = (given ?? new (loadPromClient().Registry)()) as Registry
-  addProcessMetrics(registry)
-  if (worker.health().state === 'stopped') return registry
-  let workers = watched.get(registry)
-  if (workers === undefined || !workers.registered) {
-    workers = new WatchedWorkers(registry)
-    watched.set(registry, workers)
+  const problems = [
+    lacks(worker, 'on', 'off', 'health') ? `expected a worker of warren.worker(), got: ${kindOf(worker)}` : undefined,
+    registryProblem(given),
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0) throw new OptionsError('workerMetrics', problems)
+  const registry = registryOf(given, 'workerMetrics')
+  if (worker.health().state !== 'stopped') {
+    workers.watch(registry, worker, (metrics, forget) => listen(worker, metrics, forget))
   }
-  workers.watch(worker)
   return registry
 }
 
-function checkObserved(worker: unknown, registry: unknown): void {
-  const lacks = (value: unknown, ...methods: string[]): boolean =>
-    methods.some((name) => typeof memberOf(value, name) !== 'function')
-  const problems = [
-    lacks(worker, 'on', 'off', 'health') ? `expected a worker of warren.worker(), got: ${kindOf(worker)}` : undefined,
-    registry !== undefined && lacks(registry, 'registerMetric', 'getSingleMetric', 'metrics')
-      ? `expected a Registry of prom-client, got: ${kindOf(registry)}`
-      : undefined,
-  ].filter((problem) => problem !== undefined)
-  if (problems.length > 0) throw new OptionsError('workerMetrics', problems)
+type Metrics = ReturnType<typeof register>
+type Listeners = { [Event in keyof WorkerEvents]?: (...values: WorkerEvents[Event]) => void }
+
+function listen(worker: ObservedWorker, metrics: Metrics, forget: () => void): () => void {
+  const { attempts, duration, waited, settle, settled, deadLettered, delayed, limited, limitWait } = metrics
+  const { service } = worker
+  const taskOf = ({ task, queue }: { task: string; queue: string }): string =>
+    withoutLane(queue) === taskQueue(task, service) ? task : UNKNOWN_TASK
+  const listeners: Listeners = {
+    attemptStarted: (attempt) => {
+      if (attempt.waitedMs !== undefined) waited.observe({ service, task: taskOf(attempt) }, attempt.waitedMs / 1000)
+    },
+    attemptFinished: (attempt) => {
+      const { queue, outcome, durationMs } = attempt
+      const task = taskOf(attempt)
+      attempts.inc({ service, task, queue, outcome })
+      if (outcome !== 'held') duration.observe({ service, task }, durationMs / 1000)
+    },
+    attemptSettled: (attempt) => {
+      const { queue, settled: how, settleMs } = attempt
+      const task = taskOf(attempt)
+      settled.inc({ service, task, queue, settled: how })
+      settle.observe({ service, task }, settleMs / 1000)
+    },
+    deadLettered: (attempt) =>
+      deadLettered.inc({ service, task: taskOf(attempt), queue: attempt.queue, reason: attempt.reason }),
+    settleDelayed: (attempt) =>
+      delayed.inc({ service, task: taskOf(attempt), queue: attempt.queue, waiting_for: attempt.waitingFor }),
+    limited: (attempt) => {
+      const { queue, by, action, waitMs } = attempt
+      const task = taskOf(attempt)
+      limited.inc({ service, task, queue, by, action })
+      if (waitMs !== undefined) limitWait.observe({ service, task }, waitMs / 1000)
+    },
+    tick: ({ schedule, action, reason = '', lateMs }) => {
+      metrics.ticks.inc({ service, schedule: scheduleLabel(schedule), action, reason: reasonLabel(action, reason) })
+      metrics.tickLateness.observe({ service }, Math.max(0, lateMs) / 1000)
+    },
+    workerState: ({ state }) => {
+      if (state === 'stopped') forget()
+    },
+  }
+  return listenTo(worker, listeners)
 }
-
-/** One of prom-client's own, by which a registry that has them is known. */
-const A_PROCESS_METRIC = 'process_start_time_seconds'
-
-/** Adds what is missing, one by one: an application may have registered all of them, or some. */
-function addProcessMetrics(registry: Registry): void {
-  if (registry.getSingleMetric(A_PROCESS_METRIC) !== undefined) return
-  const { collectDefaultMetrics, Registry } = loadPromClient()
-  const all = new Registry()
-  collectDefaultMetrics({ register: all })
-  for (const metric of all.getMetricsAsArray()) {
-    if (registry.getSingleMetric(metric.name) === undefined) registry.registerMetric(metric as never)
-  }
-}
-
-class WatchedWorkers {
-  readonly #registry: Registry
-  readonly #metrics: ReturnType<typeof register>
-  /** Each with what takes its listeners away. */
-  readonly #workers = new Map<ObservedWorker, () => void>()
-
-  constructor(registry: Registry) {
-    this.#registry = registry
-    this.#metrics = register(registry, () => this.#workers.keys())
-  }
-
-  /** Whether the metrics are still in the registry: its owner may have cleared it. */
-  get registered(): boolean {
-    return Object.values(this.#metrics).every(
-      (metric) => this.#registry.getSingleMetric(nameOf(metric)) === (metric as unknown),
-    )
-  }
-
-  watch(worker: ObservedWorker): void {
-    if (this.#workers.has(worker)) return
-    const { attempts, duration, settle, settled, deadLettered, delayed, limited } = this.#metrics
-    const { service } = worker
-    const taskOf = ({ task, queue }: { task: string; queue: string }): string =>
-      withoutLane(queue) === taskQueue(task, service) ? task : UNKNOWN_TASK
-    const listeners: { [Event in keyof WorkerEvents]?: (...values: WorkerEvents[Event]) => void } = {
-      attemptFinished: (attempt) => {
-        const { queue, outcome, durationMs } = attempt
-        const task = taskOf(attempt)
-        attempts.inc({ service, task, queue, outcome })
-        if (outcome !== 'held') duration.observe({ service, task }, durationMs / 1000)
-      },
-      attemptSettled: (attempt) => {
-        const { queue, settled: how, settleMs } = attempt
-        const task = taskOf(attempt)
-        settled.inc({ service, task, queue, settled: how })
-        settle.observe({ service, task }, settleMs / 1000)
-      },
-      deadLettered: (attempt) =>
-        deadLettered.inc({ service, task: taskOf(attempt), queue: attempt.queue, reason: attempt.reason }),
-      settleDelayed: (attempt) =>
-        delayed.inc({ service, task: taskOf(attempt), queue: attempt.queue, waiting_for: attempt.waitingFor }),
-      limited: (attempt) => {
-        const { queue, by, action } = attempt
-        limited.inc({ service, task: taskOf(attempt), queue, by, action })
-      },
-      workerState: ({ state }) => {
-        if (state === 'stopped') this.#forget(worker)
-      },
-    }
-    const each = Object.entries(listeners) as [keyof WorkerEvents, (...values: unknown[]) => void][]
-    for (const [event, listener] of each) worker.on(event, listener)
-    this.#workers.set(worker, () => {
-      for (const [event, listener] of each) worker.off(event, listener)
-    })
-  }
-
-  #forget(worker: ObservedWorker): void {
-    this.#workers.get(worker)?.()
-    this.#workers.delete(worker)
-    if (this.#workers.size > 0 || !this.registered) return
-    for (const metric of Object.values(this.#metrics)) this.#registry.removeSingleMetric(nameOf(metric))
-  }
-}
-
-/** prom-client's types leave the name out. */
-const nameOf = (metric: object): string => (metric as { name: string }).name
 
 function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   const { Counter, Gauge, Histogram } = loadPromClient()
@@ -160,6 +108,13 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
     help: 'How long handlers ran.',
     labelNames: ['service', 'task'],
     buckets: DURATION_BUCKETS,
+    registers,
+  })
+  const waited = new Histogram({
+    name: 'warren_queue_time_seconds',
+    help: 'How long messages waited for their attempt to begin, since they were sent or due.',
+    labelNames: ['service', 'task'],
+    buckets: WAIT_BUCKETS,
     registers,
   })
   const settle = new Histogram({
@@ -191,6 +146,26 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
     name: 'warren_limited_total',
     help: 'Times that a limit kept a message from being run at once.',
     labelNames: ['service', 'task', 'queue', 'by', 'action'],
+    registers,
+  })
+  const limitWait = new Histogram({
+    name: 'warren_limit_wait_seconds',
+    help: 'How long a limit has messages wait, each time that it does.',
+    labelNames: ['service', 'task'],
+    buckets: WAIT_BUCKETS,
+    registers,
+  })
+  const ticks = new Counter({
+    name: 'warren_ticks_total',
+    help: 'Ticks of schedules that the worker processed, by what became of them.',
+    labelNames: ['service', 'schedule', 'action', 'reason'],
+    registers,
+  })
+  const tickLateness = new Histogram({
+    name: 'warren_tick_lateness_seconds',
+    help: 'How long after it was due a tick was processed.',
+    labelNames: ['service'],
+    buckets: WAIT_BUCKETS,
     registers,
   })
   const ready = new Gauge({
@@ -241,8 +216,39 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
       }
     },
   })
-  return { attempts, duration, settle, settled, deadLettered, delayed, limited, ready, running, held, consumers }
+  const paused = new Gauge({
+    name: 'warren_queue_paused',
+    help: '1 for each queue of the worker that is paused, 0 for the others.',
+    labelNames: ['service', 'queue'],
+    registers,
+    collect() {
+      this.reset()
+      for (const worker of workers()) {
+        for (const { queue, state } of worker.health().queues) {
+          this.set({ service: worker.service, queue }, state === 'paused' ? 1 : 0)
+        }
+      }
+    },
+  })
+  return {
+    ...{ attempts, duration, waited, settle, settled, deadLettered, delayed, limited, limitWait, ticks, tickLateness },
+    ...{ ready, running, held, consumers, paused },
+  }
 }
+
+const workers = new Watches(register)
+
+const schedules = new Set<string>()
+
+function scheduleLabel(schedule: string): string {
+  if (schedules.has(schedule)) return schedule
+  if (schedules.size === MAX_SCHEDULES) return OTHER_SCHEDULE
+  schedules.add(schedule)
+  return schedule
+}
+
+/** Of a tick that failed, the reason is an error's text. */
+const reasonLabel = (action: TickEvent['action'], reason: string): string => (action === 'skipped' ? reason : '')
 
 function byService(workers: Iterable<ObservedWorker>): Map<string, ObservedWorker[]> {
   const services = new Map<string, ObservedWorker[]>()

@@ -2,14 +2,14 @@
 import { MissingPackageError, textOf } from '../errors/index.js'
 
 /** Loaded on demand: it takes a fifth of the time of loading Warren. */
-export function loadPromClient(): typeof import('prom-client') {
+export function loadPromClient(where = 'workerMetrics'): typeof import('prom-client') {
   try {
     // Not imported by name: the banner that adds `require` to a bundle also imports `createRequire`, and the names would
     // collide.
     return process.getBuiltinModule('node:module').createRequire(importer())('prom-client')
   } catch (error) {
     if (!textOf(error).startsWith("Cannot find module 'prom-client'")) throw error
-    throw new MissingPackageError('workerMetrics', 'prom-client', error)
+    throw new MissingPackageError(where, 'prom-client', error)
   }
 }
 

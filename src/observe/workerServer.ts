@@ -4,13 +4,16 @@ import type { AddressInfo } from 'node:net'
 import { MissingPackageError, textOf } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
 import type { ObservedWorker } from './health.js'
-import { type MetricsRegistry, workerMetrics } from './metrics.js'
+import { workerMetrics } from './metrics.js'
+import { type MetricsRegistry, registryProblem } from './registry.js'
 
 export interface ServeOptions {
   /** 0 selects a free port. */
   readonly port: number
   /** Default `127.0.0.1`: the page has no sign-in. In a container, `0.0.0.0`. */
   readonly host?: string
+  /** A `Registry` of prom-client, whose metrics are served beside those of the worker. */
+  readonly registry?: MetricsRegistry
 }
 
 export interface WorkerServer {
@@ -20,8 +23,8 @@ export interface WorkerServer {
 
 /** Serves until `close()`. `/healthz` answers 200 if the worker is fully working, otherwise 503 with the same body. */
 export async function serveWorker(worker: ObservedWorker, options: ServeOptions): Promise<WorkerServer> {
-  checkOptions('serveWorker', options, { port: is.integer(0, 65_535), host: is.text }, ['port'])
-  const registry = metricsOf(worker)
+  checkOptions('serveWorker', options, { port: is.integer(0, 65_535), host: is.text, registry: isRegistry }, ['port'])
+  const registry = metricsOf(worker, options.registry)
   const server = createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0]
     if (path === '/healthz') {
@@ -58,10 +61,16 @@ export async function serveWorker(worker: ObservedWorker, options: ServeOptions)
   }
 }
 
+const isRegistry = (value: unknown): string | undefined =>
+  registryProblem(value) === undefined ? undefined : 'a Registry of prom-client'
+
 /** Or the reason why there are none: prom-client is optional, and `/healthz` does not need it. */
-function metricsOf(worker: ObservedWorker): MetricsRegistry | MissingPackageError {
+function metricsOf(
+  worker: ObservedWorker,
+  registry: MetricsRegistry | undefined,
+): MetricsRegistry | MissingPackageError {
   try {
-    return workerMetrics(worker)
+    return registry === undefined ? workerMetrics(worker) : workerMetrics(worker, registry)
   } catch (error) {
     if (error instanceof MissingPackageError) return error
     throw error

@@ -65,8 +65,13 @@ const SEND_CHECKS = {
   priority: is.oneOf('high', 'normal', 'low'),
 }
 
-/** Throws an `OptionsError` for what is no task id. */
-export function checkId(where: string, id: unknown): void {
+/** Of `handle`. Throws an `OptionsError`. */
+export function checkHandled(task: unknown, id: unknown): void {
+  checkTask('handle', task)
+  checkId('handle', id)
+}
+
+function checkId(where: string, id: unknown): void {
   if (is.text(id) !== undefined) throw new OptionsError(where, ['expected the id to be a non-empty string'])
 }
 

@@ -19,6 +19,7 @@ import type { Limits } from '../control/limits.js'
 import type { DeadLettersOptions } from '../deadLetters/deadLetters.js'
 import { ClosedError } from '../errors/index.js'
 import { containedLogger, problemLog } from '../observe/contained.js'
+import type { Sending } from '../observe/producerMetrics.js'
 import { defaults, is, settleOptions } from '../options.js'
 import { History } from '../results/history.js'
 import type { Results } from '../results/store.js'
@@ -27,7 +28,8 @@ import { Delayed } from '../send/delayed.js'
 import type { EventsOptions, Handle, TaskEvents } from '../send/handle.js'
 import type { PreparedMessage } from '../send/prepared.js'
 import type { Producer } from '../send/producer.js'
-import { checkId, type PublishPreparedOptions, Sender, type SendOptions } from '../send/sender.js'
+import { checkHandled, type PublishPreparedOptions, Sender, type SendOptions } from '../send/sender.js'
+import { sendingOf } from '../send/sending.js'
 import { type SendManyOptions, type SendManySummary, sendMany } from '../send/sendMany.js'
 import { type LanedTask, lanesOf } from '../task/lanes.js'
 import { isLogger, type Logger, silentLogger } from '../task/logger.js'
@@ -114,8 +116,7 @@ export class TestWarren extends Warren {
       ...{ producer: this.#producer, results: this.#results, control: this.#control },
       delayed: new Delayed({ producer: this.#producer, routes: this.#routes, clock }),
       replyTo: replyChannel(producerId),
-      confirmTimeoutMs: defaults.confirmTimeoutMs,
-      maxMessageBytes: defaults.maxMessageBytes,
+      ...{ confirmTimeoutMs: defaults.confirmTimeoutMs, maxMessageBytes: defaults.maxMessageBytes },
     })
     for (const [service, tasks] of Object.entries(services)) for (const task of tasks) this.#bind(service, task)
   }
@@ -187,11 +188,9 @@ export class TestWarren extends Warren {
     options: SendManyOptions<Output, NoInfer<Input>> = {},
   ): Promise<SendManySummary> {
     checkTask('sendMany', task)
-    const sending = {
-      send: (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each),
-      ...{ window: defaults.maxUnconfirmed, full: () => false, report: problemLog(this.#log) },
-    }
-    return sendMany(sending, inputs, options)
+    const send = (input: Input, each: SendOptions | undefined) => this.#sender.send(task, input, each)
+    const window = { window: defaults.maxUnconfirmed, full: () => false, report: problemLog(this.#log) }
+    return sendMany({ send, ...window }, inputs, options)
   }
 
   override publishPrepared(message: PreparedMessage, options?: PublishPreparedOptions): Promise<void> {
@@ -199,9 +198,12 @@ export class TestWarren extends Warren {
   }
 
   override handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
-    checkTask('handle', task)
-    checkId('handle', id)
+    checkHandled(task, id)
     return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
+  }
+
+  override get sending(): Sending {
+    return sendingOf('test', this.#producer, this.#connection, this.#results)
   }
 
   override state(id: string): Promise<StoredResult | undefined> {
@@ -263,8 +265,7 @@ export class TestWarren extends Warren {
     return makeSchedules(options, services, {
       ...{ connection: this.#connection, results: this.#results, routes: this.#routes },
       publish: (publication) => producer.publish(publication),
-      confirmTimeoutMs: defaults.confirmTimeoutMs,
-      maxMessageBytes: defaults.maxMessageBytes,
+      ...{ confirmTimeoutMs: defaults.confirmTimeoutMs, maxMessageBytes: defaults.maxMessageBytes },
     })
   }
 

@@ -88,15 +88,15 @@ export class TestWorker extends Worker {
     this.#reports = new AttemptReports(
       (event, ...values) => this.tell(event, ...values),
       (event) => this.listenerCount(event) > 0,
+      clock,
     )
     this.#settler = new Settler({
       ...{ producer, delays: routes, clock, results, confirmTimeoutMs },
-      deadLettering: new DeadLettering(connection, producer, confirmTimeoutMs),
-      beforeAck: () => undefined,
+      ...{ deadLettering: new DeadLettering(connection, producer, confirmTimeoutMs), beforeAck: () => undefined },
       onDelayed: (attempt, waitingFor, error) => this.#reports.settleDelayed(attempt, waitingFor, error),
       onDeadLettered: (...given) => this.#reports.deadLettered(...given),
     })
-    const { service, concurrency, deliveryLimit } = this.#options
+    const { concurrency, deliveryLimit } = this.#options
     this.#registrations = new Registrations({
       ...{ results, duplicates: this.#duplicates, clock, control: watch, deliveryLimit, log, report: this.#report },
       cancel: (id) => control.cancelId(id),
@@ -106,7 +106,7 @@ export class TestWorker extends Worker {
       onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
       startTimer: clock.startTimer,
     })
-    this.#ticker = tickerOf(service, dependencies, producer, {
+    this.#ticker = tickerOf(this.service, dependencies, producer, {
       onTick: (tick) => this.tell('tick', tick),
       onDelayed: (schedule, error) => this.#report(`schedule ${schedule}`, error),
     })

@@ -2,12 +2,15 @@
 import type { WorkerEvents } from '../observe/events.js'
 import { AttemptTrace, type TracedAttempt } from '../observe/messagingSpans.js'
 import type { Outcome } from '../task/outcome.js'
+import type { Clock } from '../time/clock.js'
+import { dueAt } from '../time/due.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 import type { Attempt } from './attempt.js'
 import type { Delivery } from './delivery.js'
 import type { GatedAttempt } from './gate.js'
 import type { Limited } from './limitGate.js'
 import type { Settled } from './settled.js'
+import { queuedAt } from './speaker.js'
 
 type Tell = <Event extends keyof WorkerEvents>(event: Event, ...values: WorkerEvents[Event]) => void
 
@@ -24,10 +27,12 @@ export class AttemptReports {
   readonly ended = new Map<string, number>()
   readonly #tell: Tell
   readonly #listens: (event: keyof WorkerEvents) => boolean
+  readonly #clock: Clock
 
-  constructor(tell: Tell, listens: (event: keyof WorkerEvents) => boolean) {
+  constructor(tell: Tell, listens: (event: keyof WorkerEvents) => boolean, clock: Clock) {
     this.#tell = tell
     this.#listens = listens
+    this.#clock = clock
   }
 
   // An event that nobody hears would cost as much as a short task itself.
@@ -36,7 +41,9 @@ export class AttemptReports {
     attempt.trace = AttemptTrace.begin(() => tracedAs(attempt))
     this.observer?.started(attempt)
     if (!this.#listens('attemptStarted')) return
-    this.#tell('attemptStarted', { ...refOf(attempt), redelivered: attempt.delivery.redelivered })
+    const { redelivered } = attempt.delivery
+    const waitedMs = waited(attempt, this.#clock.now())
+    this.#tell('attemptStarted', { ...refOf(attempt), redelivered, ...(waitedMs === undefined ? {} : { waitedMs }) })
   }
 
   finished(attempt: Attempt, outcome: Outcome): void {
@@ -87,6 +94,13 @@ const refOf = (attempt: GatedAttempt): { id: string; task: string; queue: string
     number: attempt.number,
   },
 })
+
+/** How long it could have been run and was not. */
+function waited({ delivery: { envelope, message, redelivered, failed } }: Attempt, now: number): number | undefined {
+  if (envelope === undefined || redelivered || failed > 0) return undefined
+  const from = Math.max(queuedAt(envelope) ?? 0, dueAt(envelope.eta, message.properties.headers))
+  return from === 0 ? undefined : Math.max(0, Math.round(now - from))
+}
 
 function tracedAs({ id, number, delivery: { queue, message, redelivered } }: Attempt): TracedAttempt {
   const { headers } = message.properties

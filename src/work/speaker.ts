@@ -44,5 +44,5 @@ export function noteOf(
 }
 
 /** A later run was queued when it began, which is its number. */
-const queuedAt = (envelope: Envelope | undefined): number | undefined =>
+export const queuedAt = (envelope: Envelope | undefined): number | undefined =>
   envelope !== undefined && envelope.run > 0 ? envelope.run : envelope?.sent

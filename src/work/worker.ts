@@ -206,6 +206,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const reports = new AttemptReports(
       (event, ...values) => this.tell(event, ...values),
       (event) => this.listenerCount(event) > 0,
+      clock,
     )
     const settler = new Settler({
       ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock, flows },

@@ -7,11 +7,11 @@ import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard'
 import { connect as amqpConnect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ports } from '../../cluster/index.js'
-import { createAccount, createInvoice } from '../../demo/tasks.js'
+import { createAccount, createInvoice, SERVICE } from '../../demo/tasks.js'
 import { alerts } from '../../monitoring/alerts.js'
 import { dashboards } from '../../monitoring/files.js'
 import { serveStoreMetrics } from '../../monitoring/storeExporter.js'
-import { connect, type Warren } from '../../src/index.js'
+import { connect, type Schedules, type Warren } from '../../src/index.js'
 import { planLevel } from '../../src/time/delayLevels.js'
 import { delayHeaders, PASSES } from '../../src/wire/delayedKey.js'
 import { DELAY_DUE, delayHeader, delayLevel } from '../../src/wire/names.js'
@@ -25,6 +25,9 @@ const DEAD_LETTERS = ['user.dlq', 'payment.dlq']
 const prometheus = new TestPrometheus()
 let exporter: Server
 let warren: Warren
+let admin: Warren
+let schedules: Schedules
+const account = { name: 'a', email: 'a@example.com', seconds: 0.05 }
 let stopLoad: () => Promise<void>
 
 beforeAll(async () => {
@@ -33,6 +36,12 @@ beforeAll(async () => {
   exporter = serveStoreMetrics(clusterUrls().results, ports.storeMetrics(plan), '127.0.0.1')
   const { broker, results } = clusterUrls('client')
   warren = await connect({ broker, results, logger: false })
+  // A schedule that ticks, and a limit that holds some back.
+  const urls = clusterUrls()
+  admin = await connect({ broker: urls.broker, results: urls.results, logger: false })
+  schedules = admin.schedules({ service: SERVICE })
+  await schedules.upsert('monitored', { task: createAccount, input: account, everyMs: 1_000 })
+  await admin.limits.set({ task: createAccount }, { rate: { count: 2, perMs: 1_000 } })
   stopLoad = load()
   await prometheus.start()
 })
@@ -42,6 +51,9 @@ afterAll(async () => {
   await prometheus.stop()
   exporter?.close()
   await scale(0)
+  await schedules?.remove('monitored')
+  await admin?.limits.clear({ task: createAccount })
+  await admin?.close()
   await warren?.close()
   for (const queue of DEAD_LETTERS) await manage('DELETE', `/queues/%2F/${queue}/contents`)
 })
@@ -54,9 +66,9 @@ function load(): () => Promise<void> {
       const handles = await Promise.all(
         Array.from({ length: 20 }, () => warren.send(createInvoice, { customer: 'c1', amountCents: 1, seconds: 0.05 })),
       )
-      const account = await warren.send(createAccount, { name: 'a', email: 'a@example.com', seconds: 0.05 })
+      const sent = await warren.send(createAccount, account)
       await deadLetter()
-      await Promise.all([...handles, account].slice(-5).map((each) => each.result({ timeoutMs: 60_000 })))
+      await Promise.all([...handles, sent].slice(-5).map((each) => each.result({ timeoutMs: 60_000 })))
     }
   }
   const running = invoices().catch((error: unknown) => error)

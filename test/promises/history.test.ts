@@ -1,14 +1,19 @@
-/** The history in real stores: what is kept of it, what is searched, and what it does in a cluster. */
+/** The history of real tasks, and in real stores: what is kept of it, what is searched, and what it does in a cluster. */
 import { randomUUID } from 'node:crypto'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { Redis } from 'iovalkey'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { run } from '../../cli/program.js'
 import { waitFor } from '../../cluster/index.js'
+import { connect, defineTask, type Warren } from '../../src/index.js'
 import { parseResults, type StoreClient } from '../../src/results/connection.js'
 import { History } from '../../src/results/history.js'
 import { noteScript } from '../../src/results/historyScripts.js'
 import { Results } from '../../src/results/store.js'
 import { encodeNotes, type HistoryEntry, type HistoryNote } from '../../src/wire/historyEntry.js'
-import { historyKey } from '../../src/wire/names.js'
+import { eventsKey, historyKey, resultKey } from '../../src/wire/names.js'
 import { encodeCancelled, encodeFailure, encodeStarted, encodeSuccess } from '../../src/wire/resultFormat.js'
+import { type ClusterUrls, consuming, virtualHost } from '../support/cluster.js'
 import { atEnd, type OwnStore, ownCluster, ownStore } from '../support/ownStore.js'
 
 const queue = { name: 'user.account.create.crm', task: 'user.account.create' }
@@ -180,4 +185,96 @@ it('In a cluster it has the same entries', async () => {
   })
   expect(ids((await history.tasks()).entries).sort()).toEqual([good, bad].sort())
   expect((await history.tasks({ state: 'FAILURE' })).entries).toMatchObject([{ id: bad }])
+})
+
+describe('Of a real worker', () => {
+  const SERVICE = 'history'
+  const LIMIT = { timeoutMs: 20_000 }
+  const input = z.object({ fails: z.number(), message: z.string() })
+  const retry = { maxAttempts: 3, initialDelayMs: 300, backoff: 'fixed' as const }
+  const task = defineTask({ name: 'payment.history.charge', input, retry })
+  let urls: ClusterUrls & { readonly vhost: string }
+  let warren: Warren
+  /** Handlers fail as their input says. */
+  let failing = true
+
+  beforeAll(async () => {
+    urls = await virtualHost(SERVICE, [task])
+    warren = await connect({ broker: urls.broker, results: urls.results, logger: false })
+    const worker = warren.worker({ service: SERVICE })
+    worker.handle(task, ({ fails, message }, { number }) => {
+      if (failing && number <= fails) throw new RangeError(message)
+    })
+    await consuming(worker)
+  })
+  afterAll(() => warren?.close())
+
+  /** What the command prints, by line. */
+  async function command(...words: string[]): Promise<Record<string, unknown>[]> {
+    let said = ''
+    const where = ['--json', '--broker', urls.broker, '--results', urls.results]
+    const output = { out: (text: string) => (said += text), err: (text: string) => (said += text) }
+    expect(await run([...words, ...where], output)).toBe(0)
+    const lines = said.split('\n').filter((line) => line !== '')
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  it('a task that fails twice and succeeds has three attempts, and the waits between them', async () => {
+    const handle = await warren.send(task, { fails: 2, message: 'no luck' })
+    await handle.result(LIMIT)
+    const found = await warren.history.task(handle.id)
+    expect(found).toMatchObject({ id: handle.id, task: task.name, service: SERVICE, state: 'SUCCESS', run: 0 })
+    const where = { queue: `${task.name}.${SERVICE}`, pid: process.pid }
+    const error = { errorClass: 'RangeError', message: 'no luck' }
+    expect(found?.attempts).toMatchObject([
+      { ...where, attempt: 1, state: 'RETRY', error },
+      { ...where, attempt: 2, state: 'RETRY', error },
+      { ...where, attempt: 3, state: 'SUCCESS' },
+    ])
+    const [first, second, third] = found?.attempts ?? []
+    for (const [one, next] of [
+      [first, second],
+      [second, third],
+    ]) {
+      expect(one?.nextAt?.getTime()).toBe((one?.endedAt?.getTime() ?? 0) + (one?.delayMs ?? Number.NaN))
+      expect(next?.startedAt?.getTime()).toBeGreaterThanOrEqual(one?.endedAt?.getTime() ?? Number.POSITIVE_INFINITY)
+    }
+  })
+
+  it('and its attempts are shown when its result has expired, as far as the history is kept longer', async () => {
+    const handle = await warren.send(task, { fails: 1, message: 'no luck' })
+    await handle.result(LIMIT)
+    const admin = new Redis(urls.results)
+    await admin.del(resultKey(handle.id), eventsKey(handle.id))
+    admin.disconnect()
+    expect(await command('task', handle.id)).toMatchObject([
+      { event: 'attempt', id: handle.id, attempt: 1, state: 'RETRY' },
+      { event: 'attempt', id: handle.id, attempt: 2, state: 'SUCCESS' },
+    ])
+  })
+
+  it('one that was dead-lettered is found by the text of its error, until it is redriven with success', async () => {
+    const message = `no such customer ${randomUUID()}`
+    const handle = await warren.send(task, { fails: 3, message })
+    await expect(handle.result(LIMIT)).rejects.toMatchObject({ code: 'TASK_FAILED' })
+    const words = ['--state', 'failure', '--since', '1h', '--task', task.name, '--search', message.toUpperCase()]
+    const attempt = { event: 'task', id: handle.id, attempt: 3, error: { errorClass: 'RangeError', message } }
+    expect(await command('tasks', ...words)).toMatchObject([{ ...attempt, state: 'FAILURE' }])
+    failing = false
+    await warren.deadLetters({ domain: 'payment' }).redrive({ id: handle.id })
+    const succeeded = async () => ((await handle.state())?.status === 'SUCCESS' ? undefined : 'not yet')
+    await waitFor('it has succeeded', succeeded, LIMIT)
+    expect(await command('tasks', ...words)).toEqual([])
+    const { attempts = [] } = (await warren.history.task(handle.id)) ?? {}
+    expect(attempts.map(({ attempt, state }) => `${state} ${attempt}`)).toEqual(
+      ['RETRY 1', 'RETRY 2', 'FAILURE 3', 'SUCCESS 1'], // Of the first run, then of the second.
+    )
+    failing = true
+  })
+
+  it('one that waits and is cancelled is there as REVOKED, with its name', async () => {
+    const handle = await warren.send(task, { fails: 0, message: '' }, { delayMs: 3_600_000 })
+    expect(await handle.cancel()).toMatchObject({ outcome: 'cancelled' })
+    expect(await command('tasks', '--state', 'REVOKED')).toMatchObject([{ id: handle.id, task: task.name, attempt: 0 }])
+  })
 })

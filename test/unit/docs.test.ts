@@ -4,7 +4,15 @@ import { dirname, join, normalize } from 'node:path'
 import { Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { defaults, defineTask, headers, type OptionsError, prepare, workerMetrics } from '../../src/index.js'
+import {
+  defaults,
+  defineTask,
+  headers,
+  type OptionsError,
+  prepare,
+  producerMetrics,
+  workerMetrics,
+} from '../../src/index.js'
 import { DEFAULT_RETRY } from '../../src/task/task.js'
 import { DEFAULT_DELIVERY_LIMIT } from '../../src/task/topology.js'
 import { Warren } from '../../src/warren.js'
@@ -211,6 +219,7 @@ describe('docs/reference/events.md', () => {
 
 it('docs/reference/metrics.md lists every metric with its type and labels', async () => {
   const registry = workerMetrics(unopened().worker({ service: 'docs' }), new Registry())
+  producerMetrics(unopened(), registry)
   const inCode = registry
     .getMetricsAsArray()
     .filter(({ name }) => name.startsWith('warren_'))

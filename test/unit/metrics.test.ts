@@ -2,9 +2,11 @@
 import { EventEmitter } from 'node:events'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
-import type { WorkerEvents } from '../../src/observe/events.js'
+import type { WarrenEvents, WorkerEvents } from '../../src/observe/events.js'
 import type { ObservedWorker, WorkerHealth } from '../../src/observe/health.js'
 import { workerMetrics } from '../../src/observe/metrics.js'
+import { type ObservedWarren, producerMetrics, type Sending } from '../../src/observe/producerMetrics.js'
+import { serveWorker } from '../../src/observe/workerServer.js'
 
 class FakeWorker extends EventEmitter<WorkerEvents> implements ObservedWorker {
   readonly service: string
@@ -164,4 +166,141 @@ it.each([
   expect(refused).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTIONS', message: expect.stringContaining(problem) }),
   )
+})
+
+describe('A worker also counts', () => {
+  const sum = async (registry: Pick<Registry, 'metrics'>, name: string) =>
+    (await lines(registry, name)).filter((line) => /_(count|sum)[{ ]/.test(line))
+
+  it('how long its messages waited, where that is known', async () => {
+    const [worker, registry] = [new FakeWorker('s'), new Registry()]
+    workerMetrics(worker, registry)
+    const attempt = { id: 'i', task: 'a.b', queue: 'a.b.s', number: 1, redelivered: false }
+    worker.emit('attemptStarted', { ...attempt, waitedMs: 1_500 })
+    worker.emit('attemptStarted', attempt)
+    expect(await sum(registry, 'warren_queue_time_seconds')).toEqual([
+      'warren_queue_time_seconds_sum{service="s",task="a.b"} 1.5',
+      'warren_queue_time_seconds_count{service="s",task="a.b"} 1',
+    ])
+  })
+
+  it('how long limits have them wait, which queues are paused, and what schedules did', async () => {
+    const queues = [
+      { queue: 'a.b.s', state: 'paused' },
+      { queue: 'a.c.s', state: 'consuming' },
+    ] as const
+    const [worker, registry] = [new FakeWorker('s', { queues }), new Registry()]
+    workerMetrics(worker, registry)
+    const attempt = { id: 'i', task: 'a.b', queue: 'a.b.s', number: 1 }
+    worker.emit('limited', { ...attempt, by: 'rate', action: 'held', waitMs: 250 })
+    const tick = { service: 's', schedule: 'nightly', tick: new Date(), lateMs: -5 }
+    worker.emit('tick', { ...tick, action: 'sent', id: 'i' })
+    worker.emit('tick', { ...tick, action: 'skipped', reason: 'overlap' })
+    worker.emit('tick', { ...tick, action: 'failed', reason: 'anything that an error says' })
+    expect(await lines(registry, 'warren_limit_wait_seconds_sum')).toEqual([
+      'warren_limit_wait_seconds_sum{service="s",task="a.b"} 0.25',
+    ])
+    expect(await lines(registry, 'warren_queue_paused')).toEqual([
+      'warren_queue_paused{service="s",queue="a.b.s"} 1',
+      'warren_queue_paused{service="s",queue="a.c.s"} 0',
+    ])
+    expect(await lines(registry, 'warren_ticks_total')).toEqual([
+      'warren_ticks_total{service="s",schedule="nightly",action="sent",reason=""} 1',
+      'warren_ticks_total{service="s",schedule="nightly",action="skipped",reason="overlap"} 1',
+      'warren_ticks_total{service="s",schedule="nightly",action="failed",reason=""} 1',
+    ])
+  })
+
+  it('no more than 100 schedules by their names', async () => {
+    const [worker, registry] = [new FakeWorker('s'), new Registry()]
+    workerMetrics(worker, registry)
+    for (let number = 0; number < 300; number++) {
+      worker.emit('tick', { service: 's', schedule: `of-${number}`, tick: new Date(), action: 'sent', lateMs: 0 })
+    }
+    const found = await lines(registry, 'warren_ticks_total')
+    expect(found.length).toBeLessThanOrEqual(101)
+    expect(found.at(-1)).toContain('schedule="other"')
+  })
+})
+
+describe('Metrics of what is sent', () => {
+  class FakeWarren extends EventEmitter<WarrenEvents> implements ObservedWarren {
+    sending: Sending = { name: 'shop', unconfirmed: 3, blocked: false, connected: true, store: 'none' }
+    send(): void {}
+  }
+  const confirmed = { id: 'i', routingKey: 'a.b', latencyMs: 20 }
+
+  it('count confirms by exchange, all delay levels as one, and how long they took', async () => {
+    const [warren, registry] = [new FakeWarren(), new Registry()]
+    producerMetrics(warren, registry)
+    for (const exchange of ['a.commands', 'warren.delay.level.03', 'warren.delay.level.04']) {
+      warren.emit('confirmed', { ...confirmed, exchange })
+    }
+    expect(await lines(registry, 'warren_confirms_total')).toEqual([
+      'warren_confirms_total{name="shop",exchange="a.commands"} 1',
+      'warren_confirms_total{name="shop",exchange="warren.delay"} 2',
+    ])
+    expect(await lines(registry, 'warren_confirm_duration_seconds_count')).toEqual([
+      'warren_confirm_duration_seconds_count{name="shop"} 3',
+    ])
+  })
+
+  it('say what is in flight, blocked, and published again', async () => {
+    const [warren, registry] = [new FakeWarren(), new Registry()]
+    producerMetrics(warren, registry)
+    warren.emit('republished', { count: 7, reason: 'lost' })
+    warren.emit('unblocked', { role: 'publish', blockedMs: 2_500 })
+    warren.emit('unblocked', { role: 'consume', blockedMs: 1_000 })
+    warren.sending = { ...warren.sending, blocked: true, connected: false, store: 'unavailable' }
+    for (const [name, value] of [
+      ['warren_republished_total', 7],
+      ['warren_blocked_seconds_total', 2.5],
+      ['warren_unconfirmed', 3],
+      ['warren_blocked', 1],
+      ['warren_connected', 0],
+      ['warren_store_available', 0],
+    ] as const) {
+      expect(await lines(registry, `${name}{`)).toEqual([`${name}{name="shop"} ${value}`])
+    }
+  })
+
+  it('are the worst of two connections with one name', async () => {
+    const registry = new Registry()
+    const [good, bad] = [new FakeWarren(), new FakeWarren()]
+    bad.sending = { ...bad.sending, blocked: true, connected: false, store: 'unavailable' }
+    for (const warren of [good, bad]) producerMetrics(warren, registry)
+    for (const [name, value] of [
+      ['warren_unconfirmed', 6],
+      ['warren_blocked', 1],
+      ['warren_connected', 0],
+      ['warren_store_available', 0],
+    ] as const) {
+      expect(await lines(registry, `${name}{`)).toEqual([`${name}{name="shop"} ${value}`])
+    }
+  })
+
+  it('are gone once the connection is closed, and its listeners with them', async () => {
+    const [warren, registry] = [new FakeWarren(), new Registry()]
+    producerMetrics(warren, registry)
+    producerMetrics(warren, registry)
+    warren.emit('connectionState', { role: 'publish', state: 'closed', address: '', epoch: 1 })
+    expect(warrens(registry)).toEqual([])
+    expect(warren.eventNames()).toEqual([])
+  })
+
+  it('are refused for anything else', () => {
+    expect(() => producerMetrics({} as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }))
+    expect(() => producerMetrics(new FakeWarren(), {} as never)).toThrow(/Registry/)
+  })
+})
+
+it('A registry that serveWorker is given is served with what else is in it', async () => {
+  const registry = new Registry()
+  new Counter({ name: 'mine_total', help: 'mine', registers: [registry] }).inc(2)
+  const server = await serveWorker(new FakeWorker('s'), { port: 0, registry })
+  const text = await (await fetch(`${server.url}/metrics`)).text()
+  await server.close()
+  expect(text).toContain('mine_total 2')
+  expect(text).toContain('warren_worker_running{service="s"}')
+  await expect(serveWorker(new FakeWorker('s'), { port: 0, registry: {} as never })).rejects.toThrow(/Registry/)
 })
