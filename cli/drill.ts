@@ -1,5 +1,5 @@
 /**
- * `warren drill list|run|all|storm`: break a cluster on purpose, and verify by a ledger that nothing was lost.
+ * `warren drill list|run|all|storm|soak`: break a cluster on purpose, and verify by a ledger that nothing was lost.
  *
  * It runs on a cluster of its own. Ctrl-C ends the drill and stops everything that was started.
  */
@@ -9,6 +9,7 @@ import { onStopSignals } from '../demo/stopSignals.js'
 import type { Drill, DrillOutcome } from '../drills/index.js'
 import { Failure } from './failure.js'
 import type { Output, Verdict } from './output.js'
+import { addSoak } from './soakDrill.js'
 import { addStorm } from './stormDrill.js'
 import { table } from './table.js'
 
@@ -49,6 +50,7 @@ export function addDrill(program: Command, output: Output, verdict: Verdict): vo
     .addHelpText('after', '\nExamples:\n  warren drill all --report drills.html')
     .action(async (chosen: DrillOptions) => verdict(await runNamed(['all'], chosen, output)))
   addStorm(drill, output, verdict)
+  addSoak(drill, output, verdict)
 }
 
 function options(command: Command): Command {

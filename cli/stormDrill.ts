@@ -11,6 +11,7 @@ interface StormChoice {
   readonly rate: number
   readonly dir: string
   readonly json?: true
+  readonly storeReplica?: true
   readonly sabotage?: 'early-ack' | 'no-fencing' | 'lost-cancel'
 }
 
@@ -22,6 +23,7 @@ export function addStorm(drill: Command, output: Output, verdict: Verdict): void
     .option('--minutes <n>', 'how long faults go on (default: 10)', whole(1, 1_440), 10)
     .option('--rate <n>', 'tasks a second, of all kinds (default: 40)', whole(1, 1_000), 40)
     .option('--dir <dir>', "folder of the storm's own cluster (default: .warren-drill)", '.warren-drill')
+    .option('--store-replica', 'run on a result store with a replica, which is failed over, too')
     .option('--json', 'print one JSON object; progress goes to stderr')
     .addOption(
       new Option('--sabotage <how>', 'break Warren on purpose, to verify that the storm finds it').choices([
@@ -37,7 +39,8 @@ export function addStorm(drill: Command, output: Output, verdict: Verdict): void
     .action(async (choice: StormChoice) => verdict(await storm(choice, output)))
 }
 
-const whole = (min: number, max: number) => (word: string) => {
+/** A whole number in a range, as commander's parser. */
+export const whole = (min: number, max: number) => (word: string) => {
   const value = /^\d{1,10}$/.test(word) ? Number(word) : Number.NaN
   if (value >= min && value <= max) return value
   throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}, got: ${word}`)
@@ -45,7 +48,7 @@ const whole = (min: number, max: number) => (word: string) => {
 
 async function storm(choice: StormChoice, { out, err }: Output): Promise<number> {
   const { runStorm } = await import('../drills/index.js')
-  const { seed, minutes, rate, dir, json, sabotage } = choice
+  const { seed, minutes, rate, dir, json, sabotage, storeReplica = false } = choice
   const say = (line: string) => (json ? err : out)(`${line}\n`)
   const interrupt = new AbortController()
   const leave = onStopSignals(
@@ -56,7 +59,16 @@ async function storm(choice: StormChoice, { out, err }: Output): Promise<number>
     () => undefined,
   )
   try {
-    const outcome = await runStorm({ seed, minutes, ratePerSecond: rate, dir, sabotage, signal: interrupt.signal, say })
+    const outcome = await runStorm({
+      seed,
+      minutes,
+      ratePerSecond: rate,
+      dir,
+      sabotage,
+      storeReplica,
+      signal: interrupt.signal,
+      say,
+    })
     out(json ? `${JSON.stringify({ event: 'storm', ...outcome })}\n` : stormText(outcome))
     return outcome.verdict === 'passed' ? 0 : 1
   } catch (error) {

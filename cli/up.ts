@@ -16,6 +16,7 @@ interface UpOptions {
   readonly dir?: string
   readonly burst: boolean
   readonly quorum?: true
+  readonly storeReplica?: true
 }
 
 export function addUp(program: Command, output: Output, verdict: Verdict): void {
@@ -26,6 +27,7 @@ export function addUp(program: Command, output: Output, verdict: Verdict): void 
     .option('--dir <dir>', 'folder for data, logs and settings (default: WARREN_DIR, or .warren)')
     .option('--no-burst', 'send no tasks once it runs')
     .option('--quorum', 'make the user queue a quorum queue too, as quorum.env does')
+    .option('--store-replica', 'give the result store a replica, and three Sentinels that put it in its place')
     .addHelpText(
       'after',
       `
@@ -53,6 +55,7 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
   const cluster = new Cluster({
     dir: folderOf(options.dir),
     console: true,
+    storeReplica: options.storeReplica ?? false,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
   })
   const show = (line: string) => out(`${line.trimEnd()}\n`)

@@ -4,27 +4,27 @@ import type { Server } from 'node:http'
 import { textOf } from 'warren'
 import { type Binaries, findBinaries } from './binaries.js'
 import { addressesOf, type ClusterAddresses, type ClusterState, type ClusterStatus } from './clusterStatus.js'
-import { consoleProcess } from './console.js'
 import { serveControl } from './control.js'
 import { checkDataVersion } from './dataVersion.js'
 import { epmd } from './epmd.js'
 import { runTool } from './erlang.js'
 import { ClusterError } from './errors.js'
 import { dropUnformedData, form } from './formation.js'
-import { allServersUp, haproxy } from './haproxy.js'
+import { allServersUp } from './haproxy.js'
 import { endLeftovers } from './leftovers.js'
 import { releaseLock, takeLock } from './lock.js'
 import type { ManagedProcess } from './managedProcess.js'
 import { Management } from './management.js'
 import { Nodes } from './nodes.js'
-import { LOOPBACK, NODE_NUMBERS, neededPorts, ports, requireFree } from './ports.js'
+import { LOOPBACK, neededPorts, ports, requireFree } from './ports.js'
 import type { ProcessChange } from './processDefinition.js'
 import { Processes } from './processes.js'
-import { prometheus, storeExporter, writeTargets } from './prometheus.js'
-import { nodeName, rabbitmqNode } from './rabbitmqNode.js'
+import { writeTargets } from './prometheus.js'
+import { nodeName } from './rabbitmqNode.js'
 import { Repairs } from './repairs.js'
+import { servers } from './servers.js'
 import { type ClusterOptions, type Settings, settle } from './settings.js'
-import { store } from './store.js'
+import { prepareStore, storeFormed, storePrimary, storeWhole } from './store.js'
 import { WorkerPool } from './workerPool.js'
 
 /** Two polls of RabbitMQ and HAProxy for a status must not hold it up when a node is frozen. */
@@ -90,7 +90,7 @@ export class Cluster extends EventEmitter<{
   }
 
   get addresses(): ClusterAddresses {
-    return addressesOf(this.#settings.ports, this.names().includes('prometheus'))
+    return addressesOf(this.#settings, this.names().includes('prometheus'))
   }
 
   /** HAProxy's AMQP front for one of the users, password included; with `node`, that node past HAProxy. */
@@ -188,9 +188,17 @@ export class Cluster extends EventEmitter<{
     return troubles === undefined ? about : { ...about, troubles }
   }
 
+  /** Which server holds the results; `valkey`, unless a replica has taken its place. */
+  storePrimary = (): Promise<string> => storePrimary(this.#settings, AbortSignal.timeout(STATUS_TIMEOUT_MS))
+
   /** The fact that the nodes are one cluster, that nothing blocks publishers and that HAProxy uses all of them. */
   async whole(signal: AbortSignal): Promise<string | undefined> {
-    return (await this.#management.formed(signal)) ?? (await allServersUp(this.#settings, signal))
+    const settings = this.#settings
+    return (
+      (await this.#management.formed(signal)) ??
+      (await allServersUp(settings, signal)) ??
+      (settings.storeReplica ? await storeWhole(settings, signal) : undefined)
+    )
   }
 
   // ------------------------------------------------------------ start
@@ -207,20 +215,16 @@ export class Cluster extends EventEmitter<{
     this.#locked = true
     await endLeftovers(folder, say)
     const prometheusBinary = this.#settings.prometheus ? binaries.prometheus : undefined
-    const parts = { prometheus: prometheusBinary !== undefined, console: this.#settings.console }
+    const { console, storeReplica } = this.#settings
+    const parts = { prometheus: prometheusBinary !== undefined, console, storeReplica }
     await requireFree(neededPorts(plan, workers, parts))
     checkDataVersion(this.#settings, binaries.rabbitmqVersion)
     dropUnformedData(this.#settings)
+    prepareStore(this.#settings)
     signal.throwIfAborted()
 
     const mapper = this.#processes.add(epmd(this.#settings, binaries))
-    const others = [
-      ...NODE_NUMBERS.map((node) => rabbitmqNode(this.#settings, binaries, node, this.#management)),
-      store(this.#settings, binaries),
-      haproxy(this.#settings, binaries),
-      ...(prometheusBinary ? [prometheus(this.#settings, prometheusBinary), storeExporter(this.#settings)] : []),
-      ...(this.#settings.console ? [consoleProcess(this.#settings)] : []),
-    ].map((definition) => this.#processes.add(definition))
+    const others = servers(this.#settings, binaries, this.#management).map((each) => this.#processes.add(each))
     const pool = new WorkerPool(this.#settings, {
       onChange: (change) => this.#report(change),
       onScale: (numbers) => writeTargets(this.#settings, numbers),
@@ -234,6 +238,7 @@ export class Cluster extends EventEmitter<{
     await Promise.all(others.map((process) => this.#startOne(process, signal)))
     await form({ settings: this.#settings, binaries, management: this.#management, say, signal })
     say(`cluster: three nodes as one after ${seconds(startedAt)}`)
+    if (storeReplica) await storeFormed(this.#settings, signal)
 
     await pool.scale(workers)
     this.#control = await serveControl(this, folder.controlSocket)

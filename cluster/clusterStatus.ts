@@ -1,6 +1,8 @@
 /** What the launcher says about the cluster: `warren status`, the control socket, the console. */
-import { LOOPBACK, NODE_NUMBERS, type PortPlan, ports } from './ports.js'
+import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
 import type { ProcessStatus } from './processDefinition.js'
+import type { Settings } from './settings.js'
+import { storeAddress } from './store.js'
 import type { Trouble } from './troubles.js'
 
 export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping'
@@ -19,12 +21,13 @@ export interface ClusterAddresses {
   readonly prometheus: string | undefined
 }
 
-export function addressesOf(plan: PortPlan, hasPrometheus: boolean): ClusterAddresses {
+export function addressesOf(settings: Settings, hasPrometheus: boolean): ClusterAddresses {
+  const { ports: plan } = settings
   const edge = `http://${LOOPBACK}:${plan.edge}`
   return {
     amqp: [`amqp://${LOOPBACK}:${plan.amqp}`],
     nodes: NODE_NUMBERS.map((node) => `amqp://${LOOPBACK}:${ports.nodeAmqp(plan, node)}`),
-    results: `redis://${LOOPBACK}:${ports.store(plan)}`,
+    results: storeAddress(settings),
     edge,
     management: {
       edge: `${edge}/rabbitmq`,

@@ -4,6 +4,7 @@ import { repositoryRoot } from './folder.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
 import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
+import { storeAddress } from './store.js'
 
 export function consoleProcess(settings: Settings): ProcessDefinition {
   const { folder, ports: plan, env, passwords } = settings
@@ -24,7 +25,7 @@ export function consoleProcess(settings: Settings): ProcessDefinition {
       env: {
         ...env,
         WARREN_BROKER: `amqp://operator:${encodeURIComponent(passwords.operator ?? '')}@${LOOPBACK}:${plan.amqp}`,
-        WARREN_RESULTS: `redis://${LOOPBACK}:${ports.store(plan)}`,
+        WARREN_RESULTS: storeAddress(settings),
         WARREN_MANAGEMENT: NODE_NUMBERS.map(
           (node) => `http://${LOOPBACK}:${ports.nodeManagement(plan, node)}/rabbitmq`,
         ).join(','),

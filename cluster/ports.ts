@@ -7,6 +7,7 @@ import { ClusterError } from './errors.js'
 
 export const LOOPBACK = '127.0.0.1'
 export const NODE_NUMBERS = [1, 2, 3] as const
+export const SENTINEL_NUMBERS = [1, 2, 3] as const
 
 export const DEFAULT_PORT_BASE = 26_000
 export const DEFAULT_AMQP_PORT = 5_680
@@ -38,6 +39,8 @@ export const ports = {
   console: ({ base }: PortPlan) => base + 42,
   grafana: ({ base }: PortPlan) => base + 43,
   storeMetrics: ({ base }: PortPlan) => base + 44,
+  storeReplica: ({ base }: PortPlan) => base + 45,
+  sentinel: ({ base }: PortPlan, sentinel: number) => base + 45 + sentinel,
   worker: ({ base }: PortPlan, worker: number) => base + 50 + worker,
 } as const
 
@@ -52,7 +55,7 @@ export interface NeededPort {
 export function neededPorts(
   plan: PortPlan,
   workers: number,
-  parts: { readonly prometheus: boolean; readonly console: boolean },
+  parts: { readonly prometheus: boolean; readonly console: boolean; readonly storeReplica: boolean },
 ): NeededPort[] {
   const inner = (port: number, purpose: string): NeededPort => ({ port, purpose, setting: 'WARREN_PORT_BASE' })
   return [
@@ -66,6 +69,12 @@ export function neededPorts(
       inner(ports.nodeMetrics(plan, node), `metrics of rabbitmq-${node}`),
     ]),
     inner(ports.store(plan), 'the result store'),
+    ...(parts.storeReplica
+      ? [
+          inner(ports.storeReplica(plan), "the result store's replica"),
+          ...SENTINEL_NUMBERS.map((sentinel) => inner(ports.sentinel(plan, sentinel), `sentinel-${sentinel}`)),
+        ]
+      : []),
     ...(parts.console ? [inner(ports.console(plan), 'the console')] : []),
     ...(parts.prometheus
       ? [
@@ -111,7 +120,7 @@ export async function freePortBlock(): Promise<PortPlan> {
     const base = first + ((process.pid + step) % blocks) * BLOCK * 1.25
     const plan = { base, amqp: base + BLOCK, edge: base + BLOCK + 1 }
     const free = await Promise.all(
-      neededPorts(plan, 20, { prometheus: true, console: true }).map(({ port }) => isFree(port)),
+      neededPorts(plan, 20, { prometheus: true, console: true, storeReplica: true }).map(({ port }) => isFree(port)),
     )
     if (!free.includes(false)) return plan
   }

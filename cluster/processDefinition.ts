@@ -12,7 +12,7 @@ import type { Fact } from './readiness.js'
  */
 export type ProcessState = 'stopped' | 'starting' | 'running' | 'frozen' | 'stopping' | 'exited' | 'restarting'
 
-export type ProcessKind = 'epmd' | 'rabbitmq' | 'haproxy' | 'store' | 'prometheus' | 'console' | 'worker'
+export type ProcessKind = 'epmd' | 'rabbitmq' | 'haproxy' | 'store' | 'sentinel' | 'prometheus' | 'console' | 'worker'
 
 export interface Launch {
   readonly command: string

@@ -43,7 +43,8 @@ export class Processes {
     const ofKind = (...kinds: string[]) => this.#servers.filter((each) => kinds.includes(each.status().kind))
     const end = (list: ManagedProcess[]) => Promise.all(list.map((each) => each.stop()))
     await Promise.all([this.workers?.stop(), end(ofKind('console'))])
-    await end(ofKind('prometheus', 'haproxy'))
+    // Sentinels before the store: they would take its end for a fault.
+    await end(ofKind('prometheus', 'haproxy', 'sentinel'))
     await end(ofKind('store', 'rabbitmq'))
     await end(ofKind('epmd'))
   }

@@ -5,6 +5,7 @@ import { configFile, repositoryRoot } from './folder.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
 import type { ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
+import { storeAddress } from './store.js'
 
 export function prometheus(settings: Settings, command: string): ProcessDefinition {
   const { folder, ports: plan } = settings
@@ -40,7 +41,8 @@ export function prometheus(settings: Settings, command: string): ProcessDefiniti
 }
 
 /** The store has no page for Prometheus; this process reads its figures. */
-export function storeExporter({ folder, ports: plan }: Settings): ProcessDefinition {
+export function storeExporter(settings: Settings): ProcessDefinition {
+  const { folder, ports: plan } = settings
   const port = ports.storeMetrics(plan)
   return {
     name: 'store-exporter',
@@ -53,7 +55,7 @@ export function storeExporter({ folder, ports: plan }: Settings): ProcessDefinit
       args: [join(repositoryRoot(), 'dist', 'monitoring', 'storeExporter.js')],
       env: {
         PATH: process.env.PATH,
-        WARREN_RESULTS: `redis://${LOOPBACK}:${ports.store(plan)}`,
+        WARREN_RESULTS: storeAddress(settings),
         WARREN_HTTP_PORT: String(port),
       },
       cwd: folder.path,

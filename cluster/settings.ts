@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly prometheus?: boolean
   /** Whether to run the console behind the edge. Default: false. */
   readonly console?: boolean
+  /** Whether the result store has a replica, and three Sentinels that put it in its primary's place. Default: false. */
+  readonly storeReplica?: boolean
   /** What a worker runs. Default: the demo's worker, `node dist/demo/worker.js`. */
   readonly workerCommand?: readonly string[]
 }
@@ -37,12 +39,16 @@ export interface Settings {
   readonly env: NodeJS.ProcessEnv
   readonly prometheus: boolean
   readonly console: boolean
+  readonly storeReplica: boolean
   readonly workerCommand: readonly string[]
   /** By user name: admin, operator, service, client. */
   readonly passwords: Readonly<Record<string, string>>
 }
 
-const KNOWN = ['dir', 'workers', 'portBase', 'amqpPort', 'edgePort', 'env', 'prometheus', 'console', 'workerCommand']
+const KNOWN = [
+  ...['dir', 'workers', 'portBase', 'amqpPort', 'edgePort', 'env'],
+  ...['prometheus', 'console', 'storeReplica', 'workerCommand'],
+]
 
 export function settle(options: ClusterOptions): Settings {
   const env = options.env ?? process.env
@@ -73,6 +79,7 @@ export function settle(options: ClusterOptions): Settings {
     env,
     prometheus: options.prometheus ?? true,
     console: options.console ?? false,
+    storeReplica: options.storeReplica ?? false,
     workerCommand: options.workerCommand ?? [process.execPath, join(repositoryRoot(), 'dist', 'demo', 'worker.js')],
     passwords: Object.fromEntries(users(env).map(({ name, password }) => [name, password])),
   }

@@ -3,6 +3,7 @@ import { ManagedProcess } from './managedProcess.js'
 import { LOOPBACK, MAX_WORKERS, ports, requireFree } from './ports.js'
 import type { ProcessChange, ProcessDefinition } from './processDefinition.js'
 import type { Settings } from './settings.js'
+import { storeAddress } from './store.js'
 
 /**
  * The demo workers, `worker-1` to `worker-N`. It owns their processes and nothing else; scaling touches only the workers
@@ -114,7 +115,7 @@ function workerDefinition(settings: Settings, number: number): ProcessDefinition
       env: {
         ...env,
         WARREN_BROKER: `amqp://service:${encodeURIComponent(passwords.service ?? '')}@${LOOPBACK}:${plan.amqp}`,
-        WARREN_RESULTS: `redis://${LOOPBACK}:${ports.store(plan)}`,
+        WARREN_RESULTS: storeAddress(settings),
         WARREN_WORKER_NAME: name,
         WARREN_HTTP_PORT: String(port),
       },

@@ -1,7 +1,7 @@
 /** What drills ask RabbitMQ and the result store directly, past Warren: queues, leaders, policies, dead letters, results. */
 import { type Channel, type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
 import { Redis } from 'iovalkey'
-import { deadLetterQueue, domainOf, headers, resultKey, taskQueue, textOf } from 'warren'
+import { deadLetterQueue, domainOf, headers, resultKey, storeOptions, taskQueue, textOf } from 'warren'
 import { createAccount, createInvoice, SERVICE } from '../demo/tasks.js'
 import { QUEUE_KEYS, type QueueKey } from './timeline.js'
 
@@ -197,7 +197,10 @@ export class ResultReader {
   readonly #store: Redis
 
   constructor(url: string) {
-    this.#store = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1, commandTimeout: REQUEST_TIMEOUT_MS })
+    this.#store = new Redis({
+      ...storeOptions(url),
+      ...{ lazyConnect: true, maxRetriesPerRequest: 1, commandTimeout: REQUEST_TIMEOUT_MS },
+    })
     // Each read fails with it.
     this.#store.on('error', () => {})
   }

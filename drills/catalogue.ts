@@ -18,6 +18,7 @@ import { poison } from './faults/poison.js'
 import { rollingRestart } from './faults/rollingRestart.js'
 import { schedule } from './faults/schedule.js'
 import { killStore, restartStore } from './faults/store.js'
+import { storeFailover } from './faults/storeFailover.js'
 import { freezeWorker, killWorker, scaleDown, stopWorker } from './faults/worker.js'
 
 export const drills: readonly Drill[] = [
@@ -50,4 +51,6 @@ export const drills: readonly Drill[] = [
   limits,
   noisyKey,
   order,
+  // Last: it has a cluster of its own.
+  storeFailover,
 ]

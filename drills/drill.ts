@@ -67,6 +67,8 @@ export interface Drill {
   readonly recoverWithinMs?: number | null
   /** The classic queue is needed: with quorum queues only, the drill has nothing to show. */
   readonly needsClassic?: true
+  /** Needs a result store with a replica and Sentinels: it is run on a cluster that has them. */
+  readonly needsStoreReplica?: true
   /** Needs no process control: also for a cluster given by URL. */
   readonly anywhere?: true
   /** Before the load: puts parts where the drill wants them. */

@@ -34,6 +34,9 @@ export interface DrillClusterOptions {
   readonly dir: string
   /** What workers run instead of the demo's worker: only sabotage does. */
   readonly workerCommand?: readonly string[]
+  readonly storeReplica?: boolean
+  /** More of the workers' environment. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export class DrillCluster implements Target {
@@ -42,23 +45,32 @@ export class DrillCluster implements Target {
   readonly #ledgers: WorkerLedgers
   readonly #health: Health
 
-  static async open({ dir, workerCommand }: DrillClusterOptions): Promise<DrillCluster> {
+  static async open({
+    dir,
+    workerCommand,
+    storeReplica = false,
+    env = {},
+  }: DrillClusterOptions): Promise<DrillCluster> {
     const { base, amqp, edge } = await freePortBlock()
-    const ledgerFolder = join(resolve(dir), 'ledger')
+    // A folder of its own: a store without a replica refuses the results that a replica took over.
+    const folder = resolve(storeReplica ? `${dir}-replica` : dir)
+    const ledgerFolder = join(folder, 'ledger')
     rmSync(ledgerFolder, { recursive: true, force: true })
     const cluster = new Cluster({
-      dir,
+      dir: folder,
       workers: WORKERS,
       portBase: base,
       amqpPort: amqp,
       edgePort: edge,
       prometheus: false,
+      storeReplica,
       env: {
         ...process.env,
         WARREN_LEDGER_DIR: ledgerFolder,
         WARREN_CONCURRENCY: '2',
         WARREN_DELIVERY_LIMIT: String(DELIVERY_LIMIT),
         WARREN_DRILL: '1',
+        ...env,
       },
       workerCommand: workerCommand ?? [process.execPath, join(repositoryRoot(), 'dist', 'demo', 'worker.js')],
     })

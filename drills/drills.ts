@@ -33,15 +33,15 @@ export interface DrillsOptions {
 /** Starts a cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
   const { drills, repeat = 1, sabotage, signal, say, onStart, onLedger, onOutcome } = options
-  signal.throwIfAborted()
-  const target = await open(options)
   const outcomes: DrillOutcome[] = []
   const earlier = { ids: new Set<string>() as ReadonlySet<string> }
+  const grounds = new Grounds(options)
   try {
-    onStart?.({ rabbitmqVersion: await target.version() })
     for (let round = 1; round <= repeat; round++) {
       for (const drill of drills) {
         signal.throwIfAborted()
+        const target = await grounds.for(drill)
+        if (outcomes.length === 0) onStart?.({ rabbitmqVersion: await target.version() })
         say(`${drill.name}${repeat > 1 ? ` (${round} of ${repeat})` : ''}: ${drill.does}`)
         const obstacle = obstacleFor(drill, target)
         const outcome =
@@ -55,30 +55,55 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
     return outcomes
   } finally {
     say('Stopping what was started')
-    await target.close()
+    await grounds.close()
   }
 }
 
-function open({ dir = DEFAULT_DIR, ownCluster, sabotage, signal, say }: DrillsOptions): Promise<Target> {
-  return ownCluster === undefined ? startDrillCluster(dir, sabotage, signal, say) : OwnCluster.open(ownCluster)
+/** The cluster that a drill is run on: one for all of them, but where a drill needs a store with a replica. One at a time. */
+class Grounds {
+  readonly #options: DrillsOptions
+  #open: { readonly target: Target; readonly storeReplica: boolean } | undefined
+
+  constructor(options: DrillsOptions) {
+    this.#options = options
+  }
+
+  async for(drill: Drill): Promise<Target> {
+    const { ownCluster, dir = DEFAULT_DIR } = this.#options
+    const storeReplica = ownCluster === undefined && drill.needsStoreReplica === true
+    if (this.#open?.storeReplica === storeReplica) return this.#open.target
+    await this.close()
+    const target =
+      ownCluster === undefined
+        ? await startDrillCluster(dir, storeReplica, this.#options)
+        : await OwnCluster.open(ownCluster)
+    this.#open = { target, storeReplica }
+    return target
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open
+    this.#open = undefined
+    await open?.target.close()
+  }
 }
 
 async function startDrillCluster(
   dir: string,
-  sabotage: Sabotage | undefined,
-  signal: AbortSignal,
-  say: (line: string) => void,
+  storeReplica: boolean,
+  { sabotage, signal, say }: DrillsOptions,
 ): Promise<DrillCluster> {
   const earlyAck = [process.execPath, join(repositoryRoot(), 'dist', 'drills', 'sabotage', 'earlyAckWorker.js')]
   const drillCluster = await DrillCluster.open({
-    dir,
+    ...{ dir, storeReplica },
     ...(sabotage === 'early-ack' ? { workerCommand: earlyAck } : {}),
   })
   // A start that is interrupted undoes itself; drills end by the signal.
   const interrupt = () => void drillCluster.close()
   signal.addEventListener('abort', interrupt, { once: true })
   try {
-    say(`Starting three nodes, HAProxy, the store and workers in ${drillCluster.cluster.dir}`)
+    const store = storeReplica ? 'the store with its replica and Sentinels' : 'the store'
+    say(`Starting three nodes, HAProxy, ${store} and workers in ${drillCluster.cluster.dir}`)
     const started = Date.now()
     await drillCluster.cluster.start()
     say(`Ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)

@@ -31,7 +31,7 @@ ${sabotageNote(about.sabotage)}
 ${overview(outcomes)}
 ${outcomes.map(section).join('\n')}
 <section><h2>How this was measured</h2>
-<p>${e(machine(about))}</p>
+<p>${e(machineText(about.startedAt, about.rabbitmqVersion))}</p>
 <p>What it does not show: all parts run on one machine and share its disk and its memory, so neither a loss of power nor a slow network was tried. Rates are far below what the cluster can do: a drill looks for losses, not for speed.</p>
 </section>
 </main>
@@ -47,7 +47,8 @@ const sabotageNote = (sabotage: Sabotage | undefined): string =>
     ? ''
     : `<p class="note"><strong>Broken on purpose (${e(sabotage)}).</strong> This run shows that drills can fail. It says nothing about Warren as it is.</p>`
 
-function machine({ startedAt, rabbitmqVersion }: ReportAbout): string {
+/** When, with which versions and on which machine something was measured. */
+export function machineText(startedAt: number, rabbitmqVersion: string | undefined): string {
   const memory = `${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`
   const broker = rabbitmqVersion === undefined ? 'RabbitMQ' : `RabbitMQ ${rabbitmqVersion}`
   return `${new Date(startedAt).toISOString()}, ${broker}, Node.js ${process.version}, ${process.platform} with ${availableParallelism()} processors (${cpus()[0]?.model.trim() || 'unknown'}) and ${memory}.`

@@ -17,6 +17,14 @@ export class WorkerLogs {
   mostLines(text: string): number {
     return Math.max(0, ...this.#files.map((file) => readFrom(file).split(text).length - 1))
   }
+
+  /** The sum of the numbers that `pattern` captures, in the lines of all workers. */
+  sum(pattern: RegExp): number {
+    const numbers = this.#files.flatMap((file) =>
+      [...readFrom(file).matchAll(pattern)].map(([, number]) => Number(number)),
+    )
+    return numbers.reduce((all, each) => all + each, 0)
+  }
 }
 
 function readFrom({ path, offset }: { path: string; offset: number }): string {

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect } from 'amqplib'
 import { Redis } from 'iovalkey'
-import { planService, resultKey } from 'warren'
+import { planService, resultKey, storeOptions } from 'warren'
 import { openLedger } from '../../demo/ledger.js'
 import { SERVICE, tasks } from '../../demo/tasks.js'
 import { queueName } from '../broker.js'
@@ -21,7 +21,7 @@ const {
 } = process.env
 const PREFETCH = 20
 
-const store = new Redis(WARREN_RESULTS)
+const store = new Redis(storeOptions(WARREN_RESULTS))
 const ledger = openLedger(WARREN_LEDGER_DIR, WARREN_WORKER_NAME)
 const model = await connect(WARREN_BROKER)
 // It does not connect again: the launcher starts it anew.

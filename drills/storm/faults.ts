@@ -1,5 +1,6 @@
 /** Carries out the faults of a storm, each with its own repair. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { waitFor } from '../../cluster/index.js'
 import type { DrillCluster } from '../drillCluster.js'
 import { nodeNames } from '../nodes.js'
 import type { TcpProxy } from '../tcpProxy.js'
@@ -9,11 +10,15 @@ import { type Fault, faultWords, type Gust } from './plan.js'
 /** What `config/rabbitmq/rabbitmq.conf` says. */
 const NORMAL_WATERMARK = '0.2'
 const CUT_EVERY_MS = 1_000
+const FAILOVER_TIMEOUT_MS = 60_000
+/** Workers may still have no store after the old primary is back. */
+const FAILING_OVER_MS = 10_000
 
 export interface Ground {
   readonly drillCluster: DrillCluster
   readonly proxy: TcpProxy
   readonly workers: number
+  readonly storeReplica: boolean
   readonly signal: AbortSignal
   readonly say: (line: string) => void
   /** When workers stood still or had no store: the checker must know. */
@@ -34,7 +39,7 @@ export async function blow(gust: Gust, ground: Ground): Promise<void> {
 }
 
 async function carryOut(fault: Fault, ground: Ground): Promise<void> {
-  const { drillCluster, proxy, workers, signal, frozen } = ground
+  const { drillCluster, proxy, workers, signal, frozen, storeReplica } = ground
   const { cluster } = drillCluster
   const hold = () => delay(fault.holdMs, undefined, { signal })
   const away = async (name: string, take: (name: string) => Promise<void>, back = cluster.startProcess) => {
@@ -45,10 +50,10 @@ async function carryOut(fault: Fault, ground: Ground): Promise<void> {
       await back(name)
     }
   }
-  const withoutStore = async (act: () => Promise<void>) => {
+  const withoutStore = async (act: (primary: string) => Promise<void>) => {
     const from = Date.now()
-    await act()
-    frozen.push({ worker: 'all', from, to: Date.now() })
+    await act(await cluster.storePrimary())
+    frozen.push({ worker: 'all', from, to: Date.now() + (storeReplica ? FAILING_OVER_MS : 0) })
   }
   switch (fault.kind) {
     case 'killNode':
@@ -74,11 +79,20 @@ async function carryOut(fault: Fault, ground: Ground): Promise<void> {
     case 'killHaproxy':
       return away('haproxy', cluster.killProcess)
     case 'killStore':
-      return withoutStore(() => away('valkey', cluster.killProcess))
+      return withoutStore((primary) => away(primary, cluster.killProcess))
     case 'freezeStore':
-      return withoutStore(() => away('valkey', cluster.freezeProcess, cluster.thawProcess))
+      return withoutStore((primary) => away(primary, cluster.freezeProcess, cluster.thawProcess))
     case 'restartStore':
-      return withoutStore(() => cluster.restartProcess('valkey'))
+      return withoutStore((primary) => cluster.restartProcess(primary))
+    case 'failStoreOver':
+      return withoutStore(async (primary) => {
+        await cluster.killProcess(primary)
+        const other = async () => ((await cluster.storePrimary()) === primary ? 'not yet' : undefined)
+        await waitFor('another primary of the store', other, { timeoutMs: FAILOVER_TIMEOUT_MS, signal }).finally(() =>
+          cluster.startProcess(primary),
+        )
+        await hold()
+      })
     case 'killWorker': {
       const { processes } = await cluster.status()
       const pid = processes.find(({ name }) => name === `worker-${fault.worker}`)?.pid

@@ -1,6 +1,7 @@
 /** What a storm must give back: connections, queues, keys, memory and file handles, compared with those before it. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { Redis } from 'iovalkey'
+import { storeOptions } from 'warren'
 import type { DrillCluster } from '../drillCluster.js'
 
 export interface Holdings {
@@ -32,13 +33,31 @@ export async function holdings({ management, resultsUrl }: DrillCluster): Promis
       .sort(),
     connections: connections.length,
     lasting: await lastingKeys(resultsUrl),
-    handles: readdirSync('/proc/self/fd').length,
-    residentMb: Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024,
+    handles: processHandles('self'),
+    residentMb: processMb('self'),
+  }
+}
+
+/** How many files a process has open; 0 of one that has ended. */
+export function processHandles(pid: string): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
+  } catch {
+    return 0
+  }
+}
+
+/** Its resident memory in MB; 0 of one that has ended. */
+export function processMb(pid: string): number {
+  try {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+  } catch {
+    return 0
   }
 }
 
 async function lastingKeys(url: string): Promise<string[]> {
-  const store = new Redis(url)
+  const store = new Redis(storeOptions(url))
   store.on('error', () => {})
   try {
     const lasting: string[] = []

@@ -12,6 +12,8 @@ export type Fault = { readonly holdMs: number } & (
   /** All nodes but this one are killed. */
   | { readonly kind: 'loseMajority'; readonly node: number }
   | { readonly kind: 'killHaproxy' | 'killStore' | 'freezeStore' | 'restartStore' }
+  /** The store's primary is killed, and stays away until the replica has taken its place. */
+  | { readonly kind: 'failStoreOver' }
   | { readonly kind: 'killWorker' | 'stopWorker' | 'freezeWorker'; readonly worker: number }
   | { readonly kind: 'scaleWorkers'; readonly workers: number }
   /** The producer's connections are reset, a second apart. */
@@ -46,6 +48,11 @@ const OF_STORE: readonly Draw[] = [
   (r) => ({ kind: 'freezeStore', holdMs: r.between(500, 8_000) }),
   () => ({ kind: 'restartStore', holdMs: 0 }),
 ]
+/** Where it has a replica. */
+const OF_REPLICATED_STORE: readonly Draw[] = [
+  ...OF_STORE,
+  (r) => ({ kind: 'failStoreOver', holdMs: r.between(0, 4_000) }),
+]
 const OF_WORKERS: readonly Draw[] = [
   (r) => ({ kind: 'killWorker', worker: worker(r), holdMs: 0 }),
   (r) => ({ kind: 'stopWorker', worker: worker(r), holdMs: r.between(500, 4_000) }),
@@ -57,14 +64,14 @@ const OF_THE_WAY: readonly Draw[] = [
   (r) => ({ kind: 'killHaproxy', holdMs: r.between(500, 4_000) }),
   (r) => ({ kind: 'cutConnections', times: r.between(1, 8), holdMs: 0 }),
 ]
-const GROUPS = [OF_NODES, OF_WORKERS, OF_STORE, OF_THE_WAY] as const
 
 /** A storm without end: who runs it stops taking from it when time is up. */
-export function* drawStorm(seed: number, sabotage?: StormSabotage): Generator<Gust, never> {
+export function* drawStorm(seed: number, sabotage?: StormSabotage, storeReplica = false): Generator<Gust, never> {
   const random = new Random(seed)
+  const all = [OF_NODES, OF_WORKERS, storeReplica ? OF_REPLICATED_STORE : OF_STORE, OF_THE_WAY]
   for (;;) {
     const count = random.pick([1, 1, 2, 2, 3, 4])
-    const groups = [...GROUPS]
+    const groups = [...all]
     const faults: { afterMs: number; fault: Fault }[] = []
     for (let index = 0; index < count; index++) {
       const [group = OF_NODES] = groups.splice(random.between(0, groups.length - 1), 1)
@@ -101,6 +108,8 @@ export function faultWords(fault: Fault): string {
       return `freeze the store${lasts}`
     case 'restartStore':
       return 'restart the store'
+    case 'failStoreOver':
+      return `kill the store's primary until its replica takes over, and${lasts || ' no longer'}`
     case 'killWorker':
       return `kill worker-${fault.worker}`
     case 'stopWorker':

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'iovalkey'
-import { connect, definitions, planOperator, resultKey, textOf, type Warren } from 'warren'
+import { connect, definitions, planOperator, resultKey, storeOptions, textOf, type Warren } from 'warren'
 import { repositoryRoot, waitFor } from '../../cluster/index.js'
 import { SERVICE } from '../../demo/tasks.js'
 import { DELIVERY_LIMIT, DrillCluster, WORKERS } from '../drillCluster.js'
@@ -29,6 +29,8 @@ export interface StormOptions {
   /** Tasks a second, of all kinds. */
   readonly ratePerSecond: number
   readonly dir: string
+  /** On a store with a replica, which is failed over, too. */
+  readonly storeReplica: boolean
   readonly sabotage: StormSabotage | undefined
   readonly signal: AbortSignal
   readonly say: (line: string) => void
@@ -58,11 +60,11 @@ const PAUSING_MS = 60_000
 const CALM_FIRST_MS = 5_000
 
 export async function runStorm(options: StormOptions): Promise<StormOutcome> {
-  const { dir, sabotage, signal, say } = options
+  const { dir, storeReplica, sabotage, signal, say } = options
   const startedAt = Date.now()
   const worker = join(repositoryRoot(), 'dist', 'drills', 'storm', 'worker.js')
   const drillCluster = await DrillCluster.open({
-    dir,
+    ...{ dir, storeReplica },
     workerCommand: [process.execPath, worker, ...(sabotage === undefined ? [] : [sabotage])],
   })
   const interrupt = () => void drillCluster.close()
@@ -80,7 +82,7 @@ export async function runStorm(options: StormOptions): Promise<StormOutcome> {
   }
 }
 
-async function loadTopology({ management }: DrillCluster): Promise<void> {
+export async function loadTopology({ management }: DrillCluster): Promise<void> {
   const tasks = QUEUE_KEYS.map((queue) => stormTasks[queue])
   const retention = { [stormTasks.payment.name]: { deliveryLimit: DELIVERY_LIMIT } }
   await management.request('POST', '/definitions', definitions(planOperator(SERVICE, tasks, retention), []))
@@ -100,7 +102,10 @@ class Storm {
   constructor(options: StormOptions, drillCluster: DrillCluster) {
     this.#options = options
     this.#drillCluster = drillCluster
-    this.#store = new Redis(drillCluster.resultsUrl, { maxRetriesPerRequest: 1, commandTimeout: 5_000 })
+    this.#store = new Redis({
+      ...storeOptions(drillCluster.resultsUrl),
+      ...{ maxRetriesPerRequest: 1, commandTimeout: 5_000 },
+    })
     this.#store.on('error', () => {})
   }
 
@@ -163,10 +168,10 @@ class Storm {
   }
 
   async #blow(proxy: TcpProxy, startedAt: number): Promise<void> {
-    const { seed, minutes, sabotage, signal, say } = this.#options
+    const { seed, minutes, storeReplica, sabotage, signal, say } = this.#options
     const tell = (line: string) => say(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`)
     const until = Date.now() + minutes * 60_000
-    for (const gust of drawStorm(seed, sabotage)) {
+    for (const gust of drawStorm(seed, sabotage, storeReplica)) {
       if (Date.now() > until) return
       this.#gusts++
       this.#faults += gust.faults.length
@@ -174,6 +179,7 @@ class Storm {
         drillCluster: this.#drillCluster,
         proxy,
         workers: WORKERS,
+        storeReplica,
         signal,
         say: tell,
         frozen: this.#frozen,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Redis } from 'iovalkey'
-import { resultKey, type Worker } from 'warren'
+import { resultKey, storeOptions, type Worker } from 'warren'
 
 export const STORM_SABOTAGES = ['early-ack', 'no-fencing', 'lost-cancel'] as const
 export type StormSabotage = (typeof STORM_SABOTAGES)[number]
@@ -35,7 +35,7 @@ export function acknowledgeEarly(): void {
 
 /** Whoever ends a run writes its result over whatever is there. */
 export function overwriteResults(worker: Worker, results: string): void {
-  const store = new Redis(results)
+  const store = new Redis(storeOptions(results))
   store.on('error', () => {})
   worker.on('attemptFinished', ({ id, outcome }) => {
     if (outcome !== 'succeeded') return

@@ -14,7 +14,7 @@ import { passwordFile, withPassword } from '../../demo/secrets.js'
 import { demoDefinitions, users } from '../../demo/topology.js'
 import { workerSettings } from '../../demo/worker.js'
 import { prometheusConfig } from '../../monitoring/scraping.js'
-import { defaults } from '../../src/index.js'
+import { defaults, storeOptions } from '../../src/index.js'
 
 const root = new URL('../..', import.meta.url)
 const text = (path: string): string => readFileSync(new URL(path, root), 'utf8')
@@ -266,6 +266,42 @@ describe('Passwords from files', () => {
       expect(withPassword(address, env)).toBe(address)
     }
     expect(withPassword('amqp://service@h:1', {})).toBe('amqp://service@h:1')
+    const sentinels = 'sentinel://results@one:1,two:2/results'
+    expect(withPassword(sentinels, env)).toBe('sentinel://results:results@one:1,two:2/results')
+    expect(withPassword(sentinels, {})).toBe(sentinels)
+  })
+})
+
+describe('deploy/store-replica/compose.yaml', () => {
+  const overlay = parse(text('deploy/store-replica/compose.yaml'), { merge: true }) as typeof compose
+  const added = ['valkey-replica', 'sentinel-1', 'sentinel-2', 'sentinel-3']
+
+  it('adds a replica and three Sentinels, as safe as what is in compose.yaml, each with a volume', () => {
+    const names = Object.keys(overlay.services)
+    expect(names.filter((name) => !(name in compose.services))).toEqual(added)
+    for (const name of added) {
+      const { volumes = [], ...settings } = overlay.services[name] as Service
+      expect(settings).toMatchObject({
+        ...{ image: service('valkey').image, read_only: true, init: true, cap_drop: ['ALL'] },
+        ...{ security_opt: ['no-new-privileges:true'], restart: 'unless-stopped' },
+      })
+      expect(Object.keys(settings.networks)).toEqual(['inside'])
+      expect(settings.healthcheck).toBeDefined()
+      expect(settings.mem_limit).toBeDefined()
+      expect(volumes).toContain(`${name}:/data`)
+      expect(Object.keys(overlay.volumes)).toContain(name)
+    }
+  })
+
+  it('tells everybody who has a store where its Sentinels are', () => {
+    const users = services.filter(([, { environment = {} }]) => environment.WARREN_RESULTS !== undefined)
+    for (const [name] of users) {
+      const address = overlay.services[name]?.environment?.WARREN_RESULTS ?? ''
+      const { sentinels, name: primary } = storeOptions(address)
+      expect(sentinels?.map(({ host }) => host)).toEqual(added.slice(1))
+      expect(text('config/valkey/sentinel.sh')).toContain(`sentinel monitor ${primary} $WARREN_STORE_ADDRESS 6379 2`)
+    }
+    expect(users.length).toBe(4)
   })
 })
 

@@ -29,6 +29,16 @@ describe('A storm', () => {
     }
   })
 
+  it('fails the store over where it has a replica', () => {
+    const kinds = (storeReplica: boolean) => {
+      const storm = drawStorm(1, undefined, storeReplica)
+      const drawn = Array.from({ length: 300 }, () => storm.next().value.faults.map(({ fault }) => fault.kind))
+      return new Set(drawn.flat())
+    }
+    expect(kinds(false)).not.toContain('failStoreOver')
+    expect(kinds(true)).toContain('failStoreOver')
+  })
+
   it('freezes workers for long where late words are to be found out', () => {
     for (const { faults } of gusts(3, 20, 'no-fencing')) {
       expect(faults).toMatchObject([{ fault: { kind: 'freezeWorker', holdMs: 30_000 } }])
