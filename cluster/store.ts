@@ -85,14 +85,24 @@ export function store(settings: Settings, binaries: Binaries): ProcessDefinition
   ]
 }
 
-/** Which server is the primary, by the first Sentinel that answers. */
+/** Which server is the primary, by the Sentinel that saw the last failover: the others learn of it a moment later. */
 export async function storePrimary({ ports: plan, storeReplica }: Settings, signal: AbortSignal): Promise<ServerName> {
   if (!storeReplica) return 'valkey'
-  const question = `SENTINEL GET-MASTER-ADDR-BY-NAME ${SENTINEL_NAME}`
-  const answer = await Promise.any(
-    SENTINEL_NUMBERS.map((number) => askStore(ports.sentinel(plan, number), question, signal)),
+  const views = await Promise.allSettled(
+    SENTINEL_NUMBERS.map((number) =>
+      askStore(ports.sentinel(plan, number), `SENTINEL MASTER ${SENTINEL_NAME}`, signal),
+    ),
   )
-  return answer.endsWith(`\n${ports.storeReplica(plan)}`) ? 'valkey-replica' : 'valkey'
+  const [latest] = views
+    .flatMap((view) => (view.status === 'fulfilled' ? [view.value.split('\n')] : []))
+    .map((lines) => {
+      const of = (field: string) => Number(lines[lines.indexOf(field) + 1])
+      return { epoch: of('config-epoch'), port: of('port') }
+    })
+    .sort((a, b) => b.epoch - a.epoch)
+  if (latest === undefined)
+    throw new ClusterError('NOT_READY', 'No Sentinel says which server of the store is the primary')
+  return latest.port === ports.storeReplica(plan) ? 'valkey-replica' : 'valkey'
 }
 
 /** The fact that a replica holds what its primary holds, and that the Sentinels could put it in its place. */
