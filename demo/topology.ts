@@ -21,6 +21,9 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const delays = '^warren\\.delay\\.level\\.[0-9]{2}$'
   /** By which senders see that a queue takes what is due. */
   const marks = '^(user|payment)\\..+\\.due$'
+  /** Where tokens of flows, and their members that died, are found: docs/guide/flows.md. */
+  const flows = '^warren\\.flows$'
+  const dead = '^warren\\.flows\\.dead$'
   /** Where Celery's tools ask a worker: docs/guide/celery.md. */
   const node = `^${SERVICE}-.+\\.celery\\.pidbox$`
   return [
@@ -38,19 +41,23 @@ export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
       password: password('service', env),
       tags: [],
       permissions: {
-        configure: `${commands}|${queues}|${marks}|${node}|^celery\\.pidbox$|^celeryev$`,
+        configure: `${commands}|${queues}|${marks}|${flows}|${dead}|${node}|^celery\\.pidbox$|^celeryev$`,
         // The default exchange, `amq.default`, leads back to a service's own queue: short delays take no level.
-        write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$|${node}|^reply\\.celery\\.pidbox$|^celeryev$`,
+        write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$|${flows}|${dead}|${node}|^reply\\.celery\\.pidbox$|^celeryev$`,
         // Its queues are bound to what is due.
-        read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$|${node}|^celery\\.pidbox$`,
+        read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$|${flows}|${dead}|^(user|payment)\\.dlx$|${node}|^celery\\.pidbox$`,
       },
     },
-    // Publishes commands, at once or delayed; declares nothing. RabbitMQ 4.3 says whether a mark exists to those who may read it.
+    // Publishes commands, at once or delayed, and starts flows; declares only their queue. RabbitMQ 4.3 says whether a mark exists to those who may read it.
     {
       name: 'client',
       password: password('client', env),
       tags: [],
-      permissions: { configure: '^$', write: `${commands}|${delays}`, read: marks },
+      permissions: {
+        configure: flows,
+        write: `${commands}|${delays}|${flows}`,
+        read: `${marks}|^warren\\.delay\\.due$`,
+      },
     },
   ]
 }

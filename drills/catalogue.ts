@@ -5,6 +5,7 @@ import { classicHostDrills } from './faults/classicHost.js'
 import { cutConnection, halfOpen } from './faults/connection.js'
 import { delayed } from './faults/delayed.js'
 import { flood, floodKillDeadLetters } from './faults/flood.js'
+import { flow } from './faults/flow.js'
 import { restartHaproxy } from './faults/haproxy.js'
 import { killLeader } from './faults/leader.js'
 import { limits } from './faults/limits.js'
@@ -53,4 +54,5 @@ export const drills: readonly Drill[] = [
   order,
   // Last: it has a cluster of its own.
   storeFailover,
+  flow,
 ]

@@ -24,6 +24,7 @@ export type { DeadLetterFilter } from './deadLetters/filter.js'
 export type { Destination, RedriveTarget } from './deadLetters/redrive.js'
 export type { SweepProgress } from './deadLetters/sweep.js'
 export * from './errors/index.js'
+export type { FlowEvent } from './flow/flowEvents.js'
 export type {
   FlowHandle,
   FlowMember,
@@ -33,6 +34,7 @@ export type {
 } from './flow/flowHandle.js'
 export type { FlowRule, FlowState } from './flow/flowStore.js'
 export type { FlowOptions, Flows } from './flow/flows.js'
+export { type Graph, type GraphStepOptions, graph } from './flow/graph.js'
 export { chain, type FlowPart, group, join, type StepOptions, step } from './flow/parts.js'
 export type { Isolation } from './isolate/isolate.js'
 export type { IsolatedHandler } from './isolate/isolatePool.js'

@@ -3,6 +3,7 @@ import { FlowFailedError, type FlowFailure, type FlowMemberName, OptionsError, O
 import { is, settleOptions } from '../options.js'
 import { check } from '../task/check.js'
 import { flowMemberId } from '../wire/names.js'
+import { type FlowEvent, flowEvents } from './flowEvents.js'
 import type { FlowSettling } from './flowSettling.js'
 import type { FlowRecord, FlowRule, FlowState, FlowStore, WholeFlow } from './flowStore.js'
 import { leftBy, ResultGone } from './flowValues.js'
@@ -98,6 +99,16 @@ export class FlowHandle<Output = unknown> {
   }
 
   /**
+   * What happens in the flow, in order and from the beginning: started, each step sent and ended, and the flow's end, after
+   * which nothing comes. Each call is a reader of its own. The iterator throws `FlowFailedError` when the store knows no such
+   * flow, the signal's reason, and what `state` throws.
+   */
+  events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<FlowEvent> {
+    const { signal } = settleOptions('events', options, { signal: is.signal }, {})
+    return flowEvents(this.#dependencies.store, this.id, signal)
+  }
+
+  /**
    * Ends the flow, unless it has ended: what was not sent is not sent, and its members are cancelled. Returns its state
    * then, undefined when the store knows no such flow. Throws as `state` does; then it may be repeated.
    */
@@ -169,6 +180,11 @@ async function parsed(part: AnyPart, value: unknown, flow: string): Promise<unkn
   if (part.kind === 'group') {
     const { parts } = part
     return Array.isArray(value) ? Promise.all(value.map((each, at) => parsed(parts[at] as AnyPart, each, flow))) : value
+  }
+  if (part.kind === 'graph') {
+    const byName = value as Readonly<Record<string, unknown>>
+    const each = part.steps.map(async (one) => [one.name, await parsed(one.part, byName[one.name], flow)] as const)
+    return Object.fromEntries(await Promise.all(each))
   }
   const { output, name } = part.task
   if (output === undefined) return value

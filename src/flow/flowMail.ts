@@ -9,8 +9,9 @@ import type { Publish } from '../time/tokenMail.js'
 import { queueKey } from '../wire/delayedKey.js'
 import { encode } from '../wire/envelope.js'
 import { encodeFlowMark, FLOW_ID } from '../wire/flowMark.js'
-import { commandsExchange, domainOf, FLOWS_QUEUE, flowMemberId, flowTag, headers } from '../wire/names.js'
+import { commandsExchange, domainOf, FLOWS_QUEUE, flowMemberId, flowTag, headers, laneKey } from '../wire/names.js'
 import { newOnce } from '../wire/once.js'
+import { celeryLink } from './celeryLink.js'
 import type { PlanNode } from './plan.js'
 
 export interface FlowMailOptions {
@@ -56,10 +57,19 @@ export class FlowMail {
   /** Sends a step. Whoever repeats this sends the same. Throws what publishing throws, and `InputError`. */
   async send({ flow, startedAt, number, node, input, fetch }: Mailed): Promise<void> {
     const { publish, clock, confirmTimeoutMs, maxMessageBytes } = this.#options
-    const { task = '', expires, up, after } = node
+    const { task = '', expires, up, after, lane = '' } = node
     const id = flowMemberId(flow, number)
     const message = encode({
-      ...{ task, id, input, run: startedAt, rootId: flow, tags: [flowTag(flow)], sent: clock.now() },
+      ...{
+        task,
+        id,
+        input,
+        canvas: celeryLink(flow, number, up?.[0]),
+        run: startedAt,
+        rootId: flow,
+        tags: [flowTag(flow)],
+        sent: clock.now(),
+      },
       parentId: after === undefined ? undefined : flowMemberId(flow, after),
       expires: expires === undefined ? undefined : new Date(expires),
     })
@@ -68,9 +78,10 @@ export class FlowMail {
     }
     Object.assign(message.properties.headers, newOnce(), {
       [headers.flow]: encodeFlowMark({ flow, node: number, gather: up?.[0], fetch }),
+      ...(lane === '' ? {} : { [headers.lane]: lane }),
     })
     const exchange = commandsExchange(domainOf(task))
-    const publication = { id, exchange, routingKey: task, message, confirmTimeoutMs }
+    const publication = { id, exchange, routingKey: laneKey(task, lane), message, confirmTimeoutMs }
     await sendTraced(publication, () => publish(publication))
   }
 

@@ -10,27 +10,22 @@
  * and of one that was published twice one copy is run. So the steps are taken for a member that is found done, too.
  */
 import { channel } from 'node:diagnostics_channel'
-import {
-  AccessRefusedError,
-  FlowFailedError,
-  InputError,
-  MessageError,
-  PayloadTooLargeError,
-  textOf,
-  UnroutableError,
-} from '../errors/index.js'
+import { FlowFailedError, textOf } from '../errors/index.js'
+import type { Clock } from '../time/clock.js'
 import type { FlowMark } from '../wire/flowMark.js'
 import { flowTag } from '../wire/names.js'
 import { encodeFailure, encodeSuccess } from '../wire/resultFormat.js'
 import type { FlowMail } from './flowMail.js'
 import { type FlowEnd, type FlowRecord, type FlowState, type FlowStore, memberName, type Noted } from './flowStore.js'
 import { inputOf, leftBy, ResultGone } from './flowValues.js'
+import { isLasting } from './lasting.js'
 import { failedEnd, type MemberEnd, type MemberFailure } from './memberEnd.js'
 import type { PlanNode } from './plan.js'
 
 export interface FlowSettlingOptions {
   readonly store: FlowStore
   readonly mail: FlowMail
+  readonly clock: Clock
   /** Cancels all that was sent with a tag until now. */
   readonly cancelTag: (tag: string) => Promise<unknown>
 }
@@ -52,6 +47,11 @@ export class FlowSettling {
     this.#options = options
   }
 
+  /** In whole milliseconds since 1970. */
+  get #now(): number {
+    return Math.floor(this.#options.clock.now())
+  }
+
   /** Carries out what the end of a member means. May be repeated. Throws what the store and publishing throw. */
   async settle({ flow, node, gather }: Pick<FlowMark, 'flow' | 'node' | 'gather'>, end: MemberEnd): Promise<void> {
     step(flow, node, 0)
@@ -69,15 +69,16 @@ export class FlowSettling {
       if (rule === 'fail') return this.#fail(flow, number, node, end.failure)
       // The rest of its chain is not run.
       if (node.end !== undefined && node.end !== number) return this.#skipTo(flow, node.end, end)
+      if (node.end === undefined && node.next !== undefined) return this.#skipNext(flow, node.next, end)
       if (node.up === undefined) return this.#fail(flow, number, node, end.failure)
     }
     if (node.up !== undefined) {
       const [gather, , size] = node.up
-      if (ended >= size) await this.#settleNode(flow, gather, { kind: 'gathered' })
+      if (ended >= size) await this.#settleGather(flow, gather)
     } else if (node.next !== undefined) {
       await this.sendAll(flow, node.next)
     } else {
-      await this.end(flow, 'succeeded', { at: Date.now() })
+      await this.end(flow, 'succeeded', { at: this.#now })
     }
     step(flow, number, 3)
   }
@@ -100,7 +101,7 @@ export class FlowSettling {
           }),
         ),
       )
-      const waiting = failures.find(({ error }) => !isLasting(error))
+      const waiting = failures.find(({ error }) => !isForEver(error))
       if (waiting !== undefined) throw waiting.error
       step(flow, some[0] ?? 0, 2)
       const state = await store.sent(flow, some)
@@ -145,6 +146,20 @@ export class FlowSettling {
   async #settleNode(flow: string, number: number, end: MemberEnd): Promise<void> {
     const [node] = await this.#options.store.nodes(flow, [number])
     if (node !== undefined) await this.settle({ flow, node: number, gather: node.up?.[0] }, end)
+  }
+
+  /** All members have ended. */
+  async #settleGather(flow: string, number: number): Promise<void> {
+    const { store } = this.#options
+    const [node = {}] = await store.nodes(flow, [number])
+    const ends = node.all === true ? await store.gathered(flow, number) : undefined
+    const failed = node.of?.map((member) => ends?.get(member)).find((end) => end?.kind === 'failed')
+    await this.settle({ flow, node: number, gather: node.up?.[0] }, failed ?? { kind: 'gathered' })
+  }
+
+  /** In a graph that continues, what needs the result is not run. */
+  async #skipNext(flow: string, next: readonly number[], end: MemberEnd): Promise<void> {
+    for (const number of next) await this.#settleNode(flow, number, end)
   }
 
   #skipTo(flow: string, number: number, end: MemberEnd): Promise<void> {
@@ -192,7 +207,7 @@ export class FlowSettling {
 
   async #fail(flow: string, number: number, node: PlanNode, { reason, text, node: by }: MemberFailure): Promise<void> {
     const [failed = node] = by === number ? [node] : await this.#options.store.nodes(flow, [by])
-    await this.end(flow, 'failed', { at: Date.now(), reason, text, member: memberName(flow, by, failed) })
+    await this.end(flow, 'failed', { at: this.#now, reason, text, member: memberName(flow, by, failed) })
   }
 
   async #tellAgain(flow: string): Promise<void> {
@@ -225,14 +240,8 @@ export class FlowSettling {
 
 const TOO_LARGE = Symbol('too large for a message')
 
-/** What sending again would not change. */
-const isLasting = (error: unknown): boolean =>
-  error instanceof UnroutableError ||
-  error instanceof AccessRefusedError ||
-  error instanceof MessageError ||
-  error instanceof InputError ||
-  error instanceof PayloadTooLargeError ||
-  error instanceof ResultGone
+/** What trying again would not change. */
+const isForEver = (error: unknown): boolean => isLasting(error) || error instanceof ResultGone
 
 function step(flow: string, node: number, number: number): void {
   if (steps.hasSubscribers) steps.publish({ flow, node, step: number })

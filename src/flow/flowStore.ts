@@ -2,7 +2,15 @@
 import { createHash } from 'node:crypto'
 import type { FlowMemberName } from '../errors/index.js'
 import type { Results } from '../results/store.js'
-import { flowGatherKey, flowInputsKey, flowKey, flowMemberId, flowSentKey, flowsKey } from '../wire/names.js'
+import {
+  flowEventsKey,
+  flowGatherKey,
+  flowInputsKey,
+  flowKey,
+  flowMemberId,
+  flowSentKey,
+  flowsKey,
+} from '../wire/names.js'
 import { BEGIN, END, NOTE, SENT } from './flowScripts.js'
 import { decodeEnd, encodeEnd, type MemberEnd } from './memberEnd.js'
 import type { FlowPlan, PlanNode } from './plan.js'
@@ -112,13 +120,16 @@ export class FlowStore {
   /** Undefined when the store knows no such flow, or no such node. */
   async note(flow: string, node: number, gather: number | undefined, end: MemberEnd): Promise<Noted | undefined> {
     const place = gather === undefined ? flowKey(flow) : flowGatherKey(flow, gather)
-    const keys = [flowKey(flow), place]
+    const keys = [flowKey(flow), place, flowEventsKey(flow)]
+    const encoded = encodeEnd(end)
+    // A result is not repeated there.
+    const told = end.kind === 'failed' ? encoded : encoded.slice(0, 1)
     const field = gather === undefined ? `d${node}` : String(node)
-    const answer = await this.results.ask((store) => NOTE(store, keys, node, field, encodeEnd(end)))
-    const [state, told, rule, held, ended, json] = answer as [FlowState, string, FlowRule, string, number, string]
+    const answer = await this.results.ask((store) => NOTE(store, keys, node, field, encoded, told, Date.now()))
+    const [state, wasTold, rule, held, ended, json] = answer as [FlowState, string, FlowRule, string, number, string]
     if (state === undefined) return undefined
     return {
-      ...{ state, rule, ended, told: told === '1' },
+      ...{ state, rule, ended, told: wasTold === '1' },
       end: decodeEnd(held),
       node: JSON.parse(json) as PlanNode,
     }
@@ -132,8 +143,8 @@ export class FlowStore {
 
   /** Notes nodes as sent. Returns the flow's state. */
   async sent(flow: string, nodes: readonly number[]): Promise<FlowState | undefined> {
-    const keys = [flowKey(flow), flowSentKey(flow)]
-    const state = await this.results.ask((store) => SENT(store, keys, ...nodes))
+    const keys = [flowKey(flow), flowSentKey(flow), flowEventsKey(flow)]
+    const state = await this.results.ask((store) => SENT(store, keys, Date.now(), ...nodes))
     return (state as FlowState | null) ?? undefined
   }
 
@@ -166,7 +177,8 @@ export class FlowStore {
     state: FlowState,
     end: FlowEnd,
   ): Promise<{ readonly state: FlowState; readonly end: FlowEnd; readonly told: boolean } | undefined> {
-    const answer = await this.results.ask((store) => END(store, [flowKey(flow)], state, JSON.stringify(end)))
+    const keys = [flowKey(flow), flowEventsKey(flow)]
+    const answer = await this.results.ask((store) => END(store, keys, state, JSON.stringify(end)))
     const [held, text, told] = answer as [FlowState, string, string]
     return held === undefined ? undefined : { state: held, end: JSON.parse(text) as FlowEnd, told: told === '1' }
   }

@@ -26,10 +26,22 @@ export async function leftBy(
     case 'elsewhere':
       return storedValue(store, flowMemberId(flow, number))
     case 'gathered':
-      return listOf(store, flow, number, node.of ?? [])
+      if (node.of === undefined) return linked(store, flow, node)
+      return node.names === undefined
+        ? listOf(store, flow, number, node.of)
+        : named(node.names, await listOf(store, flow, number, node.of))
     default:
       throw new ResultGone(`the end of ${flowMemberId(flow, number)} is not known`)
   }
+}
+
+const named = (names: readonly string[], list: readonly unknown[]): unknown =>
+  Object.fromEntries(names.map((name, place) => [name, list[place]]))
+
+/** What the node left that a link stands for. */
+async function linked(store: FlowStore, flow: string, { after = -1 }: PlanNode): Promise<unknown> {
+  const [node = {}] = await store.nodes(flow, [after])
+  return leftBy(store, flow, after, node, await store.endOf(flow, after, node))
 }
 
 async function listOf(store: FlowStore, flow: string, gather: number, of: readonly number[]): Promise<unknown[]> {
@@ -57,5 +69,8 @@ async function storedValue(store: FlowStore, id: string): Promise<unknown> {
 export function inputOf(from: StepInput | undefined, own: string | null, before: unknown): unknown {
   if (from === 'whole') return before
   const given = own === null ? {} : (JSON.parse(own) as unknown)
-  return typeof from === 'object' ? { ...(given as object), [from.into]: before } : given
+  if (typeof from !== 'object') return given
+  if ('into' in from) return { ...(given as object), [from.into]: before }
+  const taken = from.takes.map(([key, place]) => [key, place < 0 ? before : (before as readonly unknown[])[place]])
+  return { ...(given as object), ...Object.fromEntries(taken) }
 }

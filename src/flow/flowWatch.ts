@@ -6,7 +6,8 @@
 import { MessageError } from '../errors/index.js'
 import type { Clock } from '../time/clock.js'
 import { flowMemberId } from '../wire/names.js'
-import { isFinal } from '../wire/resultFormat.js'
+import { encodeSuccess, isFinal } from '../wire/resultFormat.js'
+import type { CeleryEnd } from './celeryLink.js'
 import type { FlowMail, FlowToken } from './flowMail.js'
 import type { FlowSettling } from './flowSettling.js'
 import { type FlowRecord, type FlowStore, memberName, type WholeFlow } from './flowStore.js'
@@ -50,6 +51,23 @@ export class FlowWatch {
     const leftMs = Math.max(1_000, token.deadline - clock.now())
     await mail.passOn({ ...token, visit, seen }, Math.min(leftMs, nextVisitMs(visit)))
     await store.visited(token.flow, visit)
+  }
+
+  /** A member has ended in a Python worker, which says so before it stores the result. To be repeated until it does not throw. */
+  async ended({ flow, node, gather, result }: CeleryEnd): Promise<void> {
+    const { store, settling, clock } = this.#options
+    const id = flowMemberId(flow, node)
+    if (result === undefined) {
+      const end = (await this.#endOf(store, flow, node)) ?? failedEnd(node, 'failed', 'its Celery worker said so')
+      return settling.settle({ flow, node, gather }, end)
+    }
+    const end = succeededEnd(JSON.stringify(result.value ?? null))
+    if (end.kind === 'elsewhere') {
+      const speaker = { id, attempt: 1, run: 0, replyTo: undefined }
+      const success = { ...speaker, task: id, output: result.value, doneAt: new Date(clock.now()) }
+      await store.results.store(speaker, encodeSuccess(success), { urgent: true })
+    }
+    await settling.settle({ flow, node, gather }, end)
   }
 
   /** The tasks for which queues were seen; undefined when the flow has ended. */
@@ -172,7 +190,10 @@ const isStranded = (
   end: MemberEnd,
   ends: ReadonlyMap<number, MemberEnd>,
 ): boolean =>
-  number === last || (end.kind === 'failed' && (rule === 'fail' || (node.end !== undefined && !ends.has(node.end))))
+  number === last ||
+  (end.kind === 'failed' &&
+    (rule === 'fail' ||
+      (node.end === undefined ? node.next?.some((next) => !ends.has(next)) === true : !ends.has(node.end))))
 
 function named(flow: string, open: readonly Open[]): string {
   const names = open.slice(0, NAMED).map(({ node, number }) => `${flowMemberId(flow, number)} (${node.task})`)

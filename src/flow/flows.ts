@@ -13,6 +13,7 @@ import type { Publish } from '../time/tokenMail.js'
 import { pause } from '../timers.js'
 import { FLOW_ID } from '../wire/flowMark.js'
 import { FLOWS_QUEUE } from '../wire/names.js'
+import { CanvasSettling } from './canvasSettling.js'
 import { checkFlowId, FlowHandle } from './flowHandle.js'
 import { FlowMail } from './flowMail.js'
 import { FlowSettling } from './flowSettling.js'
@@ -136,6 +137,12 @@ export class Flows {
     return results === undefined ? undefined : this.#make(results, publish)
   }
 
+  /** What carries on Celery's canvas, for a worker. */
+  canvasOf(publish: Publish): CanvasSettling {
+    const { results, clock, confirmTimeoutMs, maxMessageBytes } = this.#dependencies
+    return new CanvasSettling({ publish, results, clock, confirmTimeoutMs, maxMessageBytes })
+  }
+
   get #own(): FlowWorks {
     const { results, producer } = this.#dependencies
     if (results === undefined) throw new NoResultStoreError()
@@ -147,7 +154,7 @@ export class Flows {
     const { control, vhost, clock, routes, confirmTimeoutMs, maxMessageBytes } = this.#dependencies
     const store = new FlowStore(results, vhost)
     const mail = new FlowMail({ publish, routes, clock, confirmTimeoutMs, maxMessageBytes })
-    const settling = new FlowSettling({ store, mail, cancelTag: (tag) => control.cancel({ tag }) })
+    const settling = new FlowSettling({ store, mail, clock, cancelTag: (tag) => control.cancel({ tag }) })
     const isTaken = (task: string): Promise<boolean> => routes.isTakenNow(task)
     return { store, mail, settling, watch: new FlowWatch({ store, mail, settling, clock, isTaken }) }
   }
@@ -156,13 +163,21 @@ export class Flows {
   async #ready(id: string): Promise<void> {
     const { connection, confirmTimeoutMs } = this.#dependencies
     const endsAt = performance.now() + confirmTimeoutMs
-    while (connection.model === undefined) {
+    for (;;) {
+      const { model } = connection
+      if (model !== undefined) {
+        try {
+          return await ensureTokenQueue(model, FLOWS_QUEUE)
+        } catch (error) {
+          // Else the connection was lost meanwhile.
+          if (connection.model === model) throw error
+        }
+      }
       if (performance.now() >= endsAt || connection.state === 'closed') {
         throw new UnconfirmedError(id, confirmTimeoutMs, false, 'no connection to the broker')
       }
       await pause(CONNECTION_LOOK_MS)
     }
-    await ensureTokenQueue(connection.model, FLOWS_QUEUE)
   }
 }
 
@@ -174,6 +189,13 @@ async function checkInputs(part: AnyPart, follows: boolean): Promise<void> {
   }
   if (part.kind === 'group') {
     for (const each of part.parts) await checkInputs(each, follows)
+    return
+  }
+  if (part.kind === 'graph') {
+    // What it takes of others is checked when it is run.
+    for (const { part: each, takes } of part.steps) {
+      await checkInputs(takes.length === 0 ? each : { ...each, from: { takes: [] } }, true)
+    }
     return
   }
   const { task, input, from } = part

@@ -5,6 +5,7 @@
  */
 import { OptionsError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
+import { laneFor, type Priority } from '../task/lanes.js'
 import { checkTask, type Task } from '../task/task.js'
 
 export interface StepOptions {
@@ -12,10 +13,19 @@ export interface StepOptions {
   readonly into?: string | undefined
   /** Not to be run after this instant: the member ends then as `expired`. */
   readonly expires?: Date | undefined
+  /** Of a task that is defined with `priority: true`: as for `send`. Default `normal`. */
+  readonly priority?: Priority | undefined
 }
 
-/** How a step gets its input. */
-export type StepInput = 'own' | 'whole' | { readonly into: string }
+/**
+ * How a step gets its input: as it is given; from the result before it, whole or as one property; or from several, each of
+ * which is one property: of a list its place, or -1 where there is no list.
+ */
+export type StepInput =
+  | 'own'
+  | 'whole'
+  | { readonly into: string }
+  | { readonly takes: readonly (readonly [key: string, place: number])[] }
 
 export type AnyPart =
   | {
@@ -24,22 +34,33 @@ export type AnyPart =
       readonly input: unknown
       readonly from: StepInput
       readonly expires: Date | undefined
+      /** Of its task; empty for the task's own queue. */
+      readonly lane: string
     }
   | { readonly kind: 'chain'; readonly parts: readonly AnyPart[] }
   | { readonly kind: 'group'; readonly parts: readonly AnyPart[] }
+  | { readonly kind: 'graph'; readonly steps: readonly GraphStep[] }
+
+/** A step of a graph: by the properties of its input the names of those whose results it takes, and those it waits for. */
+export interface GraphStep {
+  readonly name: string
+  readonly part: Extract<AnyPart, { readonly kind: 'step' }>
+  readonly takes: readonly (readonly [key: string, name: string])[]
+  readonly after: readonly string[]
+}
 
 declare const takes: unique symbol
 declare const stores: unique symbol
 declare const gives: unique symbol
 
-/** A part of a flow: made by `step`, `chain`, `group` or `join`. */
+/** A part of a flow: made by `step`, `chain`, `group`, `join` or `graph`. */
 export type FlowPart<In = never, Stored = unknown, Out = unknown> = AnyPart & {
   readonly [takes]?: (before: In) => void
   readonly [stores]?: Stored
   readonly [gives]?: Out
 }
 
-const STEP_CHECKS = { into: is.text, expires: is.date }
+const STEP_CHECKS = { into: is.text, expires: is.date, priority: is.oneOf('high', 'normal', 'low') }
 
 /** One task whose input is the result of the part before it. */
 export function step<Input, Parsed, Output, Returned>(
@@ -49,23 +70,26 @@ export function step<Input, Parsed, Output, Returned>(
 export function step<Input, Parsed, Output, Returned, Key extends keyof Input & string>(
   task: Task<Input, Parsed, Output, Returned>,
   input: NoInfer<Omit<Input, Key>>,
-  options: { readonly into: Key; readonly expires?: Date | undefined },
+  options: StepOptions & { readonly into: Key },
 ): FlowPart<Input[Key], Returned, Output>
 /** One task whose input is given. The result of a part before it is only waited for. */
 export function step<Input, Parsed, Output, Returned>(
   task: Task<Input, Parsed, Output, Returned>,
   input: NoInfer<Input>,
-  options?: { readonly expires?: Date | undefined },
+  options?: Omit<StepOptions, 'into'>,
 ): FlowPart<unknown, Returned, Output>
 export function step(...given: readonly unknown[]): AnyPart {
   const [task, input, options = {}] = given as [Task, unknown, StepOptions?]
   checkTask('step', task)
-  const { into, expires } = settleOptions(`step(${task.name})`, options, STEP_CHECKS, {})
+  const { into, expires, priority } = settleOptions(`step(${task.name})`, options, STEP_CHECKS, {})
   const from: StepInput = into !== undefined ? { into } : given.length < 2 ? 'whole' : 'own'
   if (into !== undefined && is.record(input) !== undefined) {
     throw new OptionsError(`step(${task.name})`, ['expected the input to be an object where `into` is given'])
   }
-  return Object.freeze({ kind: 'step', task, input, from, expires })
+  // Which broker each worker is connected to is not known: priorities of its own are not counted on.
+  const sent = { input, priority, native: false }
+  const lane = priority === undefined ? '' : laneFor(`step(${task.name})`, task, sent).lane
+  return Object.freeze({ kind: 'step', task, input, from, expires, lane })
 }
 
 /** What a part takes from the one before it. */
@@ -113,7 +137,7 @@ export function join<const Parts extends readonly FlowPart[], Body extends FlowP
   return Object.freeze({ kind: 'chain', parts: [members, body] }) as never
 }
 
-const KINDS: readonly unknown[] = ['step', 'chain', 'group']
+const KINDS: readonly unknown[] = ['step', 'chain', 'group', 'graph']
 
 /** Throws an `OptionsError` for what is no list of parts. */
 export function checkParts(where: string, parts: unknown): void {
@@ -123,7 +147,7 @@ export function checkParts(where: string, parts: unknown): void {
   if (wrong < 0) return
   throw new OptionsError(where, [
     Array.isArray(parts)
-      ? `expected parts that step(), chain(), group() or join() made; the one at ${wrong} is none`
+      ? `expected parts that step(), chain(), group(), join() or graph() made; the one at ${wrong} is none`
       : 'expected a list of parts',
   ])
 }

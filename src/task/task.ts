@@ -54,6 +54,11 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
   readonly priority?: boolean | undefined
   /** Messages of one key run one after the other, in the order they were sent. Default: in any order. */
   readonly order?: OrderOptions<StandardSchemaV1.InferOutput<Input>> | undefined
+  /**
+   * The properties of the input that Celery's positional arguments are, in order: what a Celery client passes without a
+   * name, and the result that Celery's chains, callbacks and chords pass on. Default: none, and such a message is refused.
+   */
+  readonly positional?: readonly (keyof StandardSchemaV1.InferInput<Input> & string)[] | undefined
 }
 
 /**
@@ -70,6 +75,7 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly limit?: TaskLimit<Parsed> | undefined
   readonly priority?: boolean
   readonly order?: TaskOrder<Parsed> | undefined
+  readonly positional?: readonly string[] | undefined
   readonly input: StandardSchemaV1<Input, Parsed>
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
@@ -139,6 +145,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     limit,
     priority = false,
     order,
+    positional,
   } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
   if (order !== undefined && (limit !== undefined || priority)) {
@@ -160,12 +167,19 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     trackStarted,
     ...(limit === undefined ? {} : { limit: settleLimit(`${where}: limit`, limit) }),
     ...(priority ? { priority } : {}),
+    ...(positional === undefined ? {} : { positional: Object.freeze([...positional]) }),
     ...(order === undefined ? {} : { order: settleOrder(`${where}: order`, order) }),
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
     output: output as never,
   })
 }
+
+/** Names of properties, none of them twice. */
+const areNames = (value: unknown): string | undefined =>
+  Array.isArray(value) && new Set(value).size === value.length && value.every((each) => is.text(each) === undefined)
+    ? undefined
+    : 'a list of different names'
 
 const TASK_CHECKS = {
   name: is.matching(
@@ -181,6 +195,7 @@ const TASK_CHECKS = {
   limit: is.record,
   priority: is.flag,
   order: is.record,
+  positional: areNames,
 }
 
 function retryPolicy(

@@ -143,6 +143,9 @@ export class MemoryStore {
     del: (...keys) => keys.filter((key) => this.#entry(key) !== undefined && this.#entries.delete(key)).length,
     exists: (...keys) => keys.filter((key) => this.#entry(key) !== undefined).length,
     pexpire: (key = '', ms) => this.#expire(key, this.#now() + Number(ms)),
+    pexpireat: (key = '', at) => this.#expire(key, Number(at)),
+    // Sorted sets are kept as hashes are.
+    type: (key = '') => ({ ok: this.#entry(key) === undefined ? 'none' : 'hash' }),
     persist: (key = '') => this.#expire(key, Number.POSITIVE_INFINITY),
     pttl: (key = '') => {
       const endsAt = this.#entry(key)?.endsAt
@@ -157,6 +160,12 @@ export class MemoryStore {
     hgetall: (key = '') => [...this.#hash(key)].flat(),
     hlen: (key = '') => this.#hash(key).size,
     hexists: (key = '', field = '') => (this.#hash(key).has(field) ? 1 : 0),
+    hkeys: (key = '') => [...this.#hash(key).keys()],
+    hsetnx: (key = '', field = '', value = '') => {
+      if (this.#hash(key).has(field)) return 0
+      this.#map(key).set(field, value)
+      return 1
+    },
     hscan: (key = '') => ['0', [...this.#hash(key)].flat()],
     hdel: (key = '', ...fields) => this.#removed(key, this.#map(key), fields),
     hset: (key = '', ...pairs) => {

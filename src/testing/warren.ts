@@ -1,7 +1,7 @@
 /**
  * An in-memory Warren: what `connect()` returns, for tests, without a broker and a store. It is a `Warren`, so that code
- * under test takes it as it is. Sending, attempts, retries, dead letters, schedules, cancelling, unique keys and events are
- * the library's own code; only the broker, the store's server and the clock are replaced.
+ * under test takes it as it is. Sending, attempts, retries, dead letters, schedules, flows, cancelling, unique keys and
+ * events are the library's own code; only the broker, the store's server and the clock are replaced.
  */
 import { randomUUID } from 'node:crypto'
 import type { Connection } from '../amqp/connection.js'
@@ -18,6 +18,7 @@ import {
 import type { Limits } from '../control/limits.js'
 import type { DeadLettersOptions } from '../deadLetters/deadLetters.js'
 import { ClosedError } from '../errors/index.js'
+import type { Flows } from '../flow/flows.js'
 import { containedLogger, problemLog } from '../observe/contained.js'
 import type { Sending } from '../observe/producerMetrics.js'
 import { defaults, is, settleOptions } from '../options.js'
@@ -45,6 +46,7 @@ import type { WorkerOptions } from '../work/workerOptions.js'
 import { MemoryBroker, MemoryRoutes, memoryConnection, memoryProducer } from './broker.js'
 import { TestClock } from './clock.js'
 import { TestDeadLetters } from './deadLetters.js'
+import { memoryFlows } from './flows.js'
 import { type SentTask, sentTaskOf } from './sent.js'
 import { memoryResults } from './storeConnection.js'
 import { TestWorker } from './worker.js'
@@ -76,6 +78,7 @@ export async function testWarren(options: TestWarrenOptions = {}): Promise<TestW
 export class TestWarren extends Warren {
   override readonly limits: Limits
   override readonly history: History
+  override readonly flows: Flows
   readonly #clock: TestClock
   readonly #broker: MemoryBroker
   readonly #connection: Connection
@@ -104,20 +107,20 @@ export class TestWarren extends Warren {
       const { id, exchange, routingKey } = publication
       this.tell('confirmed', { id, exchange, routingKey, latencyMs: 0 })
     })
+    const { resultTtlMs, confirmTimeoutMs, maxMessageBytes } = defaults
     const producerId = randomUUID()
-    this.#results = memoryResults(this.#clock, producerId)
-    this.history = new History(this.#results, '/')
+    const replyTo = replyChannel(producerId)
     const clock = this.#clock
-    this.#control = new Control({
-      ...{ results: this.#results, vhost: '/', clock, resultTtlMs: defaults.resultTtlMs, log: this.#log },
-    })
+    this.#results = memoryResults(clock, producerId)
+    this.history = new History(this.#results, '/')
+    this.#control = new Control({ results: this.#results, vhost: '/', clock, resultTtlMs, log: this.#log })
     this.limits = this.#control.limits
+    const parts = { results: this.#results, control: this.#control, replyTo }
     this.#sender = new Sender({
-      ...{ producer: this.#producer, results: this.#results, control: this.#control },
+      ...{ ...parts, producer: this.#producer, confirmTimeoutMs, maxMessageBytes },
       delayed: new Delayed({ producer: this.#producer, routes: this.#routes, clock }),
-      replyTo: replyChannel(producerId),
-      ...{ confirmTimeoutMs: defaults.confirmTimeoutMs, maxMessageBytes: defaults.maxMessageBytes },
     })
+    this.flows = memoryFlows(this.#broker, { ...parts, clock, routes: this.#routes, connection: this.#connection })
     for (const [service, tasks] of Object.entries(services)) for (const task of tasks) this.#bind(service, task)
   }
 
@@ -244,9 +247,8 @@ export class TestWarren extends Warren {
     if (this.#closed) throw new ClosedError('The connection')
     const worker: TestWorker = new TestWorker(options, {
       ...{ broker: this.#broker, clock: this.#clock, connection: this.#connection, routes: this.#routes },
-      ...{ results: this.#results, control: this.#control, log: this.#log },
-      confirmTimeoutMs: defaults.confirmTimeoutMs,
-      onStopped: () => void this.#workers.delete(worker),
+      ...{ results: this.#results, control: this.#control, flows: this.flows, log: this.#log },
+      ...{ confirmTimeoutMs: defaults.confirmTimeoutMs, onStopped: () => void this.#workers.delete(worker) },
     })
     this.#workers.add(worker)
     return worker
@@ -260,11 +262,9 @@ export class TestWarren extends Warren {
   }
 
   override schedules(options: SchedulesOptions = {}): Schedules {
-    const services = new Set([...this.#workers].map(({ service }) => service))
-    const producer = memoryProducer(this.#broker)
-    return makeSchedules(options, services, {
+    return makeSchedules(options, new Set([...this.#workers].map(({ service }) => service)), {
       ...{ connection: this.#connection, results: this.#results, routes: this.#routes },
-      publish: (publication) => producer.publish(publication),
+      publish: (publication) => memoryProducer(this.#broker).publish(publication),
       ...{ confirmTimeoutMs: defaults.confirmTimeoutMs, maxMessageBytes: defaults.maxMessageBytes },
     })
   }

@@ -8,6 +8,7 @@ import type { Control } from '../control/control.js'
 import { noteDeclared } from '../control/limits.js'
 import type { ControlWatch } from '../control/watch.js'
 import { ClosedError, OptionsError } from '../errors/index.js'
+import type { Flows, FlowWorks } from '../flow/flows.js'
 import type { IsolatedHandler } from '../isolate/isolatePool.js'
 import { problemLog, type ReportProblem } from '../observe/contained.js'
 import type { WorkerState } from '../observe/events.js'
@@ -19,16 +20,15 @@ import type { Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
 import type { DelayRoutes } from '../time/delayRoutes.js'
 import { dueAt } from '../time/due.js'
-import type { Ticker } from '../time/ticker.js'
-import { decodeToken } from '../time/token.js'
 import { pause } from '../timers.js'
-import { ticksQueue } from '../wire/names.js'
 import { Attempt, type RegisteredHandler } from '../work/attempt.js'
 import { AttemptReports } from '../work/attemptReports.js'
 import type { BatchOptions } from '../work/batcher.js'
+import { CanvasMembers } from '../work/canvasMembers.js'
 import { DeadLettering } from '../work/deadLettering.js'
 import { Delivery, type DeliveryQueue, queueOf } from '../work/delivery.js'
 import { Duplicates } from '../work/duplicates.js'
+import { FlowMembers } from '../work/flowMembers.js'
 import { Handlers } from '../work/handlers.js'
 import { staysHere } from '../work/ordered.js'
 import { Registrations } from '../work/registrations.js'
@@ -39,6 +39,7 @@ import { type MemoryBroker, memoryProducer } from './broker.js'
 import type { TestClock } from './clock.js'
 import { tickerOf } from './ticker.js'
 import { limitTime, withoutTimeLimits } from './timeLimits.js'
+import { TestTokens } from './tokens.js'
 
 export interface TestWorkerDependencies {
   readonly broker: MemoryBroker
@@ -47,6 +48,7 @@ export interface TestWorkerDependencies {
   readonly routes: DelayRoutes
   readonly results: Results
   readonly control: Control
+  readonly flows: Flows
   readonly confirmTimeoutMs: number
   readonly log: Logger
   readonly onStopped: () => void
@@ -62,18 +64,17 @@ export class TestWorker extends Worker {
   readonly #settler: Settler
   readonly #reports: AttemptReports
   readonly #duplicates: Duplicates
-  readonly #ticker: Ticker
+  readonly #tokens: TestTokens
   readonly #active = new Set<Attempt>()
   readonly #notDue = new Map<Delivery, () => void>()
   readonly #leave: (() => void)[] = []
   readonly #queues: DeliveryQueue[] = []
   readonly #inOrder = new Set<string>()
-  #visits = 0
   #running = 0
   #state: WorkerState = 'idle'
 
   constructor(options: WorkerOptions, dependencies: TestWorkerDependencies) {
-    const { broker, clock, connection, routes, results, control, confirmTimeoutMs, log } = dependencies
+    const { broker, clock, connection, routes, results, control, flows, confirmTimeoutMs, log } = dependencies
     const producer = memoryProducer(broker)
     const watch = control.watch() as ControlWatch
     super(options, {
@@ -90,8 +91,12 @@ export class TestWorker extends Worker {
       (event) => this.listenerCount(event) > 0,
       clock,
     )
+    const publish = producer.publish.bind(producer)
+    const works = flows.worksOf(publish) as FlowWorks
+    const members = new FlowMembers(works, results)
+    const canvas = new CanvasMembers(flows.canvasOf(publish), results)
     this.#settler = new Settler({
-      ...{ producer, delays: routes, clock, results, confirmTimeoutMs },
+      ...{ producer, delays: routes, clock, results, confirmTimeoutMs, flows: members, canvas },
       ...{ deadLettering: new DeadLettering(connection, producer, confirmTimeoutMs), beforeAck: () => undefined },
       onDelayed: (attempt, waitingFor, error) => this.#reports.settleDelayed(attempt, waitingFor, error),
       onDeadLettered: (...given) => this.#reports.deadLettered(...given),
@@ -99,17 +104,21 @@ export class TestWorker extends Worker {
     const { concurrency, deliveryLimit } = this.#options
     this.#registrations = new Registrations({
       ...{ results, duplicates: this.#duplicates, clock, control: watch, deliveryLimit, log, report: this.#report },
-      cancel: (id) => control.cancelId(id),
+      ...{ cancel: (id) => control.cancelId(id), flows: members },
       // Its limit is counted here, by the test's clock.
       handlers: withoutTimeLimits(this.#handlers.all),
       free: () => concurrency - this.#running,
       onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
       startTimer: clock.startTimer,
     })
-    this.#ticker = tickerOf(this.service, dependencies, producer, {
+    const { service } = this
+    const ticker = tickerOf(service, dependencies, producer, {
       onTick: (tick) => this.tell('tick', tick),
       onDelayed: (schedule, error) => this.#report(`schedule ${schedule}`, error),
     })
+    const deliver = (message: Delivery['message'], name: string) =>
+      this.#delivery(message, { name, type: 'quorum', task: name })
+    this.#tokens = new TestTokens({ service, broker, ticker, works, report: this.#report, deliver })
   }
 
   override get state(): WorkerState {
@@ -118,7 +127,7 @@ export class TestWorker extends Worker {
 
   /** Whether it does anything that ends by itself: all but handlers, which may wait for the clock. */
   get busy(): boolean {
-    return this.#visits > 0 || [...this.#active].some(({ running, beganAt }) => !running || beganAt === undefined)
+    return this.#tokens.busy || [...this.#active].some(({ running, beganAt }) => !running || beganAt === undefined)
   }
 
   get running(): number {
@@ -161,8 +170,7 @@ export class TestWorker extends Worker {
       )
       this.tell('consumerState', { queue: queue.name, state: 'consuming' })
     }
-    const ticks = ticksQueue(this.service)
-    this.#leave.push(broker.consume(ticks, () => this.#tick(ticks)))
+    this.#leave.push(...this.#tokens.start())
     this.#to('running')
     this.#takeAll()
   }
@@ -176,7 +184,7 @@ export class TestWorker extends Worker {
       cancel()
       delivery.giveBack()
     }
-    this.#ticker.close()
+    this.#tokens.close()
     this.#handlers.drain()
     if (gracePeriodMs > 0 && this.#active.size > 0) await this.#idleWithin(gracePeriodMs)
     for (const { delivery } of this.#active) delivery.giveBack(new ClosedError('The worker'))
@@ -217,7 +225,7 @@ export class TestWorker extends Worker {
 
   #takeAll(): void {
     for (const queue of this.#queues) this.#take(queue)
-    this.#tick(ticksQueue(this.service))
+    this.#tokens.take()
   }
 
   /** Takes what the queue has, as long as there is a place for it. */
@@ -287,14 +295,5 @@ export class TestWorker extends Worker {
     attempt.leave(final, settled)
     this.#reports.settled(attempt, final, settled, performance.now() - finishedAt)
     this.#takeAll()
-  }
-
-  #tick(queue: string): void {
-    const messages = this.#dependencies.broker.messages(queue)
-    for (let next = messages.shift(); next !== undefined; next = messages.shift()) {
-      const delivery = this.#delivery(next.message, { name: queue, type: 'quorum', task: queue })
-      this.#visits++
-      void this.#ticker.visit(decodeToken(next.message.content), delivery).finally(() => this.#visits--)
-    }
   }
 }

@@ -128,6 +128,7 @@ const WARRENS_WORDS: Readonly<Record<DeadLetterReason, string>> = {
   'invalid-input': "its input does not fit the task's schema",
   'unknown-task': 'no handler for its task',
   undecodable: 'cannot be read as a task message',
+  canvas: 'its Celery canvas cannot be carried out, and nothing of it was run',
   expired: "its sender's deadline had passed before it was run",
   'delivery-limit': 'handed out again and again without an attempt ending; it may kill the workers that take it',
 }

@@ -10,6 +10,8 @@ export type DeadLetterReason =
   | 'unknown-task'
   /** The message cannot be read as a task message. */
   | 'undecodable'
+  /** Its Celery canvas cannot be carried out: nothing of it was run. */
+  | 'canvas'
   /** Its sender's `expires` has passed. */
   | 'expired'
   /** A classic queue handed it out more often than the limit: it may kill every worker it meets. */

@@ -3,24 +3,26 @@
  * Source: https://docs.celeryq.dev/en/stable/internals/protocol.html and the code of Celery 5.2.
  *
  * The body is `[args, kwargs, embed]`. A Warren task's input travels as `kwargs`: a Python worker gets keyword arguments.
- * `embed` holds Celery's canvas (callbacks, chains, chords), which Warren neither sends nor runs.
+ * `embed` holds Celery's canvas (callbacks, chains, chords): see `canvas.ts`.
  *
  * What a Celery 5.2 worker needs, and so what `encode` sends:
  * - headers `task` and `id`: the only ones read without a default (worker/consumer/consumer.py, worker/request.py).
  *   `task` also tells the worker protocol 2 from 1. `lang` tells people who wrote the message; workers never read it.
  * - `root_id` (default: the id, app/trace.py), `parent_id`, `group`, `retries` (0), `eta`, `expires`, `timelimit`,
  *   `origin`, `ignore_result` have defaults: sent only when they say something else.
- * - `argsrepr`, `kwargsrepr`, `shadow`, `group_index` have defaults and serve logs, Flower or canvas: not sent. The two
+ * - `argsrepr`, `kwargsrepr`, `shadow` have defaults and serve logs or Flower: not sent. The two
  *   reprs would repeat the input, which may be private, in every message's header.
  * - properties `content_type` and `content_encoding`, without which kombu refuses to decode the body
  *   (kombu/serialization.py); `correlation_id` and `reply_to`, used by Celery's rpc result backend.
  */
 import { isUtf8 } from 'node:buffer'
 import { InputError, MessageError, textOf } from '../errors/index.js'
+import { type Canvas, canvasIn } from './canvas.js'
 import { describe, formatInstant, isTable, parseJson } from './celeryValues.js'
 import {
   countIn,
   type Headers,
+  indexIn,
   instantIn,
   instantMsIn,
   isNothing,
@@ -46,6 +48,8 @@ export interface Envelope {
   readonly parentId: string | undefined
   /** The id of the Celery group that the message belongs to. */
   readonly group: string | undefined
+  /** The place of its result among those of the group. */
+  readonly groupIndex: number | undefined
   /** How many attempts failed before; 0 on the first. */
   readonly retries: number
   /**
@@ -59,8 +63,10 @@ export interface Envelope {
   readonly expires: Date | undefined
   /** The shorter of Celery's hard and soft time limits, in milliseconds. */
   readonly timeLimitMs: number | undefined
-  /** Positional arguments, which only Celery clients send. Warren's tasks take none: the caller decides. */
+  /** Positional arguments, which only Celery clients send. */
   readonly args: readonly unknown[]
+  /** What is to follow, of a message that Celery's canvas is part of. */
+  readonly canvas: Canvas | undefined
   /**
    * Celery's `kwargs`: an object from every Celery client, any JSON value from Warren. A Python worker runs objects only
    * and drops the rest without a result. Not yet validated.
@@ -132,6 +138,7 @@ export function encode(message: NewEnvelope): Encoded {
   if (message.rootId !== undefined && message.rootId !== id) headers[names.rootId] = message.rootId
   if (message.parentId !== undefined) headers[names.parentId] = message.parentId
   if (message.group !== undefined) headers[names.group] = message.group
+  if (message.groupIndex !== undefined) headers[names.groupIndex] = message.groupIndex
   if (message.retries !== undefined && message.retries > 0) headers[names.retries] = message.retries
   if (message.run !== undefined && message.run > 0) headers[ours.run] = message.run
   if (message.sent !== undefined) headers[ours.sent] = message.sent
@@ -145,9 +152,15 @@ export function encode(message: NewEnvelope): Encoded {
   if (message.traceparent !== undefined) headers[names.traceparent] = message.traceparent
   if (message.tracestate !== undefined) headers[names.tracestate] = message.tracestate
   return {
-    content: Buffer.from(`[${args},${stringify(task, '', message.input)}${EMBED}`),
+    content: Buffer.from(`[${args},${stringify(task, '', message.input)}${embedOf(message.canvas)}`),
     properties: propertiesOf(id, Date.now(), message.replyTo, headers),
   }
+}
+
+function embedOf(canvas: Canvas | undefined): string {
+  if (canvas === undefined) return EMBED
+  const { callbacks, errbacks, chain, chord = null } = canvas
+  return `,${JSON.stringify({ callbacks, errbacks, chain, chord })}]`
 }
 
 /** The properties of a task message that is first published at `sentAt`, in milliseconds. */
@@ -209,13 +222,13 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
   }
   const [args, input, embed] = body as readonly unknown[]
   if (!Array.isArray(args)) throw new MessageError(`Expected args, body[0], to be a list, got: ${describe(args)}`)
-  refuseCanvas(embed)
   return {
     task,
     id,
     rootId: textIn(headers, names.rootId) ?? id,
     parentId: textIn(headers, names.parentId),
     group: textIn(headers, names.group),
+    groupIndex: indexIn(headers, names.groupIndex),
     retries: countIn(headers, names.retries),
     run: countIn(headers, ours.run),
     eta: instantIn(headers, names.eta),
@@ -223,6 +236,7 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
     timeLimitMs: timeLimitIn(headers),
     args,
     input,
+    canvas: canvasIn(embed, headers[ours.flow] !== undefined),
     ignoreResult: !isEmpty(headers[names.ignoreResult]),
     replyTo: optionalText('property reply_to', properties.replyTo),
     origin: textIn(headers, names.origin),
@@ -259,17 +273,6 @@ function parseBody(content: Buffer, typed: boolean): unknown {
   return parseJson('The body', content.toString('utf8'), { typed })
 }
 
-function refuseCanvas(embed: unknown): void {
-  if (embed === null) return
-  if (!isTable(embed)) throw new MessageError(`Expected embed, body[2], to be an object, got: ${describe(embed)}`)
-  for (const key of ['callbacks', 'errbacks', 'chain', 'chord']) {
-    if (isEmpty(embed[key])) continue
-    throw new MessageError(
-      `Expected a single task, got one with ${key}: Warren does not run Celery's canvas, and leaving the ${key} out would lose work`,
-    )
-  }
-}
-
-/** Python's falsehood, by which Celery itself decides whether there is a callback to run. */
+/** Python's falsehood, by which Celery itself decides whether to ignore the result. */
 const isEmpty = (value: unknown): boolean =>
   !value || (Array.isArray(value) && value.length === 0) || (isTable(value) && Object.keys(value).length === 0)

@@ -41,6 +41,12 @@ export function countIn(headers: Headers, name: string): number {
   throw new MessageError(`Expected header ${name} to be an integer ≥ 0, got: ${describe(value)}`)
 }
 
+/** A place in a list. What is none says nothing. */
+export function indexIn(headers: Headers, name: string): number | undefined {
+  const value = headers[name]
+  return isCount(value) ? value : undefined
+}
+
 export function instantIn(headers: Headers, name: string): Date | undefined {
   const text = textIn(headers, name)
   if (text === undefined) return undefined

@@ -103,6 +103,12 @@ export const queuePolicy = (queue: string): string => queue
 /** Celery's result key, and the name of the channel on which the result is announced. */
 export const resultKey = (taskId: string): string => `celery-task-meta-${taskId}`
 
+/** Where the members of a Celery chord meet: their ends (`.j`), what was added to their number (`.t`), their number (`.s`). */
+export const chordKey = (group: string, part: '.j' | '.t' | '.s'): string => `${groupKey(group)}${part}`
+
+/** What Celery keeps of a group whose members are groups themselves. */
+export const groupKey = (group: string): string => `celery-taskset-meta-${group}`
+
 /** The channels that announce every task's states. */
 export const RESULT_CHANNELS = resultKey('*')
 
@@ -158,16 +164,23 @@ export const schedulesKey = (service: string): string => `warren-schedules-${ser
 export const SCHEDULED_SERVICES = 'warren-scheduled-services'
 
 /**
- * What the store knows of a flow, in keys of one slot: its plan and state; its steps' own inputs; which steps were sent; and
- * for each gathering the ends of its members.
+ * What the store knows of a flow, in keys of one slot: its plan and state; its steps' own inputs; which steps were sent;
+ * what happened, a stream; and for each gathering the ends of its members.
  */
 export const flowKey = (flow: string): string => `warren-flow-{${flow}}`
 export const flowInputsKey = (flow: string): string => `${flowKey(flow)}:inputs`
 export const flowSentKey = (flow: string): string => `${flowKey(flow)}:sent`
+export const flowEventsKey = (flow: string): string => `${flowKey(flow)}:events`
 export const flowGatherKey = (flow: string, node: number): string => `${flowKey(flow)}:${node}`
 
 /** The quorum queue in which workers find the watchdog tokens of flows. */
 export const FLOWS_QUEUE = 'warren.flows'
+/** Over which that queue gets the members of flows that RabbitMQ dead-letters. */
+export const FLOWS_DEAD = 'warren.flows.dead'
+
+/** What a Python worker sends, as any callback, when a member of a flow has ended there: its result, or its id. */
+export const FLOW_SUCCEEDED = 'warren.flow.succeeded'
+export const FLOW_FAILED = 'warren.flow.failed'
 
 /** Set where there was a flow in a virtual host, so that its workers look for tokens. */
 export const flowsKey = (vhost: string): string => `warren-flows-${vhost}`
@@ -272,6 +285,7 @@ export const celeryHeaders = {
   rootId: 'root_id',
   parentId: 'parent_id',
   group: 'group',
+  groupIndex: 'group_index',
   retries: 'retries',
   eta: 'eta',
   expires: 'expires',

@@ -172,6 +172,10 @@ export function outputJson(task: string, output: unknown): string {
   throw new OutputError(task, [{ path: '', message: `expected a value that JSON can carry; ${problem}` }])
 }
 
+/** An error as Celery keeps it among the results of a chord. */
+export const storedErrorJson = (error: StoredError, status: 'FAILURE' | 'REVOKED'): string =>
+  errorJson(error, status === 'REVOKED' ? 'celery.exceptions' : null)
+
 /**
  * `exc_message` is the list of the exception's arguments. With `exc_module` null Python makes up a class of that name;
  * with `builtins` it would raise its own of the same name, and a JavaScript error called `SystemExit` would end it.

@@ -178,10 +178,6 @@ export class Attempt implements GatedAttempt {
   }
 
   async #validated(task: Task, envelope: Envelope): Promise<{ value: unknown } | { error: InputError }> {
-    if (envelope.args.length > 0) {
-      const message = `expected keyword arguments only, got ${envelope.args.length} positional ones`
-      return { error: new InputError(task.name, [{ path: '', message }]) }
-    }
     const checked = await this.#untilAborted(check(task.input, envelope.input))
     return checked.issues === undefined
       ? { value: checked.value }

@@ -8,20 +8,24 @@ import type { Connection } from '../amqp/connection.js'
 import { withDeadline } from '../amqp/deadline.js'
 import { queueFacts } from '../amqp/passive.js'
 import { MessageError, textOf } from '../errors/index.js'
-import { decodeFlowToken, type FlowToken } from '../flow/flowMail.js'
 import type { FlowWorks } from '../flow/flows.js'
 import { defaults } from '../options.js'
 import type { Logger } from '../task/logger.js'
 import { pause } from '../timers.js'
 import { DELAY_DUE, FLOWS_QUEUE } from '../wire/names.js'
 import { Consumer } from './consumer.js'
+import { followDeadMembers } from './deadMembers.js'
 import type { Delivery } from './delivery.js'
+import { type FlowMessage, readFlowMessage } from './flowMessages.js'
+import type { TakenUp } from './takeUp.js'
 import { takeUpTokens } from './takeUpTokens.js'
 
 export interface FlowTokensOptions {
   readonly service: string
   readonly consuming: Connection
   readonly works: FlowWorks | undefined
+  /** Whose dead letters are looked at. */
+  readonly domains: readonly string[]
   readonly log: Logger
   /** Called once, with the consumer of tokens: its owner drains and stops it. */
   readonly onConsumer: (consumer: Consumer) => void
@@ -89,7 +93,7 @@ export class FlowTokens {
       prefetch: PREFETCH,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,
-      takeUp: (connection) => takeUpTokens(connection, FLOWS_QUEUE),
+      takeUp: (connection) => this.#takeUp(connection),
     })
     onConsumer(consumer)
     consumer.on('delivery', (delivery) => {
@@ -99,21 +103,29 @@ export class FlowTokens {
     await consumer.start()
   }
 
-  async #take({ watch }: FlowWorks, delivery: Delivery): Promise<void> {
+  async #takeUp(connection: Connection): Promise<TakenUp> {
+    const takenUp = await takeUpTokens(connection, FLOWS_QUEUE)
+    await followDeadMembers(connection, this.#options.domains).catch((error: unknown) => {
+      this.#report(`What RabbitMQ dead-letters of flows is noticed at their deadlines alone: ${textOf(error)}`)
+    })
+    return takenUp
+  }
+
+  async #take(works: FlowWorks, delivery: Delivery): Promise<void> {
     const { signal } = this.#closing
-    let token: FlowToken
+    let asked: FlowMessage
     try {
-      token = decodeFlowToken(delivery.message.content)
+      asked = readFlowMessage(works, delivery)
     } catch (error) {
       this.#report(`A message in ${FLOWS_QUEUE} is dropped: ${textOf(error)}`)
       return void delivery.ack()
     }
     for (let failures = 0; delivery.held && !signal.aborted; failures++) {
       try {
-        await watch.visit(token)
+        await asked.act()
         return void delivery.ack()
       } catch (error) {
-        this.#report(`Flow ${token.flow} cannot be looked after now, and it is tried again: ${textOf(error)}`)
+        this.#report(`Flow ${asked.flow} cannot be looked after now, and it is tried again: ${textOf(error)}`)
         if (error instanceof MessageError) return void delivery.ack()
         await pause(jittered(RETRY_INITIAL_MS, failures, RETRY_MAX_MS), signal)
       }

@@ -7,10 +7,12 @@ import type { Clock } from '../time/clock.js'
 import type { Envelope } from '../wire/envelope.js'
 import { carriedDeliveries, deliveryCount } from '../wire/redelivery.js'
 import { CancelGate } from './cancelGate.js'
+import { canvasGate } from './canvasMembers.js'
 import type { Duplicates } from './duplicates.js'
 import type { FlowMembers } from './flowMembers.js'
 import type { Gate, Passing } from './gate.js'
 import { onceGate } from './onceGate.js'
+import { positionalGate } from './positional.js'
 import { countedAs, TimedOut } from './timedOut.js'
 import { UniqueGates } from './uniqueGates.js'
 
@@ -36,6 +38,8 @@ export function gatesOf({
 }: GateDependencies): readonly Gate[] {
   const own = [
     knownTask,
+    canvasGate(results),
+    positionalGate,
     notDone(duplicates),
     notExpired(clock),
     withinDeliveryLimit(results, deliveryLimit),

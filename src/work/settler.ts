@@ -34,6 +34,7 @@ import {
   type StoredError,
 } from '../wire/resultFormat.js'
 import type { Attempt } from './attempt.js'
+import type { CanvasMembers } from './canvasMembers.js'
 import type { DeadLettering } from './deadLettering.js'
 import type { Delivery } from './delivery.js'
 import { type FlowMembers, isFlowMember } from './flowMembers.js'
@@ -54,6 +55,8 @@ export interface SettlerOptions {
   readonly results: Results | undefined
   /** Members of flows, where there is a store. */
   readonly flows?: FlowMembers | undefined
+  /** What Celery's canvas lets follow. */
+  readonly canvas?: CanvasMembers | undefined
   readonly confirmTimeoutMs: number
   /** Awaited before a delivery is acknowledged. */
   readonly beforeAck: (delivery: Delivery) => Promise<unknown> | undefined
@@ -86,7 +89,11 @@ export class Settler {
     try {
       const carryingOut = this.#carryOut(attempt, outcome)
       if (isThenable(carryingOut)) stored = await carryingOut
-      if (isFlowMember(attempt.delivery)) await this.#settleMember(attempt, outcome, stored)
+      const { delivery } = attempt
+      if (isFlowMember(delivery)) await this.#settleMember(this.#options.flows, attempt, outcome, stored)
+      if (delivery.envelope?.canvas !== undefined) {
+        await this.#settleMember(this.#options.canvas, attempt, outcome, stored)
+      }
     } catch {
       // Only what is lost or cannot be waited for gets here: the delivery is gone, or its worker stops.
       return { outcome, settled: this.#giveBack(attempt) }
@@ -141,12 +148,16 @@ export class Settler {
     delivery.ack()
   }
 
-  /** What waits in its flow for this member, before its message is acknowledged. */
-  async #settleMember(attempt: Attempt, outcome: Outcome, stored: unknown): Promise<void> {
-    const { flows } = this.#options
+  /** What waits for this member, before its message is acknowledged. */
+  async #settleMember(
+    members: FlowMembers | CanvasMembers | undefined,
+    attempt: Attempt,
+    outcome: Outcome,
+    stored: unknown,
+  ): Promise<void> {
     const cancelled = outcome.kind === 'succeeded' && stored === 'cancelled'
-    if (flows === undefined || !attempt.delivery.held) return
-    await this.#persist(attempt, 'store', () => flows.settle(attempt.delivery, outcome, cancelled))
+    if (members === undefined || !attempt.delivery.held) return
+    await this.#persist(attempt, 'store', () => members.settle(attempt.delivery, outcome, cancelled))
   }
 
   #giveBack({ delivery }: Attempt, counted?: true): Settled {

@@ -22,8 +22,10 @@ import type { BatchHandler, Handler } from '../task/handler.js'
 import type { Task } from '../task/task.js'
 import { planService } from '../task/topology.js'
 import { startTimer } from '../timers.js'
+import { domainOf } from '../wire/names.js'
 import { AttemptReports } from './attemptReports.js'
 import type { BatchOptions } from './batcher.js'
+import { CanvasMembers } from './canvasMembers.js'
 import { CeleryNode } from './celeryNode.js'
 import { Consumer } from './consumer.js'
 import { DeadLettering } from './deadLettering.js'
@@ -202,6 +204,8 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const producer = makeProducer()
     const works = this.#dependencies.flows?.worksOf(producer.publish.bind(producer))
     const flows = works && results && new FlowMembers(works, results)
+    const follows = this.#dependencies.flows?.canvasOf(producer.publish.bind(producer))
+    const canvas = follows && new CanvasMembers(follows, results)
     const deadLettering = new DeadLettering(publishing, producer, confirmTimeoutMs)
     const reports = new AttemptReports(
       (event, ...values) => this.tell(event, ...values),
@@ -209,7 +213,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       clock,
     )
     const settler = new Settler({
-      ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock, flows },
+      ...{ producer, deadLettering, results, confirmTimeoutMs, delays, clock, flows, canvas },
       beforeAck: (delivery) => dispatcher.beforeAck(delivery),
       onDelayed: (attempt, waitingFor, error) => {
         dispatcher.stuck(attempt, error)
@@ -226,6 +230,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     })
     const tokens = new Tokens({
       ...{ service: this.service, consuming, producer, results, confirmTimeoutMs, log, works, routes: delays },
+      domains: [...new Set(this.#handlers.tasks.map(({ name }) => domainOf(name)))],
       onTick: (tick) => this.tell('tick', tick),
       onConsumer: (each) => this.#consumers.push(each.on('state', (event) => this.tell('consumerState', event))),
     })

@@ -4,7 +4,21 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { defineTask, type Handle, type Task, taskQueue, type Warren, type WorkerEvents } from '../../src/index.js'
+import {
+  chain,
+  defineTask,
+  type FlowHandle,
+  type FlowPart,
+  graph,
+  group,
+  type Handle,
+  join,
+  step,
+  type Task,
+  taskQueue,
+  type Warren,
+  type WorkerEvents,
+} from '../../src/index.js'
 import { behave, behaveTask, type Seen } from './behave.js'
 
 export const ENDINGS_SERVICE = 'spec'
@@ -22,8 +36,17 @@ const reporting = defineTask({
   output: z.object({ at: z.string() }).transform(({ at }) => new Date(at)),
 })
 
+const collect = defineTask({
+  name: 'payment.spec.collect',
+  input: z.object({ of: z.unknown(), and: z.unknown().optional(), fails: z.boolean().optional() }),
+  output: z.object({ of: z.unknown(), and: z.unknown().optional() }),
+})
+
 /** Those that workers of {@link ENDINGS_SERVICE} handle. */
-export const endingsTasks: readonly Pick<Task, 'name' | 'queue'>[] = [plain, retried, limited, kept, pausing, reporting]
+export const endingsTasks: readonly Pick<Task, 'name' | 'queue'>[] = [
+  ...[plain, retried, limited, kept, pausing],
+  ...[reporting, collect],
+]
 
 export interface Ground {
   readonly warren: Warren
@@ -51,6 +74,10 @@ export function describeEndings(where: string, open: () => Promise<Ground>): voi
       worker.handle(reporting, async ({ steps }, { progress }) => {
         for (let step = 1; step <= steps; step++) await progress({ step })
         return { at: '2030-01-02T03:04:05.000Z' }
+      })
+      worker.handle(collect, ({ of, and, fails }) => {
+        if (fails === true) throw new RangeError('told to fail')
+        return { of, and }
       })
       worker.on('attemptSettled', (event) => attempts.push(event))
       await worker.start()
@@ -250,6 +277,53 @@ export function describeEndings(where: string, open: () => Promise<Ground>): voi
       expect(await types(await warren.send(retried, { does: ['throw', 'return'] }))).toEqual([
         ...['queued', 'started', 'retry', 'started', 'done'],
       ])
+    })
+
+    it('a flow: its result, with each step run once, in order or beside each other', async () => {
+      const one = (of: unknown) => step(collect, { of })
+      const flowOf = async (part: FlowPart<unknown>): Promise<unknown> => {
+        const flow: FlowHandle<unknown> = await warren.flows.start(part)
+        return pass(flow.result({ timeoutMs: 30_000 }))
+      }
+      const taking = step(collect, {}, { into: 'of' })
+      expect(await flowOf(chain(one(1), taking, taking))).toEqual({ of: { of: { of: 1 } } })
+      expect(await flowOf(join([one(1), one(2)], taking))).toEqual({ of: [{ of: 1 }, { of: 2 }] })
+      expect(await flowOf(group([]))).toEqual([])
+      const diamond = graph()
+        .step('a', collect, { of: 1 })
+        .step('b', collect, { and: 2 }, { from: { of: 'a' } })
+        .step('c', collect, { of: 3 }, { after: ['a'] })
+        .step('d', collect, {}, { from: { of: 'b', and: 'c' } })
+      const b = { of: { of: 1 }, and: 2 }
+      expect(await flowOf(diamond)).toEqual({ a: { of: 1 }, b, c: { of: 3 }, d: { of: b, and: { of: 3 } } })
+    })
+
+    it('a flow whose step fails: failed, named; or continued, without what needs that step', async () => {
+      const broken = graph()
+        .step('a', collect, { of: 1, fails: true })
+        .step('b', collect, {}, { from: { of: 'a' } })
+        .step('c', collect, { of: 3 })
+        .step('d', collect, {}, { from: { of: 'b', and: 'c' } })
+      const failed = await warren.flows.start(broken)
+      await expect(pass(failed.result({ timeoutMs: 30_000 }))).rejects.toMatchObject({
+        ...{ code: 'FLOW_FAILED', reason: 'failed', member: { id: `${failed.id}.0`, task: collect.name } },
+      })
+      const continued = await warren.flows.start(broken, { onFailure: 'continue' })
+      expect(await pass(continued.result({ timeoutMs: 30_000 }))).toEqual({ a: null, b: null, c: { of: 3 }, d: null })
+      expect((await continued.members()).map(({ state }) => state)).toEqual([
+        ...['failed', 'skipped', 'succeeded', 'skipped'],
+      ])
+    })
+
+    it('a flow that is cancelled, or past its deadline: ends so, whatever runs', async () => {
+      const hanging = step(kept, { does: ['hang'] })
+      const cancelled = await warren.flows.start(chain(hanging, step(collect, { of: 1 })))
+      expect(await cancelled.cancel()).toBe('cancelled')
+      await expect(pass(cancelled.result({ timeoutMs: 30_000 }))).rejects.toMatchObject({ reason: 'cancelled' })
+      const late = await warren.flows.start(chain(hanging, step(collect, { of: 1 })), { deadlineMs: 1_000 })
+      await expect(pass(late.result({ timeoutMs: 30_000 }))).rejects.toMatchObject({
+        ...{ reason: 'deadline', member: { task: kept.name } },
+      })
     })
 
     it('a schedule sends a task for each tick, under an id that both grounds compute alike', async () => {

@@ -1,22 +1,23 @@
-// A worker process that runs the members of one flow, and ends itself at a step of settling, as the kernel would: argv:
-// broker URL, results URL, a suffix of the tasks' names, step (see src/flow/flowSettling.ts); 'none' to live. Its parent
-// is told of each run. Runs on the build.
+// A worker that runs the members of one flow, in a thread that ends itself at a step of settling, at once and in the middle
+// of it, as a process would that is killed. workerData: broker and results URL, a suffix of the tasks' names, the step (see
+// src/flow/flowSettling.ts). Its parent is told when it consumes, and of each body that it runs. Runs on the build.
 import { subscribe } from 'node:diagnostics_channel'
+import { parentPort, workerData } from 'node:worker_threads'
 import { z } from 'zod'
 import { connect, defineTask } from '../../dist/src/index.js'
 
-const [broker, results, suffix, at] = process.argv.slice(2)
+const { broker, results, suffix, at } = workerData
 const member = defineTask({ name: `payment.killed.member-${suffix}`, input: z.object({ n: z.number() }) })
 const body = defineTask({ name: `payment.killed.body-${suffix}`, input: z.object({ of: z.array(z.number()) }) })
 subscribe('warren:flow', ({ step }) => {
-  if (String(step) === at) process.kill(process.pid, 'SIGKILL')
+  if (step === at) process.exit()
 })
 const warren = await connect({ broker, results, logger: false })
 const worker = warren.worker({ service: 'killed' })
 worker.handle(member, ({ n }) => n)
 worker.handle(body, ({ of }) => {
-  process.send?.('body')
+  parentPort.postMessage('body')
   return of
 })
 await worker.start()
-process.send?.('started')
+parentPort.postMessage('started')

@@ -4,6 +4,7 @@ import {
   type CarriedByJson,
   connect,
   defineTask,
+  graph,
   type Handle,
   type HandlerOf,
   type TaskInput,
@@ -108,5 +109,29 @@ void connect({ broker: 'amqp://host', results: undefined, confirmTimeoutMs: mayb
 void warren.send(count, 'a b', { id: undefined, confirmTimeoutMs: maybe, expires: undefined })
 void warren.sendMany(count, ['a'], { onSent: undefined, options: (input, index) => ({ id: `${input}${index}` }) })
 defineTask({ name: 'types.undefined.options', input: z.string(), timeoutMs: maybe, retry: { maxAttempts: maybe } })
+
+// The steps of a graph take the results of earlier ones where they fit.
+const counted = defineTask({ name: 'types.flow.count', input: z.object({ text: z.string() }), output: z.number() })
+const written = defineTask({
+  name: 'types.flow.write',
+  input: z.object({ count: z.number(), title: z.string() }),
+  output: z.string(),
+})
+const steps = graph()
+  .step('count', counted, { text: 'a' })
+  .step('write', written, { title: 'b' }, { from: { count: 'count' } })
+const results = warren.flows.start(steps).then((flow) => flow.result())
+holds<Same<Awaited<typeof results>['count'], number>>()
+holds<Same<Awaited<typeof results>['write'], string>>()
+// @ts-expect-error a text is no count
+steps.step('again', written, { title: 'b' }, { from: { count: 'write' } })
+// @ts-expect-error the title is missing
+steps.step('again', written, {}, { from: { count: 'count' } })
+// @ts-expect-error there is no step of this name
+steps.step('again', counted, { text: 'a' }, { after: ['nobody'] })
+// @ts-expect-error another step has this name
+steps.step('count', counted, { text: 'a' })
+// @ts-expect-error there is no property of this name
+defineTask({ name: 'types.flow.named', input: z.object({ n: z.number() }), positional: ['m'] })
 
 export { handler, sent }

@@ -60,6 +60,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   rootId: text,
   parentId: maybe(text),
   group: maybe(text),
+  groupIndex: maybe(fc.nat()),
   retries: fc.nat(),
   run: fc.nat(Date.UTC(2100)),
   ignoreResult: fc.boolean(),
@@ -67,6 +68,7 @@ const envelopes: fc.Arbitrary<Envelope> = fc.record({
   expires: maybe(date),
   timeLimitMs: maybe(fc.integer({ min: 1, max: 2 ** 31 - 1 })),
   args: fc.array(json, { maxLength: 3 }),
+  canvas: fc.constant(undefined),
   input: json,
   replyTo: maybe(text),
   origin: maybe(text),
@@ -135,6 +137,7 @@ describe('decode, of what Python sends', () => {
       rootId: '6f1f2a4e-3f9c-4b7e-9f37-0d2f6d6b1a01',
       parentId: undefined,
       group: undefined,
+      groupIndex: undefined,
       retries: 0,
       run: 0,
       ignoreResult: false,
@@ -142,6 +145,7 @@ describe('decode, of what Python sends', () => {
       expires: undefined,
       timeLimitMs: undefined,
       args: [],
+      canvas: undefined,
       input: { customer: 'c1', amountCents: 1200, note: 'Grüße 🐇' },
       replyTo: undefined,
       origin: 'gen1@fixture',
@@ -179,10 +183,6 @@ describe('decode, of what Python sends', () => {
   })
 
   it.each([
-    ['a callback', /callbacks/],
-    ['an errback', /errbacks/],
-    ['a chain', /chain/],
-    ['a chord', /chord/],
     ['protocol 1', /got protocol 1.*task_protocol = 2/],
     ['pickle', /application\/json, got: "application\/x-python-serialize"/],
     ['yaml', /application\/json, got: "application\/x-yaml"/],
@@ -190,6 +190,21 @@ describe('decode, of what Python sends', () => {
   ])('refuses %s and says so', (why, sentence) => {
     expect(() => decodeFixture(fixture(why))).toThrow(MessageError)
     expect(() => decodeFixture(fixture(why))).toThrow(sentence)
+  })
+
+  it.each([
+    ['a callback', 'callbacks'],
+    ['an errback', 'errbacks'],
+    ['a chain', 'chain'],
+    ['a chord', 'chord'],
+  ] as const)('reads %s', (why, part) => {
+    const { canvas } = decodeFixture(fixture(why))
+    const [signature] = [canvas?.[part]].flat()
+    expect(signature).toMatchObject({ task: 'user.account.create', args: [], kwargs: {}, subtask_type: null })
+    expect(canvas?.refused).toBeUndefined()
+    expect(decode(fixture(why).properties, encode({ task: 'a.b', id: 'i', input: {}, canvas }).content).canvas).toEqual(
+      canvas,
+    )
   })
 
   it('has a test for every fixture', () => {
@@ -258,12 +273,21 @@ describe('decode, of what nobody should send', () => {
         .dictionary(fc.constantFrom(...names.slice(2)), anything)
         .map((some): Record<string, unknown> => ({ ...some, task: 'a.b', id: 'i' })),
     )
+    const signature = fc.oneof(
+      json,
+      fc.record({ task: fc.constantFrom('a.b', 'celery.chord', 7), options: json, kwargs: json, subtask_type: json }),
+      fc.record({
+        task: fc.constant('celery.chain'),
+        subtask_type: fc.constantFrom('chain', 'group', 'chord'),
+        kwargs: fc.record({ tasks: fc.array(json), header: json, body: json }),
+      }),
+    )
     const bytes = fc.oneof(
       fc.uint8Array().map((value) => Buffer.from(value)),
       fc.json().map((value) => Buffer.from(value)),
       fc.tuple(json, json, json).map((value) => Buffer.from(JSON.stringify(value))),
       fc
-        .tuple(fc.array(json), json, fc.dictionary(fc.constantFrom('callbacks', 'chain'), json))
+        .tuple(fc.array(json), json, fc.dictionary(fc.constantFrom('callbacks', 'chain', 'chord'), signature))
         .map((value) => Buffer.from(JSON.stringify(value))),
     )
     const properties = fc.record({

@@ -59,12 +59,14 @@ describe('The definitions file', () => {
     expect(JSON.parse(file)).toEqual(JSON.parse(JSON.stringify(demoDefinitions({}))))
   })
 
-  it('gives each user what its part needs: the client publishes commands and does nothing else', () => {
+  it('gives each user what its part needs: the client publishes commands, starts flows and does nothing else', () => {
     const { permissions } = demoDefinitions({}) as {
       permissions: { user: string; configure: string; write: string; read: string }[]
     }
     const of = (user: string) => permissions.find((each) => each.user === user)
-    expect(of('client')).toMatchObject({ configure: '^$', read: '^(user|payment)\\..+\\.due$' })
+    expect(of('client')).toMatchObject({
+      ...{ configure: '^warren\\.flows$', read: '^(user|payment)\\..+\\.due$|^warren\\.delay\\.due$' },
+    })
     const writes = new RegExp(of('client')?.write ?? '')
     expect(['user.commands', 'payment.commands'].every((name) => writes.test(name))).toBe(true)
     expect(['user.dlx', 'amq.default', 'other.commands'].some((name) => writes.test(name))).toBe(false)
