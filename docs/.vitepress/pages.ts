@@ -1,5 +1,5 @@
 /** What the configuration asks the pages: their titles, their places, and where a link in one of them leads. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DefaultTheme } from 'vitepress'
@@ -19,7 +19,7 @@ function titleOf(page: string): string {
 const item = (page: string): DefaultTheme.SidebarItem => ({ text: titleOf(page), link: `/${addressOf(page)}` })
 
 const pagesIn = (folder: string): string[] =>
-  existsSync(join(root, folder))
+  statSync(join(root, folder), { throwIfNoEntry: false })?.isDirectory()
     ? readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
         .filter((name) => name.endsWith('.md'))
         .map((name) => join(folder, name.slice(0, -3)))

@@ -227,7 +227,7 @@ export const headers = {
   reason: 'x-warren-reason',
   /** The class name of the error behind it. */
   errorClass: 'x-warren-error-class',
-  /** The message of the error behind it, cut to {@link MAX_ERROR_TEXT} characters. */
+  /** The message of the error behind it, cut to 1,000 characters. */
   errorMessage: 'x-warren-error-message',
   /** How many attempts were made, the last one included. */
   attempts: 'x-warren-attempts',

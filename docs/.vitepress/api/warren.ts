@@ -1,0 +1,2 @@
+/** What `import … from 'warren'` has. */
+export * from '../../../src/index.js'
