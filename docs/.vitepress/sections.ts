@@ -1,6 +1,6 @@
 /**
- * Where each page stands: four kinds of pages that are kept apart, as their readers come for different things. The files stay
- * where they are; the site's addresses follow the kinds. `test/unit/docsSite.test.ts` holds that each page is in one place.
+ * The place of each page. Four kinds of pages are kept apart, because their readers want different things. The files stay where
+ * they are; the site's addresses follow the kinds. `test/unit/docsSite.test.ts` compares this with the pages.
  */
 
 /** Each page by its file, from the repository's root and without `.md`. Decisions and the API are listed by themselves. */

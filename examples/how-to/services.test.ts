@@ -19,7 +19,7 @@ it('an event goes to every service that handles it, a command to the one', async
     ({ order }) =>
       void seen.push(`${service}: ${order}`)
 
-  // Three services; in life, three programs. Two of them handle the same task.
+  // Three services; in production, three programs. Two of them handle the same task.
   const mailer = warren.worker({ service: 'mailer' }).handle(orderPlaced, note('mailer'))
   const stock = warren.worker({ service: 'stock' }).handle(orderPlaced, note('stock'))
   const payments = warren.worker({ service: 'payments' }).handle(chargeCard, ({ order }) => ({ receipt: `R-${order}` }))

@@ -17,7 +17,7 @@ const warren = await connect({
 const worker = warren.worker({ service: 'exports', concurrency: 5, gracePeriodMs: 25_000 })
 worker.handle(exportRows, async ({ pages }, { signal }) => {
   for (let page = 0; page < pages; page++) {
-    signal.throwIfAborted() // the grace period is over: end here, another worker does it again
+    signal.throwIfAborted() // the grace period is over: stop here, another worker runs it again
     await setTimeout(10, undefined, { signal })
   }
   return { exported: pages }
@@ -29,8 +29,8 @@ let stopping = false
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, stop)
 
 async function stop(): Promise<void> {
-  if (stopping) return void worker.stop({ gracePeriodMs: 0 }) // asked a second time: give back what still runs
+  if (stopping) return void worker.stop({ gracePeriodMs: 0 }) // a second signal: return what still runs to the queue
   stopping = true
-  await warren.close() // drains the worker, then closes; Node ends when nothing is left to do
+  await warren.close() // drains the worker, then closes; Node exits when nothing is left to do
   console.log('stopped')
 }

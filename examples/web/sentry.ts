@@ -8,7 +8,7 @@ export function useSentry(worker: Worker, options: Sentry.NodeOptions): void {
   reportErrors(worker, Sentry)
 }
 
-/** Handlers run side by side: what one of them sets stays in its own scope. */
+/** Handlers run concurrently: what one of them sets stays in its own scope. */
 export const scoped =
   <Input, Returned>(handler: Handler<Input, Returned>): Handler<Input, Returned> =>
   (input, attempt) =>

@@ -1,4 +1,4 @@
-/** `lib/queue.ts`: one connection for the process, also while the development server loads modules again. */
+/** `lib/queue.ts`: one connection for the process, kept when the development server reloads modules. */
 import { connect, type Warren } from 'warren'
 
 const kept = globalThis as { warren?: Promise<Warren> | undefined }
