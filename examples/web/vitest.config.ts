@@ -6,6 +6,7 @@ const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, impo
 const site = (name: string): string => at(`docs/.vitepress/node_modules/${name}`)
 
 export default defineConfig({
+  cacheDir: at('docs/.vitepress/cache/vitest'),
   resolve: {
     alias: {
       'warren/testing': at('src/testing/index.ts'),

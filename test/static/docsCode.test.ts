@@ -38,7 +38,8 @@ describe('A block that names a file is that file', () => {
     const shown = new Set(named.map(({ file }) => file))
     expect(examples.filter((file) => !shown.has(file) && !isForTests(file))).toEqual([])
   })
-  const isForTests = (file: string): boolean => /tsconfig\.json$|examples\/web\/(test\/|vitest\.config)/.test(file)
+  const isForTests = (file: string): boolean =>
+    /tsconfig\.json$|examples\/web\/(test\/|vitest\.config|node_modules\/)/.test(file)
 })
 
 it('Every snippet of TypeScript compiles', () => {
