@@ -42,7 +42,10 @@ export default defineConfig({
     nav: nav(),
     sidebar: sidebar(),
     outline: { level: [2, 3] },
-    search: { provider: 'local' },
-    docFooter: { prev: 'Before', next: 'Next' },
+    search: {
+      provider: 'local',
+      // Guides come before the pages of single types.
+      options: { miniSearch: { searchOptions: { boostDocument: (id) => (id.includes('/api/') ? 0.2 : 1) } } },
+    },
   },
 })

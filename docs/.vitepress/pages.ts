@@ -10,13 +10,15 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Files that are linked to and are no pages: the site has them as text, under these names. */
 export const copied: Readonly<Record<string, string>> = { LICENSE: 'license.txt', '.env.example': 'env.example.txt' }
 
-/** The first heading up to a colon: what fits into a list. */
+/** The first heading, as far as it fits into a list: without what follows a colon, and without the word before the tutorial's. */
 function titleOf(page: string): string {
   const [, title = page] = /^# (.+)$/m.exec(readFileSync(join(root, `${page}.md`), 'utf8')) ?? []
-  return title.replaceAll('`', '').split(':', 1)[0] as string
+  return title.replace('Tutorial: an', 'An').replaceAll('`', '').split(':', 1)[0] as string
 }
 
-const item = (page: string): DefaultTheme.SidebarItem => ({ text: titleOf(page), link: `/${addressOf(page)}` })
+const item = (page: string): DefaultTheme.SidebarItem => ({ text: titleOf(page), link: linkTo(page) })
+/** A folder's own page is marked in the sidebar by the folder's address only. */
+const linkTo = (page: string): string => `/${addressOf(page)}`.replace(/\/index$/, '/')
 
 const pagesIn = (folder: string): string[] =>
   statSync(join(root, folder), { throwIfNoEntry: false })?.isDirectory()
@@ -82,7 +84,7 @@ export const sidebar = (): DefaultTheme.SidebarMulti =>
 export const nav = (): DefaultTheme.NavItem[] =>
   sections.map(({ text, path, groups }) => ({
     text,
-    link: `/${addressOf(groups[0]?.pages[0] ?? '')}`.replace(/\/index$/, '/'),
+    link: linkTo(groups[0]?.pages[0] ?? ''),
     activeMatch: `^/${path}/`,
   }))
 
