@@ -17,6 +17,9 @@ export function setPaused(value) {
   if (!value) for (const watcher of watchers) watcher()
 }
 
+/** What is gone may come back, and is not asked for with each look until then. */
+const GONE_MS = 15_000
+
 /** `path()` is asked for; undefined: nothing is. `everyMs`: at least so long from one to the next. */
 export function loader(path, show, { everyMs = 1_900 } = {}) {
   const note = h('p', { class: 'stale', role: 'status', hidden: true })
@@ -25,6 +28,7 @@ export function loader(path, show, { everyMs = 1_900 } = {}) {
   let endedAt = Number.NEGATIVE_INFINITY
   let goodAt
   let closed = false
+  let restMs = everyMs
   const ask = async () => {
     const wanted = path()
     if (wanted === undefined) return
@@ -34,10 +38,12 @@ export function loader(path, show, { everyMs = 1_900 } = {}) {
       const answer = await get(wanted)
       if (mine !== turn || closed) return
       goodAt = Date.now()
+      restMs = everyMs
       note.hidden = true
       show(answer)
     } catch (error) {
       if (mine !== turn || closed) return
+      restMs = error.status === 404 ? GONE_MS : everyMs
       note.hidden = false
       const since = goodAt === undefined ? '' : ` Shown is what there was at ${clock(goodAt)}.`
       setText(note, `${error.message}.${since}`.replace('..', '.'))
@@ -51,7 +57,7 @@ export function loader(path, show, { everyMs = 1_900 } = {}) {
   }
   let failed
   const again = () => {
-    if (!asking && !paused && !document.hidden && performance.now() - endedAt >= everyMs) void ask()
+    if (!asking && !paused && !document.hidden && performance.now() - endedAt >= restMs) void ask()
   }
   watchers.add(again)
   return {
