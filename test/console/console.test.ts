@@ -139,14 +139,21 @@ describe('The node that hosts the classic queue', () => {
     await page.locator('.troubles', { hasText: `${host} is down` }).waitFor()
     if (leads) await event(new RegExp(`${PAYMENT_QUEUE} moved its leader to rabbitmq-\\d in [\\d.]+ s`)).waitFor()
   })
-  it('is started again, and the matrix heals', async () => {
+  it('is started again, and the matrix heals', { timeout: 240_000 }, async () => {
     await open('cluster')
-    await button(`Start ${host}`).click()
-    await page.locator('.matrix tbody .lost').first().waitFor({ state: 'detached', timeout: 60_000 })
-    await page.getByText('3 of 3 nodes up').waitFor({ timeout: 60_000 })
+    const start = button(`Start ${host}`)
+    await start
+      .or(button(`Kill ${host}`))
+      .first()
+      .waitFor()
+    // Whoever tries again may find it under way.
+    if (await start.isVisible()) await start.click()
+    // A node takes a minute or two on a busy machine.
+    await page.getByText('3 of 3 nodes up').waitFor({ timeout: 180_000 })
+    await page.locator('.matrix tbody .lost').first().waitFor({ state: 'detached' })
     await open('')
     await event(`${host} is back`).waitFor()
-    await event(`${USER_QUEUE} can be reached again, on ${host}`).waitFor({ timeout: 30_000 })
+    await event(`${USER_QUEUE} can be reached again, on ${host}`).waitFor()
   })
 })
 
