@@ -1,4 +1,4 @@
-/** `warren drill storm`: combined faults drawn from a seed, under mixed work, and a checker of every promise. */
+/** `warren drill storm`: combines faults drawn from a seed, under mixed work, and checks every promise. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { onStopSignals } from '../demo/stopSignals.js'
 import type { StormOutcome } from '../drills/index.js'
@@ -19,9 +19,9 @@ export function addStorm(drill: Command, output: Output, verdict: Verdict): void
   drill
     .command('storm')
     .description('combine faults drawn from a seed, under mixed work, and check every promise')
-    .option('--seed <n>', 'which storm (default: 1); the same number draws the same faults', whole(0, 2 ** 32 - 1), 1)
-    .option('--minutes <n>', 'how long faults go on (default: 10)', whole(1, 1_440), 10)
-    .option('--rate <n>', 'tasks a second, of all kinds (default: 40)', whole(1, 1_000), 40)
+    .option('--seed <n>', 'seed (default: 1); the same number draws the same faults', whole(0, 2 ** 32 - 1), 1)
+    .option('--minutes <n>', 'how long faults continue (default: 10)', whole(1, 1_440), 10)
+    .option('--rate <n>', 'tasks a second, of all kinds together (default: 40)', whole(1, 1_000), 40)
     .option('--dir <dir>', "folder of the storm's own cluster (default: .warren-drill)", '.warren-drill')
     .option('--store-replica', 'run on a result store with a replica, which is failed over, too')
     .option('--json', 'print one JSON object; progress goes to stderr')
@@ -53,7 +53,7 @@ async function storm(choice: StormChoice, { out, err }: Output): Promise<number>
   const interrupt = new AbortController()
   const leave = onStopSignals(
     () => {
-      say('\nEnding the storm and stopping everything that was started')
+      say('\nEnding the storm and stopping everything that it started')
       interrupt.abort(new Failure('interrupted'))
     },
     () => undefined,
@@ -73,7 +73,7 @@ async function storm(choice: StormChoice, { out, err }: Output): Promise<number>
     return outcome.verdict === 'passed' ? 0 : 1
   } catch (error) {
     if (!interrupt.signal.aborted) throw error
-    say('Interrupted; everything that was started here has stopped')
+    say('Interrupted; everything that it started has stopped')
     return 1
   } finally {
     leave()

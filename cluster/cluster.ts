@@ -27,7 +27,7 @@ import { type ClusterOptions, type Settings, settle } from './settings.js'
 import { prepareStore, storeFormed, storePrimary, storeWhole } from './store.js'
 import { WorkerPool } from './workerPool.js'
 
-/** Two polls of RabbitMQ and HAProxy for a status must not hold it up when a node is frozen. */
+/** A status polls RabbitMQ and HAProxy, which must not delay it if a node is frozen. */
 const STATUS_TIMEOUT_MS = 1_000
 /**
  * The whole local system as one object: three RabbitMQ nodes, HAProxy, the store, Prometheus and the workers. It owns
@@ -93,7 +93,7 @@ export class Cluster extends EventEmitter<{
     return addressesOf(this.#settings, this.names().includes('prometheus'))
   }
 
-  /** HAProxy's AMQP front for one of the users, password included; with `node`, that node past HAProxy. */
+  /** HAProxy's AMQP address for one of the users, including the password; with `node`, that node's address without HAProxy. */
   brokerUrl(user: string, node?: number): string {
     const { ports: plan, passwords } = this.#settings
     const port = node === undefined ? plan.amqp : ports.nodeAmqp(plan, node)
@@ -132,7 +132,7 @@ export class Cluster extends EventEmitter<{
     const starting = this.#starting
     if (starting === undefined) return this.#tearDown()
     this.#set('stopping')
-    // What start() awaits ends early, and start() then undoes itself: it alone knows how far it came.
+    // Ends the waits of start() early, and start() then cleans up, because only it knows its progress.
     await this.#processes.end()
     await starting.catch(() => {})
     await this.#tearDown()
@@ -149,7 +149,7 @@ export class Cluster extends EventEmitter<{
     await this.#processes.find(name).stop()
   }
   freezeProcess = async (name: string): Promise<void> => this.#processes.find(name).freeze()
-  /** Resolves at once. A RabbitMQ node that does not find its way back to the others is restarted after a while. */
+  /** Resolves at once. A RabbitMQ node that does not rejoin the others is restarted after a while. */
   thawProcess = async (name: string): Promise<void> => {
     const process = this.#processes.find(name)
     process.thaw()
@@ -169,7 +169,7 @@ export class Cluster extends EventEmitter<{
     return runTool(this.#settings, this.#binaries, 'rabbitmqctl', node, args)
   }
 
-  /** Starts or drains workers until there are `workers` of them. No other process is touched. */
+  /** Starts or drains workers until there are `workers` of them. Other processes are not affected. */
   async scale(workers: number): Promise<void> {
     const pool = this.#processes.workers
     if (pool === undefined) throw new ClusterError('WRONG_STATE', `Cannot scale: the cluster is ${this.#state}`)
@@ -260,7 +260,7 @@ export class Cluster extends EventEmitter<{
 
   // ------------------------------------------------------------ stop
 
-  /** One at a time: whoever comes second waits for the first. */
+  /** One at a time: a second call waits for the first. */
   #tearDown(): Promise<void> {
     this.#stopping ??= this.#undo().finally(() => {
       this.#stopping = undefined

@@ -31,14 +31,14 @@ export function consoleProcess(settings: Settings): ProcessDefinition {
         ).join(','),
       },
     }),
-    // Its page is there before the cluster is, and shows how that comes up.
+    // Its page is available before the cluster is, and shows how the cluster starts.
     ready: async (signal) => {
       const response = await fetch(`http://${LOOPBACK}:${port}/healthz`, { signal })
       return response.ok ? undefined : `it answers ${response.status}`
     },
-    // It starts beside three nodes, on what they leave of the machine.
+    // It starts together with three nodes, which use most of the machine.
     readyTimeoutMs: 60_000,
-    // A drill that it runs has a cluster of its own to stop.
+    // A drill that it runs must stop its own cluster.
     stopTimeoutMs: 70_000,
     repeatSigterm: false,
     supervised: true,

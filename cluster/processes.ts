@@ -49,7 +49,7 @@ export class Processes {
     await end(ofKind('epmd'))
   }
 
-  /** After {@link end}: a start makes all of them anew. */
+  /** After {@link end}: a start creates all of them again. */
   forget(): void {
     this.#servers = []
     this.workers = undefined

@@ -134,7 +134,7 @@ const said = <T extends object>(fields: T): Present<T> =>
 
 /** Throws for what is no list: then something else than RabbitMQ answered. */
 function listOf<T>(value: unknown, item: (fields: Fields) => T | undefined): T[] {
-  if (!Array.isArray(value)) throw new Error('the answer is no list: is this the management API?')
+  if (!Array.isArray(value)) throw new Error('the answer is not a list: is this the management API?')
   return value.flatMap((each) => item(fieldsOf(each)) ?? [])
 }
 
@@ -182,7 +182,7 @@ export const readNodes = (value: unknown): RawNode[] =>
   })
 
 export function readOverview(value: unknown): RawOverview {
-  if (fieldsOf(value) === NONE) throw new Error('the answer is no overview: is this the management API?')
+  if (fieldsOf(value) === NONE) throw new Error('the answer is not an overview: is this the management API?')
   const {
     cluster_name: cluster,
     rabbitmq_version: version,

@@ -56,7 +56,7 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   app.use(
     bodyLimit({
       maxSize: MAX_BODY,
-      onError: (context) => context.json({ error: 'TOO_LONG', message: 'An order takes a few words' }, 413),
+      onError: (context) => context.json({ error: 'TOO_LONG', message: 'The request body is too large' }, 413),
     }),
   )
   // The page's own addresses are relative: they need the slash at the end.
@@ -145,7 +145,7 @@ function signIn(app: Hono<Env>, parts: AppParts, viewers: Viewers): void {
       try {
         sessions.end(session)
       } catch (error) {
-        const text = `The sign-out of ${session.user} could not be written down: it may not last over a restart of the console (${textOf(error)})`
+        const text = `The sign-out of ${session.user} could not be saved: it may not survive a restart of the console (${textOf(error)})`
         observer.tell({ tone: 'bad', text })
       }
       viewers.endSession(session.id)
@@ -160,7 +160,7 @@ function stream(context: Context<Env>, viewers: Viewers, parts: AppParts): Respo
   // Nobody would ever read the stream of an answer that has no body.
   if (context.req.method !== 'GET') throw new Refusal(405, 'NO_STREAM', 'A stream can only be read with GET')
   const viewer = viewers.add(context.get('session').id)
-  if (viewer === undefined) throw new Refusal(503, 'TOO_MANY_PAGES', 'Too many pages look on: close some')
+  if (viewer === undefined) throw new Refusal(503, 'TOO_MANY_PAGES', 'Too many open pages: close some')
   // HAProxy passes it on as it comes; other proxies want to be asked.
   context.header('x-accel-buffering', 'no')
   return streamSSE(context, async (out) => {
@@ -194,5 +194,5 @@ function refuse(error: Error, context: Context): Response {
   }
   // Nobody wrote this text for people: it may quote anything. The stack alone, since fields may hold addresses.
   process.stderr.write(`${context.req.method} ${context.req.path}: ${error.stack ?? textOf(error)}\n`)
-  return context.json({ error: 'FAILED', message: 'The console failed at this request; its log says why' }, 500)
+  return context.json({ error: 'FAILED', message: 'The console failed on this request; see its log' }, 500)
 }

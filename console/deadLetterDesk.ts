@@ -209,7 +209,7 @@ export class DeadLetterDesk {
     const before = this.#lines.get(queue)
     const turn = (async () => {
       // A redrive of very many takes its time; whoever comes next hears so rather than wait without an end.
-      if (before !== undefined) await within(TURN_MS, `Whoever works on ${queue} just now`, settled(before))
+      if (before !== undefined) await within(TURN_MS, `Another operation on ${queue}`, settled(before))
       const warren = await this.#open()
       const limit = this.#deliveryLimit === undefined ? {} : { deliveryLimit: this.#deliveryLimit }
       return act(warren.deadLetters({ queue, ...limit }))
@@ -277,5 +277,5 @@ function contentView(deadIn: string, letter: DeadLetterContent): LetterContentVi
 /** A queue that is known to hold dead letters: no other may be emptied from the page. */
 export function requireDeadLetterQueue(name: string, known: readonly { readonly name: string }[]): string {
   if (known.some((queue) => queue.name === name)) return name
-  throw new Refusal(404, 'UNKNOWN_QUEUE', 'No such queue holds dead letters')
+  throw new Refusal(404, 'UNKNOWN_QUEUE', 'There is no such dead-letter queue')
 }

@@ -44,7 +44,7 @@ export function hostCheck({ loopback, origin }: ConsoleSettings): MiddlewareHand
     const host = context.req.header('host') ?? ''
     const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
     if (host !== own && loopback && !isLoopback(name)) {
-      throw new Refusal(403, 'WRONG_HOST', 'This console answers to 127.0.0.1 and localhost only')
+      throw new Refusal(403, 'WRONG_HOST', 'This console only answers requests to 127.0.0.1 and localhost')
     }
     await next()
   }
@@ -91,10 +91,10 @@ export function requireOperator(sessions: Sessions, settings: ConsoleSettings): 
     const session = context.get('session')
     requireOwnOrigin(context, settings)
     if (!sessions.owns(session, context.req.header(TOKEN_HEADER))) {
-      throw new Refusal(403, 'WRONG_TOKEN', 'The page is out of date: load it again')
+      throw new Refusal(403, 'WRONG_TOKEN', 'The page is out of date: reload it')
     }
     if (session.role !== 'operator')
-      throw new Refusal(403, 'VIEWER', 'You may look, and change nothing: sign in as an operator')
+      throw new Refusal(403, 'VIEWER', 'You have read-only access: sign in as an operator')
     if (settings.readOnly)
       throw new Refusal(
         403,

@@ -73,6 +73,6 @@ function pageFolder(): string {
   const found = [join(here, 'page'), join(here, '../../console/page')].find((each) =>
     existsSync(join(each, 'index.html')),
   )
-  if (found === undefined) throw new Error(`The console's page is missing: no page/index.html near ${here}`)
+  if (found === undefined) throw new Error(`The console's page is missing: there is no page/index.html near ${here}`)
   return found
 }

@@ -136,7 +136,7 @@ async function jsonOf(response: Response): Promise<unknown> {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   } catch {
     // The parser's own message would quote whatever somebody else's server sent.
-    throw new Error('the answer is no JSON: is this the management API?')
+    throw new Error('the answer is not JSON: is this the management API?')
   }
 }
 

@@ -96,7 +96,7 @@ export class WorkerWatch {
 async function read(url: string): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) })
   const text = await response.text()
-  if (text.length > MAX_BODY) throw new Error(`${url} gives too much`)
+  if (text.length > MAX_BODY) throw new Error(`the answer of ${url} is too large`)
   return text
 }
 

@@ -224,6 +224,6 @@ export class DrillCluster implements Target {
 }
 
 const nameOf = (node: string | undefined): string => {
-  if (node === undefined || node === '') throw new Error('RabbitMQ names no node for the queue')
+  if (node === undefined || node === '') throw new Error('RabbitMQ reports no node for the queue')
   return node.replace(/@.*$/, '')
 }

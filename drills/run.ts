@@ -114,7 +114,7 @@ async function perform(
   timeline: Timeline,
   { target, signal, say, sabotage, earlier, onLedger }: RunOptions,
 ): Promise<{ evidence: Evidence; surprises: string[] }> {
-  timeline.mark('phase', 'Waiting for a whole cluster with empty queues')
+  timeline.mark('phase', 'Waiting for a healthy cluster with empty queues')
   await target.restore(signal)
 
   const ledger = new Ledger(earlier.ids)
@@ -148,7 +148,7 @@ async function perform(
     const scene: Scene = {
       get drillCluster() {
         if (target instanceof DrillCluster) return target
-        throw new SkippedError('it needs a cluster whose processes it may control')
+        throw new SkippedError('it needs a cluster whose processes it can control')
       },
       ...{ load, ledger, timeline, signal, proxy, sabotage, numbers },
       defer: (step) => {
@@ -227,7 +227,7 @@ function watch(change: ProcessChange, timeline: Timeline, expected: Set<string>,
   const { name, state, detail } = change
   if (state === 'running') timeline.mark('seen', `${name} is ready`)
   if (state !== 'exited' && state !== 'restarting') return
-  const why = detail?.split('\n')[0] ?? 'for no known reason'
+  const why = detail?.split('\n')[0] ?? 'for an unknown reason'
   timeline.mark('seen', `${name} ended by itself: ${why}`)
   if (!expected.has(name)) surprises.push(`${name} ended by itself: ${why}`)
 }

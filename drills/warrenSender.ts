@@ -37,6 +37,6 @@ function tell(warren: Warren, timeline: Timeline): void {
   )
   warren.on('blocked', ({ reason }) => timeline.mark('seen', `RabbitMQ blocks publishers: ${reason}`))
   warren.on('unblocked', ({ blockedMs }) =>
-    timeline.mark('seen', `RabbitMQ takes messages again, after ${(blockedMs / 1000).toFixed(1)} s`),
+    timeline.mark('seen', `RabbitMQ accepts messages again, after ${(blockedMs / 1000).toFixed(1)} s`),
   )
 }

@@ -1,6 +1,6 @@
 /**
- * `connect()` and what it gives: the producer's side of Warren, the results, and the maker of workers. It owns the
- * publishing connection and the store's; each worker has a consuming connection of its own.
+ * `connect()` and the object that it returns: sending, results, and the creation of workers. It owns the publishing connection
+ * and the store's; each worker has its own consuming connection.
  */
 import { randomUUID } from 'node:crypto'
 import { parseAddresses, vhostOf } from './amqp/address.js'
@@ -61,7 +61,7 @@ export async function connect(options: ConnectOptions): Promise<Warren> {
 export class Warren extends ContainedEmitter<WarrenEvents> {
   /** Sets limits while workers run, and lists them. */
   readonly limits: Limits
-  /** Tasks that depend on each other. */
+  /** Starts tasks that depend on each other. */
   readonly flows: Flows
   /** How tasks ended, to be searched. */
   readonly history: History
@@ -110,7 +110,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#sender = new Sender({ ...sending, ...lanes, replyTo: results && replyTo })
     this.#results?.on('storeState', (event) => {
       this.tell('storeState', event)
-      // Another server may answer now, with a clock of its own.
+      // A different server may answer now, with its own clock.
       if (event.state === 'available') void this.#storeClock?.measure()
     })
     this.#results?.on('resultsRestored', (event) => this.tell('resultsRestored', event))
@@ -129,9 +129,9 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   }
 
   /**
-   * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk where the
-   * queue's type says so; one that is delayed waits in the broker, on disk. Throws `OptionsError`, `InputError`,
-   * `PayloadTooLargeError`, `UnroutableError`, `UnconfirmedError`, `DelaysMissingError`.
+   * Sends one task and resolves on the broker's confirm: from then on the message is in its queue, on disk for a quorum queue.
+   * A delayed message waits in the broker, on disk. Throws `OptionsError`, `InputError`, `PayloadTooLargeError`,
+   * `UnroutableError`, `UnconfirmedError`, `DelaysMissingError`.
    */
   send<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
@@ -142,8 +142,8 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   }
 
   /**
-   * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the
-   * memory of a thousand. Without `onFailed` the first failure ends it and rejects, once those in flight have ended.
+   * Sends one task for each input, in order, with a bounded number in flight: a million inputs from a generator take the memory
+   * of a thousand. Without `onFailed`, the first failure stops it, and it rejects once the sends in flight have ended.
    */
   async sendMany<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
@@ -157,45 +157,45 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
   }
 
   /**
-   * Publishes what `prepare()` made, here or elsewhere, and resolves on the broker's confirm. It may be published again:
-   * a worker runs it unless the task is done. Throws `MessageError` for a record of a newer version, and what `send` throws.
+   * Publishes a message of `prepare()`, from any process, and resolves on the broker's confirm. It may be published again: a
+   * worker runs it unless the task is done. Throws `MessageError` for a record of a newer version, and the errors of `send`.
    */
   publishPrepared(message: PreparedMessage, options?: PublishPreparedOptions): Promise<void> {
     return this.#sender.publishPrepared(message, options)
   }
 
-  /** What is being sent at the moment. */
+  /** The sends in progress. */
   get sending(): Sending {
     return sendingOf(this.#options.name, this.#producer, this.#publishing, this.#results)
   }
 
-  /** The handle of a task that was sent before, by this process or another. */
+  /** The handle of a task that was sent earlier, by this process or another. */
   handle<T extends Task>(task: T, id: string): Handle<TaskOutput<T>> {
     checkHandled(task, id)
     return this.#sender.handle(task, id) as Handle<TaskOutput<T>>
   }
 
-  /** What the store holds of a task, by its id alone: what `state()` of its handle returns. */
+  /** The state of a task in the store, by its id alone; the same as `state()` of its handle. */
   state(id: string): Promise<StoredResult | undefined> {
     return this.#sender.state(id)
   }
 
-  /** The events of a task, by its id alone: what `events()` of its handle returns, with the output as it is stored. */
+  /** The events of a task, by its id alone; the same as `events()` of its handle, with the output as stored. */
   eventsOf(id: string, options?: EventsOptions): TaskEvents {
     return this.#sender.eventsOf(id, options)
   }
 
   /**
-   * What happens to all tasks whose results this store keeps, whoever sent and ran them: started, progress, retry, done.
-   * Live only: from its first item, or `ready()`, on. Throws `OptionsError`, `NoResultStoreError`, `ClosedError`.
+   * The events of all tasks whose results this store keeps, whoever sent or ran them: started, progress, retry, done. Live
+   * only, starting at its first item or `ready()`. Throws `OptionsError`, `NoResultStoreError`, `ClosedError`.
    */
   events(options?: AllEventsOptions): AllEvents {
     return this.#sender.events(options)
   }
 
   /**
-   * Cancels one task by its id, the one that holds a unique key, or all of a task or a tag that were sent until now. Throws
-   * `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`; then it may be repeated.
+   * Cancels one task by its id, the task that holds a unique key, or all tasks of one name or tag sent until now. Throws
+   * `OptionsError`, `NoResultStoreError`; `StoreUnreachableError` and `StoreRefusesError`, after which it may be repeated.
    */
   cancel(id: string, options?: CancelOptions): Promise<Cancellation>
   cancel(key: CancelKey, options?: CancelOptions): Promise<Cancellation | undefined>
@@ -219,7 +219,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return this.#control.paused()
   }
 
-  /** A worker on a consuming connection of its own. Does no I/O until `start()`. Throws `OptionsError`, `ClosedError`. */
+  /** Creates a worker with its own consuming connection. Does no I/O until `start()`. Throws `OptionsError`, `ClosedError`. */
   worker(options: WorkerOptions): Worker {
     if (this.#closing !== undefined) throw new ClosedError('The connection')
     const consuming = this.#connections.make('consume')
@@ -238,7 +238,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return worker
   }
 
-  /** The dead letters of a domain, or of a queue by its name. Does no I/O; each of its calls opens a connection of its own. */
+  /** The dead letters of a domain, or of a queue by its name. Does no I/O; each of its methods opens its own connection. */
   deadLetters(options: DeadLettersOptions): DeadLetters {
     return new DeadLetters(options, {
       connect: async () => {
@@ -268,7 +268,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     return scheduledServices(this.#results)
   }
 
-  /** Stops the workers, waits for unconfirmed messages, and closes. Safe twice. */
+  /** Stops the workers, waits for unconfirmed messages, and closes. Safe to call twice. */
   async close(): Promise<void> {
     this.#sender.close()
     this.#closing ??= this.#close()
@@ -281,7 +281,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
 
   async #close(): Promise<void> {
     await Promise.all([...[...this.#workers].map((worker) => worker.stop()), this.#connections.closeOpened()])
-    // Messages that may wait for ever for their confirm do not keep the process from ending.
+    // Messages without a confirm deadline do not prevent the process from ending.
     const { confirmTimeoutMs } = this.#options
     await this.#producer.flush(Number.isFinite(confirmTimeoutMs) ? undefined : defaults.confirmTimeoutMs)
     this.#producer.close()
@@ -291,7 +291,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     this.#results?.close()
   }
 
-  /** One for what is sent here, and one for each worker: each has a channel of its own. */
+  /** One producer for this object's sends, and one for each worker: each has its own channel. */
   #makeProducer(): Producer {
     const producer = new Producer(this.#publishing, this.#options)
     producer.on('republished', (event) => this.tell('republished', event))

@@ -1,8 +1,8 @@
-/** What RabbitMQ refuses, or cannot do now. */
+/** Errors for operations that RabbitMQ refuses or cannot perform now. */
 import { textOf, WarrenError } from './error.js'
 import { identify } from './identity.js'
 
-/** The broker has no queue for the message, and has not kept it. */
+/** The broker has no queue for the message and did not keep it. */
 export class UnroutableError extends WarrenError {
   static {
     identify(UnroutableError, 'UnroutableError')
@@ -66,7 +66,7 @@ export class BrokerUnreachableError extends WarrenError {
   }
 }
 
-/** The broker knows the user but refuses, or does not know it: wrong password, virtual host or permission. */
+/** The broker refused access: wrong user, password, virtual host or permission. */
 export class AccessRefusedError extends WarrenError {
   static {
     identify(AccessRefusedError, 'AccessRefusedError')
@@ -95,14 +95,14 @@ function accessAdvice(said: string): string {
   return 'Check the user, its password, the virtual host and its permissions.'
 }
 
-/** The queue, or the exchange before it, exists with properties that differ from the task's, most often another type. */
+/** The queue, or the exchange in front of it, exists with properties that differ from the task's, most often the type. */
 export class QueueMismatchError extends WarrenError {
   static {
     identify(QueueMismatchError, 'QueueMismatchError')
   }
 
   readonly queue: string
-  /** The exchange that differs, when the queue is not the cause. */
+  /** The exchange that differs, if the queue is not the cause. */
   readonly exchange: string | undefined
   constructor(queue: string, expected: string, found: string, cause: unknown, exchange?: string) {
     super(
@@ -117,20 +117,20 @@ export class QueueMismatchError extends WarrenError {
   }
 }
 
-/** A type can be asked for otherwise; any other argument only Warren sets, and an operator by a policy. */
+/** Users can choose the type; all other arguments are set only by Warren, or by an operator's policy. */
 const howToChange = (expected: string): string =>
   / queue$/.test(expected)
     ? `A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
     : `A queue cannot be changed in place: drain it and delete it, and Warren declares it anew with ${expected}. Set other properties of a queue by a policy.`
 
-/** The node that holds the queue is down, or a quorum queue has no majority. Warren takes it up again by itself. */
+/** The node that holds the queue is down, or a quorum queue has no majority. Warren consumes it again by itself. */
 export class QueueUnavailableError extends WarrenError {
   static {
     identify(QueueUnavailableError, 'QueueUnavailableError')
   }
 
   readonly queue: string
-  /** The node that a classic queue lives on, where RabbitMQ names it. */
+  /** The node of a classic queue, if RabbitMQ names it. */
   readonly node: string | undefined
   constructor(queue: string, cause: unknown) {
     const said = textOf(cause)

@@ -1,11 +1,10 @@
 /**
- * Workers' Prometheus metrics: listeners of their events. Names follow Prometheus' conventions (base units, `_total`).
- * Labels have few values: never a task id, and a task's name only where the worker handles the task, since the names of
- * others come from strangers.
+ * Workers' Prometheus metrics: listeners of their events. Names follow Prometheus' conventions (base units, `_total`). Labels
+ * have few values: never a task id, and a task's name only where the worker handles the task, because other names come from the
+ * sender.
  *
- * A registry may have the metrics of several workers, and those of its application. Each worker is told apart by its
- * `service`; workers of the same service count together. When the last one has stopped, Warren's metrics leave the
- * registry as they found it.
+ * A registry may have the metrics of several workers, and those of its application. Workers are distinguished by `service`;
+ * workers of the same service count together. When the last one has stopped, Warren's metrics are removed from the registry.
  */
 import type { Registry } from 'prom-client'
 import { OptionsError } from '../errors/index.js'
@@ -24,13 +23,13 @@ const WAIT_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200, 8
 
 /** The label of every task that the worker does not handle. */
 const UNKNOWN_TASK = 'unknown'
-/** Whoever makes schedules names them: there may be one for each customer. */
+/** Schedules are named by users: there may be one for each customer. */
 const MAX_SCHEDULES = 100
 const OTHER_SCHEDULE = 'other'
 
 /**
  * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one, until the worker stops.
- * Adds the metrics of the process where the registry lacks them. Read them with `registry.metrics()`. May be called for
+ * Adds the metrics of the process if the registry lacks them. Read them with `registry.metrics()`. May be called for
  * several workers with the same registry. Throws `OptionsError`, and `MISSING_PACKAGE` when prom-client is not
  * installed.
  */
@@ -99,7 +98,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   const registers = [registry]
   const attempts = new Counter({
     name: 'warren_attempts_total',
-    help: 'Attempts by task and by how they ended.',
+    help: 'Attempts by task and outcome.',
     labelNames: ['service', 'task', 'queue', 'outcome'],
     registers,
   })
@@ -126,7 +125,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   const settled = new Counter({
     name: 'warren_settled_total',
-    help: 'What became of messages: acknowledged, returned to their queue, or lost with their channel.',
+    help: 'Settled messages: acknowledged, returned to their queue, or lost with their channel.',
     labelNames: ['service', 'task', 'queue', 'settled'],
     registers,
   })
@@ -144,7 +143,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   const limited = new Counter({
     name: 'warren_limited_total',
-    help: 'Times that a limit kept a message from being run at once.',
+    help: 'Times that a limit delayed or dropped a message.',
     labelNames: ['service', 'task', 'queue', 'by', 'action'],
     registers,
   })
@@ -170,7 +169,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   const ready = new Gauge({
     name: 'warren_worker_ready',
-    help: '1 when the worker consumes all its queues and its connections and store are there, else 0.',
+    help: '1 when the worker consumes all its queues and its connections and store are available, else 0.',
     labelNames: ['service'],
     registers,
     collect() {

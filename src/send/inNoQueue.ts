@@ -1,4 +1,4 @@
-/** Whether what could not be sent is certainly in no queue. */
+/** Whether a message that could not be sent is certainly in no queue. */
 import {
   AccessRefusedError,
   DelaysMissingError,

@@ -1,4 +1,4 @@
-/** A message on its way to the broker: what is published, and what has become of it so far. */
+/** A message on its way to the broker: its content and its state. */
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
 
 export interface Publication {
@@ -6,20 +6,20 @@ export interface Publication {
   readonly exchange: string
   readonly routingKey: string
   readonly message: OutgoingMessage
-  /** How long it may take until the confirm; `Infinity` for as long as it takes. */
+  /** How long the confirm may take; `Infinity` for no limit. */
   readonly confirmTimeoutMs: number
 }
 
-/** A publication on its way. A class, so that all have one shape: there are thousands a second. */
+/** A publication in progress. A class, so that all objects have the same shape: there are thousands a second. */
 export class Outgoing {
   readonly id: string
   readonly exchange: string
   readonly routingKey: string
-  /** Undefined once it is settled: whoever still holds the record, such as a timer, must not hold the content. */
+  /** Undefined once it is settled: a timer that still holds the record must not keep the content in memory. */
   message: OutgoingMessage | undefined
   readonly bytes: number
   readonly confirmTimeoutMs: number
-  /** By `performance.now()`, as all instants here. */
+  /** By `performance.now()`, like all times here. */
   readonly deadline: number
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -27,13 +27,13 @@ export class Outgoing {
   writtenAt = -1
   /** When it was last written. */
   lastWrittenAt = 0
-  /** The confirm that it waits for on the present channel; 0 while it is not in flight. */
+  /** The confirm tag on the current channel; 0 while it is not in flight. */
   tag = 0
   nacks = 0
-  /** An earlier copy was never answered, or refused: it may be in a queue, whatever becomes of the next one. */
+  /** An earlier copy was not answered, or was refused: it may be in a queue, whatever happens to the next one. */
   unsure = false
   returned = false
-  /** It was in flight when the broker closed the channel because of a message, and nothing has cleared it since. */
+  /** It was in flight when the broker closed the channel because of a message, and has not been cleared since. */
   suspect = false
   settled = false
   confirmed = false

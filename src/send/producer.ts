@@ -1,16 +1,16 @@
 /**
- * The outbox: every message that was handed over and is not yet confirmed. It publishes on a confirm channel of its own
- * with a bounded window in flight, and each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused
- * by the broker; or past its deadline (`UNCONFIRMED`). When a channel or connection dies, what was in flight is published
- * again under the same id as soon as there is a new one, in the same order. From then on it is never `UNROUTABLE`: a
- * queue that is away may hold the earlier copy, so it is published until it is confirmed or past its deadline.
+ * Holds every message that is not yet confirmed. It publishes on its own confirm channel with a bounded window in flight, and
+ * each message ends in exactly one way: confirmed; returned (`UNROUTABLE`); refused by the broker; or past its deadline
+ * (`UNCONFIRMED`). When a channel or connection dies, messages in flight are published again under the same ids as soon as
+ * there is a new one, in the same order. From then on they are never `UNROUTABLE`: an unavailable queue may hold the earlier
+ * copy, so they are published until they are confirmed or past their deadline.
  *
  * States of a message:  waiting ──written──▶ in flight ──confirm──▶ settled
  *                          ▲                    │
  *                          └─ nack, lost channel ┘        deadline, return, refusal: settled with an error
  *
- * Any number of producers may share a connection. No user's code runs in here: promises are settled, and events are for
- * the owner, after the promises that they accompany.
+ * Any number of producers may share a connection. No users' code runs here: it settles promises, then notifies its owner of the
+ * events.
  */
 import { EventEmitter } from 'node:events'
 import type { Message } from 'amqplib'
@@ -37,7 +37,7 @@ export interface ProducerEvents {
   republished: [{ count: number; reason: string }]
 }
 
-/** How often deadlines are looked at: one timer for all messages, not one for each. */
+/** How often deadlines are checked: one timer for all messages, not one for each. */
 const SWEEP_MS = 100
 
 export class Producer extends EventEmitter<ProducerEvents> {
@@ -73,12 +73,12 @@ export class Producer extends EventEmitter<ProducerEvents> {
     this.#channel = new PublishingChannel(connection, owner)
   }
 
-  /** How many messages are handed over and not settled yet. */
+  /** How many messages are not settled yet. */
   get pending(): number {
     return this.#pending
   }
 
-  /** Whether what is pending fills the window. `publish` takes more all the same: it is kept in memory until then. */
+  /** Whether the window is full. `publish` accepts more anyway and keeps them in memory. */
   get full(): boolean {
     const { maxUnconfirmed, maxUnconfirmedBytes } = this.#options
     return this.#pending >= maxUnconfirmed || this.#pendingBytes >= maxUnconfirmedBytes
@@ -109,7 +109,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     over.abort()
   }
 
-  /** Takes nothing new, and rejects what is still pending. Call `flush` first to wait for it. */
+  /** Accepts no new messages and rejects pending ones. Call `flush` first to wait for them. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -143,7 +143,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     if (outgoing.writtenAt === -1) {
       outgoing.problem = 'the broker has not confirmed it'
     } else {
-      // Why it is written again stays what is known of it.
+      // Keeps the reason why it is written again.
       message.properties.headers[headers.republished] = true
     }
     let tag: number
@@ -190,26 +190,26 @@ export class Producer extends EventEmitter<ProducerEvents> {
   }
 
   #answerOne(outgoing: Outgoing, nacked: boolean): void {
-    // Its deadline may have passed: then the caller was told already.
+    // If its deadline has passed, the caller has already been told.
     if (outgoing.settled) return
     this.#suspects.clear(outgoing)
     const { exchange, routingKey } = outgoing
     if (nacked) {
       const problem = 'the broker refused it (nack): the queue is full, or has no majority of its members'
-      // A queue whose node dies refuses what it may have taken, and handed out, already.
+      // A queue whose node dies refuses messages that it may already have accepted and delivered.
       outgoing.unsure = true
       this.#tryAgain(outgoing, problem)
       if (this.#patience.endsWithRefusals(outgoing.nacks, this.#channel.ageMs)) this.#renew(problem)
     } else if (!outgoing.returned) {
       this.#settle(outgoing)
     } else if (outgoing.unsure) {
-      // "Unroutable" would say that it is in no queue; the queue may be away with the copy in it.
+      // "Unroutable" would mean that it is in no queue; but an unavailable queue may hold the copy.
       outgoing.returned = false
-      this.#tryAgain(outgoing, 'RabbitMQ finds no queue for it now, and an earlier copy may be in one')
+      this.#tryAgain(outgoing, 'RabbitMQ has no queue for it now, and an earlier copy may be in one')
     } else {
       this.#settle(
         outgoing,
-        new UnroutableError(exchange, routingKey, 'RabbitMQ returned it, since it finds no queue for it'),
+        new UnroutableError(exchange, routingKey, 'RabbitMQ returned it, because it has no queue for it'),
       )
     }
   }
@@ -245,7 +245,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     })
   }
 
-  /** Publishes all that is in flight again, on a new channel: at worst a double, which the consumer's side drops. */
+  /** Publishes all messages in flight again on a new channel: at worst this creates duplicates, which the worker drops. */
   #renew(reason: string): void {
     this.#patience.channelRenewed()
     this.#channel.renew(reason)
@@ -264,7 +264,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
     }
     for (const outgoing of this.#flight.values()) ended(outgoing)
     for (const outgoing of this.#refused.values()) ended(outgoing)
-    // What has ended is dropped here, since nothing is taken from the front during an outage.
+    // Removes settled messages, because nothing is taken from the front during an outage.
     for (let left = this.#waiting.length; left > 0; left--) {
       const outgoing = this.#waiting.shift()
       if (outgoing !== undefined && !ended(outgoing)) this.#waiting.push(outgoing)

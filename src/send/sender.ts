@@ -1,4 +1,4 @@
-/** `send`: one task, from what the caller gives to the broker's confirm. */
+/** `send`: one task, from the caller's input to the broker's confirm. */
 import { randomUUID } from 'node:crypto'
 import type { Context } from '@opentelemetry/api'
 import type { Broker } from '../amqp/broker.js'
@@ -30,21 +30,21 @@ import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
 
 export interface SendOptions {
-  /** The task id. Default: a random UUID. The same id sent twice is run twice unless it is done when the second comes. */
+  /** The task id. Default: a random UUID. An id that is sent twice runs twice, unless the first has succeeded by then. */
   readonly id?: string | undefined
   /** Overrides `confirmTimeoutMs` of `connect()`. Any length, or `Infinity`. */
   readonly confirmTimeoutMs?: number | undefined
-  /** Not to be run after this instant: it is dead-lettered instead. A delayed task is looked at when it is due. */
+  /** The task does not run after this time: it is dead-lettered instead. For a delayed task, this is checked when it is due. */
   readonly expires?: Date | undefined
-  /** What the task can be cancelled by, with others of the same tag. At most 16, each of 1 to 200 bytes. */
+  /** Tags by which the task can be cancelled, together with others. At most 16, each of 1 to 200 bytes. */
   readonly tags?: readonly string[] | undefined
-  /** Not to be run before so many milliseconds have passed; of any length up to the year 9999. 0 is at once. */
+  /** The task does not run before this many milliseconds have passed; any length up to the year 9999. 0 means at once. */
   readonly delayMs?: number | undefined
-  /** Not to be run before this instant, in the years 1 to 9999; the past is at once. Instead of `delayMs`. */
+  /** The task does not run before this time, in the years 1 to 9999; the past means at once. Not with `delayMs`. */
   readonly at?: Date | undefined
-  /** Of the tasks of one name, only one holds a key at a time: needs a result store. */
+  /** A key that only one task of the same name can hold at a time. Needs a result store. */
   readonly unique?: UniqueOptions | undefined
-  /** Of a task that is defined with `priority: true`. Default `normal`. */
+  /** For a task that is defined with `priority: true`. Default `normal`. */
   readonly priority?: Priority | undefined
 }
 
@@ -65,7 +65,7 @@ const SEND_CHECKS = {
   priority: is.oneOf('high', 'normal', 'low'),
 }
 
-/** Of `handle`. Throws an `OptionsError`. */
+/** Checks the arguments of `handle`. Throws an `OptionsError`. */
 export function checkHandled(task: unknown, id: unknown): void {
   checkTask('handle', task)
   checkId('handle', id)
@@ -81,17 +81,17 @@ export interface SenderOptions {
   readonly producer: Producer
   readonly delayed: Delayed
   readonly results: Results | undefined
-  /** What the broker says of itself, while connected. */
+  /** The broker's properties, while connected. */
   readonly broker?: (() => Broker | undefined) | undefined
-  /** Cancelling, where there is a store. */
+  /** Cancelling; only with a store. */
   readonly control?: Control | undefined
-  /** Where the results of what is sent here are announced; undefined without a store. */
+  /** The channel on which results of tasks sent here are announced; undefined without a store. */
   readonly replyTo: string | undefined
   readonly confirmTimeoutMs: number
   readonly maxMessageBytes: number
 }
 
-/** One send, once it is settled what it is. */
+/** One send with all its parameters decided. */
 interface Sending {
   readonly id: string
   readonly run: number
@@ -116,7 +116,7 @@ export class Sender {
     given: SendOptions = NO_OPTIONS,
   ): Promise<Handle<Output>> {
     if (this.#closed) throw new ClosedError('The connection')
-    // Most sends have no options, and looking for them would be felt.
+    // Most sends have no options, and checking them would cost time.
     const options = given === NO_OPTIONS ? given : settleOptions('send', given, SEND_CHECKS, {})
     checkTask('send', task)
     const { delayed } = this.#options
@@ -125,11 +125,11 @@ export class Sender {
     const id = options.id ?? randomUUID()
     const limitMs = options.confirmTimeoutMs ?? this.#options.confirmTimeoutMs
     const checking = checkAsSent(task.input, input)
-    // Most schemas are synchronous, and one more turn for each task would be felt.
+    // Most schemas are synchronous, and an extra turn for each task would cost time.
     const checked = checking instanceof Promise ? await answered(checking, id, limitMs) : checking
     if (checked.issues !== undefined) throw new InputError(task.name, checked.issues)
     if (this.#closed) throw new ClosedError('The connection')
-    // An id that the caller chose may have been sent before, so that this may be another run of the task.
+    // An id that the caller chose may have been sent before, so this may be another run of the task.
     const run = options.id === undefined ? 0 : Date.now()
     const lanes = hasLanes(task, options) ? this.#lanes(task, checked.value, options.priority) : undefined
     const sending = { id, run, options, due, limitMs, lanes }
@@ -172,7 +172,7 @@ export class Sender {
     return this.handle(task, claim.id, { due, queued: { run: claim.run, at } })
   }
 
-  /** Throws what `send` throws of an input that cannot be sent. */
+  /** Throws the errors of `send` for an input that cannot be sent. */
   #publication<Input, Parsed, Output, Returned>(
     task: Task<Input, Parsed, Output, Returned>,
     input: Input,
@@ -184,17 +184,17 @@ export class Sender {
       task: task.name,
       id,
       run,
-      // What was given, not what the schema made of it: the worker's schema reads it again.
+      // The caller's value, not the schema's output, because the worker's schema parses it again.
       input,
       expires: options.expires,
       sent,
       tags: options.tags,
-      // For Python workers, who know it by this name.
+      // For Python workers, which know it by this name.
       eta: due,
       replyTo,
       ...traceHeaders(),
     })
-    // The worker then looks whether the task is done.
+    // The worker then checks whether the task is done.
     if (run > 0) message.properties.headers[headers.republished] = true
     if (due !== undefined) message.properties.headers[headers.due] = due.getTime()
     const routingKey = lanes === undefined ? task.name : inLane(task.name, message, lanes)
@@ -214,7 +214,7 @@ export class Sender {
     return publishAhead(this.#options.control?.reservations, { task, input, publication }, publish)
   }
 
-  /** What an earlier run of the same id left no longer counts. */
+  /** The state of an earlier run of the same id no longer applies. */
   async #beginRun(id: string, run: number): Promise<void> {
     const { results, control } = this.#options
     await Promise.all([results?.begin(id, run, { anew: true }), control?.sentAnew(id)])
@@ -226,7 +226,7 @@ export class Sender {
     return sendTraced(publication, publish, parent)
   }
 
-  /** Publishes what `prepare` made, once or again. Resolves on the confirm. */
+  /** Publishes a message of `prepare`, once or repeatedly. Resolves on the confirm. */
   async publishPrepared(record: unknown, given: PublishPreparedOptions = {}): Promise<void> {
     if (this.#closed) throw new ClosedError('The connection')
     const options = settleOptions('publishPrepared', given, PUBLISH_PREPARED_CHECKS, {})
@@ -266,13 +266,13 @@ export class Sender {
     return allEvents(this.#resultsOrThrow(), options)
   }
 
-  /** What the store holds of a task, by its id alone. */
+  /** The state of a task in the store, by its id alone. */
   async state(id: string): Promise<StoredResult | undefined> {
     checkId('state', id)
     return stateOf(this.#resultsOrThrow(), id)
   }
 
-  /** Takes nothing new. */
+  /** Accepts no new messages. */
   close(): void {
     this.#closed = true
     this.#options.delayed.close()

@@ -1,5 +1,5 @@
 /**
- * A task: a named, typed unit of work, shared by those who send it and those who handle it. Its types flow from
+ * A task: a named, typed unit of work, shared by its senders and its handlers. Its types flow from
  * `defineTask` to `send`, `handle` and `result`.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
@@ -14,13 +14,13 @@ import type { QueueType } from './topology.js'
 
 /** How failed attempts are repeated. */
 export interface RetryPolicy {
-  /** How many attempts a message gets in all, the first included. Default 1: a failed attempt is dead-lettered. */
+  /** The total number of attempts, including the first. Default 1: a failed attempt is dead-lettered. */
   readonly maxAttempts: number
   /** `exponential` doubles the delay each time; `fixed` keeps it. Both are jittered. Default `exponential`. */
   readonly backoff: 'exponential' | 'fixed'
   /** The delay before the second attempt, in milliseconds, at most 180 days. Default 1,000. */
   readonly initialDelayMs: number
-  /** The longest delay, in milliseconds, at most 180 days. Default 60,000, or `initialDelayMs` where that is longer. */
+  /** The longest delay, in milliseconds, at most 180 days. Default 60,000, or `initialDelayMs` if that is longer. */
   readonly maxDelayMs: number
 }
 
@@ -30,29 +30,31 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
   /** Any Standard Schema (zod, valibot, arktype, …) for the input. Checked at `send` and again before the handler runs. */
   readonly input: Input
   /**
-   * A Standard Schema for the result. The handler's value is checked against it and stored as it is; `result()` parses
-   * what is stored, so that transformations such as `z.coerce.date()` give their values there. Left out, anything that
-   * JSON can carry is taken.
+   * A Standard Schema for the result. The handler's return value is checked with it and stored unchanged; `result()` parses the
+   * stored value, so transformations such as `z.coerce.date()` apply there. Default: any value that JSON can carry.
    */
   readonly output?: Output | undefined
-  /** Default `{ type: 'quorum' }`: replicated, survives the loss of a node. `classic` stops when its one node does. */
+  /**
+   * Default `{ type: 'quorum' }`: replicated, survives the loss of a node. `classic` is unavailable while its only node is
+   * down.
+   */
   readonly queue?: { readonly type?: QueueType | undefined } | undefined
   readonly retry?: { readonly [Key in keyof RetryPolicy]?: RetryPolicy[Key] | undefined } | undefined
   /** How long one attempt may take, in milliseconds, before its signal is aborted and it counts as failed. Default: no limit. */
   readonly timeoutMs?: number | undefined
   /**
-   * Store the state STARTED when a handler begins, so that those who follow the task hear of it at once rather than with
-   * its next state. Costs a write to the store for each attempt. Default false.
+   * Store the state STARTED when a handler begins, so that followers of the task see it at once rather than with its next
+   * state. Costs a write to the store for each attempt. Default false.
    */
   readonly trackStarted?: boolean | undefined
   /**
-   * How fast, and how many at a time, it may be run by all workers together: for the task as a whole or for each key. Its
-   * workers need a result store. Default: no limit.
+   * Limits rate and concurrency across all workers, for the whole task or for each key. The workers need a result store.
+   * Default: no limit.
    */
   readonly limit?: LimitOptions<StandardSchemaV1.InferOutput<Input>> | undefined
-  /** Whether `send` takes a `priority`: its service then has two queues more for it. Default false. */
+  /** Whether `send` takes a `priority`: its service then has two more queues for it. Default false. */
   readonly priority?: boolean | undefined
-  /** Messages of one key run one after the other, in the order they were sent. Default: in any order. */
+  /** Messages with the same key run one after the other, in the order they were sent. Default: in any order. */
   readonly order?: OrderOptions<StandardSchemaV1.InferOutput<Input>> | undefined
   /**
    * The properties of the input that Celery's positional arguments are, in order: what a Celery client passes without a
@@ -62,9 +64,9 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
 }
 
 /**
- * A defined task. `TaskInput` and `TaskOutput` read its types back. `Input` is what a caller gives (before the schema's
- * transformations), `Parsed` is what the handler sees (after them). `Returned` is what the handler returns (before the
- * output schema's transformations), `Output` what `result()` resolves with (after them).
+ * A defined task. `TaskInput` and `TaskOutput` read its types back. `Input` is the caller's type (before the schema's
+ * transformations), `Parsed` the handler's (after them). `Returned` is the handler's return type (before the output schema's
+ * transformations), `Output` the type of `result()` (after them).
  */
 export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Returned = Output> {
   readonly name: string
@@ -80,9 +82,9 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
 
-/** The input that `send` takes for a task. */
+/** The input type of `send` for a task. */
 export type TaskInput<T> = T extends Task<infer Input, infer _Parsed, infer _Output, infer _Returned> ? Input : never
-/** The result that `result()` gives for a task. */
+/** The type of `result()` for a task. */
 export type TaskOutput<T> = T extends Task<infer _Input, infer _Parsed, infer Output, infer _Returned> ? Output : never
 
 export const DEFAULT_RETRY: RetryPolicy = {
@@ -100,12 +102,12 @@ const isSchema = (value: unknown): string | undefined =>
     ? undefined
     : 'a Standard Schema (zod, valibot, arktype, …)'
 
-/** What is known to be a task: looking each time would be felt at every send. */
+/** Values already checked: checking again would slow down every send. */
 const tasks = new WeakSet<object>()
 
 /**
- * Throws an `OptionsError` for what is no task. One that another copy of the package defined is one, and so is an object
- * with the same members.
+ * Throws an `OptionsError` for a value that is not a task. A task defined by another copy of the package is accepted, and so is
+ * an object with the same members.
  */
 export function checkTask(where: string, value: unknown): void {
   if (tasks.has(value as object)) return
@@ -124,7 +126,7 @@ export function checkTask(where: string, value: unknown): void {
   if (Object.isFrozen(value)) tasks.add(value as object)
 }
 
-/** Defines a task. Does no I/O. Throws `OptionsError` naming everything that is wrong. */
+/** Defines a task. Does no I/O. Throws an `OptionsError` that lists all problems. */
 export function defineTask<Input extends StandardSchemaV1, Output extends StandardSchemaV1 | undefined = undefined>(
   options: TaskOptions<Input, Output> & CarriedByJson<Input, Output>,
 ): Task<
@@ -170,7 +172,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     ...(positional === undefined ? {} : { positional: Object.freeze([...positional]) }),
     ...(order === undefined ? {} : { order: settleOrder(`${where}: order`, order) }),
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
-    // The conditional output type cannot be computed inside the generic function; the signature above is what holds.
+    // The conditional output type cannot be computed inside the generic function; the signature above applies.
     output: output as never,
   })
 }

@@ -1,6 +1,6 @@
 /**
- * The result store of an in-memory Warren: as much of Valkey as Warren asks of it, on the test's clock. Scripts are run as
- * they are (`lua.ts`), so that what is decided in the store is decided here in the same way.
+ * The result store of an in-memory Warren: the parts of Valkey that Warren uses, on the test's clock. It runs the real scripts
+ * (`lua.ts`), so that it makes the same decisions as a store.
  */
 import { runLua } from './lua.js'
 import { LIBRARY } from './luaLibrary.js'
@@ -28,13 +28,13 @@ export class MemoryStore {
     this.#now = now
   }
 
-  /** Calls `listener` for everything that is published. Returns what ends that. */
+  /** Calls `listener` for every published message. Returns a function that ends that. */
   listen(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Throws a `StoreFailure` for what a store would refuse. */
+  /** Throws a `StoreFailure` for a command that a store would refuse. */
   command(name: string, given: readonly (string | number)[]): Reply {
     const command = Object.hasOwn(this.#commands, name) ? this.#commands[name] : undefined
     if (command === undefined) throw new StoreFailure(`ERR unknown command '${name}' of the in-memory store`)
@@ -83,7 +83,7 @@ export class MemoryStore {
     return value
   }
 
-  /** The collection under a key, made where there is none. */
+  /** The collection under a key, created if there is none. */
   #collection<T extends Exclude<Entry['value'], string>>(key: string, Kind: new () => T): T {
     const known = this.#entry(key)?.value
     if (known instanceof Kind) return known
@@ -98,7 +98,7 @@ export class MemoryStore {
     return this.#collection(key, Map<string, string>)
   }
 
-  /** What holds nothing is gone. */
+  /** Empty collections are removed. */
   #kept<T>(key: string, of: Map<string, string> | Set<string>, answer: T): T {
     if (of.size === 0) this.#entries.delete(key)
     return answer
@@ -222,7 +222,7 @@ export class MemoryStore {
     xrevrange: (key = '', to = '+', from = '-', ...options) => this.#stream(key).range(from, to, options, true),
   }
 
-  /** To be read: a missing one is empty, and is not made. */
+  /** For reading: a missing one is empty, and is not created. */
   #hash(key: string): ReadonlyMap<string, string> {
     return this.#entry(key) === undefined ? new Map() : this.#map(key)
   }

@@ -14,5 +14,5 @@ export type DeadLetterReason =
   | 'canvas'
   /** Its sender's `expires` has passed. */
   | 'expired'
-  /** A classic queue handed it out more often than the limit: it may kill every worker it meets. */
+  /** A classic queue delivered it more often than the limit: it may kill every worker that runs it. */
   | 'delivery-limit'

@@ -1,6 +1,6 @@
 /**
- * The headers of a received message, read one by one. All are a stranger's: each function throws {@link MessageError},
- * whose text says what was expected and what came, and nothing else.
+ * Reads the headers of a received message, one by one. All are untrusted: each function throws only {@link MessageError}, whose
+ * text says what was expected and what came.
  */
 import { MessageError } from '../errors/index.js'
 import { describe, isTable, parseInstant } from './celeryValues.js'
@@ -11,7 +11,7 @@ export type Headers = Readonly<Record<string, unknown>>
 /** AMQP's short strings: properties and routing keys hold no more, and an id is also a property. */
 export const MAX_SHORT_BYTES = 255
 
-/** Celery writes what it does not know as null, or for `reply_to` as the empty string. */
+/** Celery writes unknown values as null, or for `reply_to` as the empty string. */
 export const isNothing = (value: unknown): boolean => value === undefined || value === null || value === ''
 
 export function shortTextOf(headers: Headers, name: string): string {
@@ -55,7 +55,7 @@ export function instantIn(headers: Headers, name: string): Date | undefined {
   throw new MessageError(`Expected header ${name} to be an ISO 8601 date and time, got: ${describe(text)}`)
 }
 
-/** Warren's own instants. What is none says nothing, and keeps no message from being run. */
+/** Warren's own times. An invalid one is ignored, so that it does not prevent the message from running. */
 export function instantMsIn(headers: Headers, name: string): number | undefined {
   const value = headers[name]
   return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
@@ -85,7 +85,10 @@ export function timeLimitIn(headers: Headers): number | undefined {
     : undefined
 }
 
-/** The JSON table in a header of ours. What cannot be read counts as none: it keeps no message from being run. */
+/**
+ * The JSON object in one of Warren's headers. An unreadable one counts as none, so that it does not prevent the message from
+ * running.
+ */
 export function jsonTableIn(headers: Headers | undefined, name: string): Headers | undefined {
   const text = headers?.[name]
   if (typeof text !== 'string') return undefined

@@ -33,8 +33,8 @@ it.each<[string, RequestListener, string]>([
   ['does not answer', () => undefined, 'timeout'],
   ['begins to answer and stops', (_, response) => response.writeHead(200).write('[{"name":'), 'timeout'],
   ['closes the connection', (_, response) => response.destroy(), 'other side closed'],
-  ['answers a page', (_, response) => response.end('<html>s3cret'), 'no JSON: is this the management API?'],
-  ['answers something else', (_, response) => response.end('{"nodes":[]}'), 'no list: is this the management API?'],
+  ['answers a page', (_, response) => response.end('<html>s3cret'), 'not JSON: is this the management API?'],
+  ['answers something else', (_, response) => response.end('{"nodes":[]}'), 'not a list: is this the management API?'],
   ['refuses the user', (_, response) => response.writeHead(401).end(), '401: check user and password'],
   ['fails', (_, response) => response.writeHead(500).end('s3cret'), 'it answered 500'],
 ])('One that %s is a sentence', async (_, answer, sentence) => {
