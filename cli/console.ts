@@ -33,22 +33,33 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
       '--management <url>',
       "RabbitMQ's management API, several separated by commas (default: WARREN_MANAGEMENT, or port 15672 of the broker)",
     )
-    .option('--host <host>', 'where to listen (default: 127.0.0.1)')
-    .option('--port <port>', 'which port to listen on; 0 takes a free one (default: 8080)', portNumber)
-    .option('--read-only', 'show everything, change nothing (the default where --host is not loopback)')
-    .option('--no-read-only', 'allow control where --host is not loopback, too')
-    .option('--trusted-header <name>', 'believe this header of a proxy that signs people in, such as X-Forwarded-User')
-    .option('--operator <user>', 'who of those may act; the others may look; may be repeated', listed)
+    .option('--host <host>', 'host to listen on (default: 127.0.0.1)')
+    .option('--port <port>', 'port to listen on; 0 selects a free one (default: 8080)', portNumber)
+    .option('--read-only', 'show everything, change nothing (the default if --host is not loopback)')
+    .option('--no-read-only', 'allow control even if --host is not loopback')
+    .option(
+      '--trusted-header <name>',
+      'trust this header from a proxy that authenticates users, such as X-Forwarded-User',
+    )
+    .option(
+      '--operator <user>',
+      'a user of that header with full control; all others are read-only; may be repeated',
+      listed,
+    )
     .option(
       '--trusted-proxy <address>',
       "the proxy's own IP address; may be repeated (default: 127.0.0.1 and ::1)",
       listed,
     )
-    .option('--origin <url>', "the page's own address, where a proxy changes it, such as https://console.example.com")
-    .option('--base-path <path>', 'path under which a proxy shows the page, such as /warren (default: none)')
-    .option('--link <name=address>', 'a page that the head links to, such as Grafana=/grafana/; may be repeated', links)
+    .option('--origin <url>', "the page's public address, if a proxy changes it, such as https://console.example.com")
+    .option('--base-path <path>', 'path under which a proxy serves the page, such as /warren (default: none)')
+    .option(
+      '--link <name=address>',
+      'a page that the console links to, such as Grafana=/grafana/; may be repeated',
+      links,
+    )
     .option('--control <socket>', "the local cluster's control socket, to stop and start processes")
-    .option('--state <dir>', 'folder that keeps sign-ins and sign-outs over a restart')
+    .option('--state <dir>', 'folder that keeps sign-ins and sign-outs across restarts')
     .addOption(dirOption())
     .addHelpText(
       'after',
@@ -114,7 +125,7 @@ type Addresses = Pick<Parameters<typeof import('../console/index.js').startConso
   deliveryLimit?: number
 }
 
-/** What is given, and the rest from the environment or from the running cluster. */
+/** The given options, completed from the environment or the running cluster. */
 async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   const { withPassword } = await import('../demo/secrets.js')
   const { DEAD_LETTER_DELIVERY_LIMIT } = await import('warren')
@@ -130,7 +141,7 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
       broker,
       ...(results === undefined ? {} : { results }),
       ...(management === undefined ? {} : { management }),
-      // Only the local cluster has a launcher, and with it the demo's policies.
+      // Only the local cluster has a launcher and the demo's policies.
       ...(options.control === undefined ? {} : { control: options.control, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT }),
     }
   }

@@ -44,7 +44,7 @@ function nodeChanges(before: Snapshot, after: Snapshot): Said[] {
     if (old.state !== now.state) said.push(...nodeSentence(old, now, before))
     for (const alarm of now.alarms) {
       if (!old.alarms.includes(alarm))
-        said.push(bad(`${now.name} has a ${alarm} alarm: RabbitMQ takes nothing from producers until it is over`))
+        said.push(bad(`${now.name} has a ${alarm} alarm: RabbitMQ accepts no messages until it is resolved`))
     }
     for (const alarm of old.alarms) {
       if (!now.alarms.includes(alarm) && now.state === 'up')
@@ -72,7 +72,7 @@ function nodeSentence(old: NodeView, now: NodeView, before: Snapshot): Said[] {
         : [bad(`${name} went down${why}${aftermath(name, before.queues)}`)]
     }
     case 'frozen':
-      return [bad(`${name} is frozen: its connections stay open and answer nothing${aftermath(name, before.queues)}`)]
+      return [bad(`${name} is frozen: its connections stay open but do not answer${aftermath(name, before.queues)}`)]
     case 'stopping':
       // It ends a moment later, and then there is more to tell.
       return []
@@ -94,7 +94,7 @@ function aftermath(node: string, queues: readonly QueueView[]): string {
   )
   if (only.length === 0) return ''
   const names = listed(only.map(({ name }) => name))
-  return `; ${names} lived only there, and wait${only.length === 1 ? 's' : ''} until it is back`
+  return `; ${names} existed only there, and wait${only.length === 1 ? 's' : ''} until it is back`
 }
 
 // ---------------------------------------------------------------- queues
@@ -112,9 +112,9 @@ function queueChanges(before: Snapshot, after: Snapshot): Said[] {
     }
     const [had, has] = [old.consumers, now.consumers]
     if (now.role === 'task' && had !== undefined && has !== undefined) {
-      if (had > 0 && has === 0 && isReached(now)) said.push(bad(`Nobody takes from ${now.name} any more`))
+      if (had > 0 && has === 0 && isReached(now)) said.push(bad(`${now.name} has no consumers any more`))
       if (had === 0 && has > 0) {
-        said.push(good(`${has === 1 ? 'One consumer takes' : `${has} consumers take`} from ${now.name}`))
+        said.push(good(`${now.name} has ${has === 1 ? 'one consumer' : `${has} consumers`} now`))
       }
     }
     const more = (now.ready ?? 0) - (old.ready ?? 0) + (now.unacknowledged ?? 0) - (old.unacknowledged ?? 0)
@@ -179,8 +179,8 @@ export const moveSentence = ({ queue, from, to }: Move, afterMs?: number): Said 
 
 function serverChanges(before: Snapshot, after: Snapshot): Said[] {
   return [
-    [before.store, after.store, 'workers hold what they finish until it is back'] as const,
-    [before.proxy, after.proxy, 'clients and workers lose their way to the nodes'] as const,
+    [before.store, after.store, 'workers hold finished tasks until it is back'] as const,
+    [before.proxy, after.proxy, 'clients and workers cannot reach the nodes'] as const,
   ].flatMap(([old, now, means]) => {
     if (old === undefined || now === undefined || old.state === now.state) return []
     const well = (state: string) => state === 'running' || state === 'available'
@@ -203,11 +203,11 @@ function workerChanges(before: Snapshot, after: Snapshot): Said[] {
         return was.state === 'frozen' ? [good(`${is.name} goes on`)] : [good(`${is.name} is ready`)]
       case 'exited':
       case 'restarting':
-        return [bad(`${is.name} ended by itself${why}; what it held goes to other workers`)]
+        return [bad(`${is.name} ended by itself${why}; its messages go to other workers`)]
       case 'stopped':
         return was.state === 'stopping' ? [plain(`${is.name} has ended`)] : [bad(`${is.name} was ended${why}`)]
       case 'frozen':
-        return [bad(`${is.name} is frozen; what it holds waits until it goes on or its connection is given up`)]
+        return [bad(`${is.name} is frozen; its messages wait until it is thawed or its connection times out`)]
       default:
         return []
     }

@@ -1,19 +1,19 @@
-/** Which dead letters are meant: all conditions that are given must hold. Pure. */
+/** Selects dead letters: all given conditions must match. Pure. */
 import type { ConsumeMessage } from 'amqplib'
 import { checkOptions, is } from '../options.js'
 import { DEATH_REASONS, type DeadLetter, type DeathReason } from '../wire/deadLetter.js'
 
 export interface DeadLetterFilter {
-  /** The id as `list` gives it, or several of them. */
+  /** The id that `list` returns, or several ids. */
   readonly id?: string | readonly string[]
   /** The task's name. */
   readonly task?: string
   readonly reason?: DeathReason
-  /** Dead for longer than this, in milliseconds. What does not say when it died matches neither age. */
+  /** Dead for longer than this, in milliseconds. A dead letter without a time of death matches neither age filter. */
   readonly olderThanMs?: number
   /** Dead for less than this, in milliseconds. */
   readonly newerThanMs?: number
-  /** Contained in its content or in its error's class or message, in upper or lower case. */
+  /** Contained in its content or in its error's class or message; case-insensitive. */
   readonly text?: string
 }
 
@@ -29,7 +29,7 @@ export function checkFilter(where: string, filter: DeadLetterFilter): void {
   })
 }
 
-/** Ages count from `now`, the start of the work, so that a long run does not catch more and more. */
+/** Ages count from `now`, the start of the operation, so that a long run does not match more and more. */
 export function matches(filter: DeadLetterFilter, letter: DeadLetter, message: ConsumeMessage, now: number): boolean {
   const { id, task, reason, olderThanMs, newerThanMs, text } = filter
   const ageMs = letter.diedAt === undefined ? Number.NaN : now - letter.diedAt.getTime()

@@ -135,7 +135,7 @@ describe('The node that hosts the classic queue', () => {
       .click()
     await page.locator('.matrix tbody .copy-mark.lost').first().waitFor()
     await page.getByRole('link', { name: /^Overview/ }).click()
-    await event(`${host} went down (killed); ${USER_QUEUE} lived only there, and waits until it is back`).waitFor()
+    await event(`${host} went down (killed); ${USER_QUEUE} existed only there, and waits until it is back`).waitFor()
     await page.locator('.troubles', { hasText: `${host} is down` }).waitFor()
     if (leads) await event(new RegExp(`${PAYMENT_QUEUE} moved its leader to rabbitmq-\\d in [\\d.]+ s`)).waitFor()
   })

@@ -14,7 +14,7 @@ const tools = {
 it.each(Object.entries(tools))('%s: %s', async (script) => {
   const said = await run(script)
   if (said !== '') expect.fail(said)
-})
+}, 300_000)
 
 /** Nothing when the tool is content, else what it printed. */
 function run(script: string): Promise<string> {

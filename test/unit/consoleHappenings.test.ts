@@ -49,7 +49,7 @@ const nodes = (change: Partial<NodeView>): NodeView[] => [
 describe('A node', () => {
   it('that goes down is named, with what lived only there', () => {
     expect(said({}, { nodes: nodes({ state: 'down', why: 'killed' }) })).toEqual([
-      'rabbitmq-3 went down (killed); user.account.create.demo-service lived only there, and waits until it is back',
+      'rabbitmq-3 went down (killed); user.account.create.demo-service existed only there, and waits until it is back',
     ])
   })
   it('that holds nothing alone is named alone', () => {
@@ -57,7 +57,7 @@ describe('A node', () => {
     expect(said(fine, { ...fine, nodes: nodes({ state: 'down' }) })).toEqual(['rabbitmq-3 went down'])
   })
   it('that freezes, starts and comes back is told at each step', () => {
-    expect(said({}, { nodes: nodes({ state: 'frozen' }) })[0]).toMatch(/^rabbitmq-3 is frozen: .*lived only there/)
+    expect(said({}, { nodes: nodes({ state: 'frozen' }) })[0]).toMatch(/^rabbitmq-3 is frozen: .*existed only there/)
     const down = { nodes: nodes({ state: 'down' }) }
     expect(said(down, { nodes: nodes({ state: 'starting' }) })).toEqual(['rabbitmq-3 is starting'])
     expect(said({ nodes: nodes({ state: 'starting' }) }, {})).toEqual(['rabbitmq-3 is back'])
@@ -85,7 +85,7 @@ describe('A queue', () => {
     const gone = { queues: [queue('payment.dlq', { role: 'deadLetters', ready: undefined as never, consumers: 0 })] }
     expect(said(gone, dead(13))).toEqual([])
     const consumed = (consumers: number) => ({ queues: [{ ...classic, consumers }] })
-    expect(said(consumed(5), consumed(0))).toEqual(['Nobody takes from user.account.create.demo-service any more'])
+    expect(said(consumed(5), consumed(0))).toEqual(['user.account.create.demo-service has no consumers any more'])
   })
   it('whose leader moves says where, and in what time when that was measured', () => {
     const moved = [classic, queue('payment.invoice.create.demo-service', { leader: 'rabbitmq-2' })]
@@ -110,7 +110,7 @@ describe('Workers', () => {
   it('that end by themselves say why', () => {
     const after = { workers: [worker('worker-1'), worker('worker-2', 'restarting', 'was ended by SIGKILL\n  log')] }
     expect(said({}, after)).toEqual([
-      'worker-2 ended by itself: was ended by SIGKILL; what it held goes to other workers',
+      'worker-2 ended by itself: was ended by SIGKILL; its messages go to other workers',
     ])
   })
 })

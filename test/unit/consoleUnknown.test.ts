@@ -152,7 +152,7 @@ describe('The feed', () => {
       'RabbitMQ answers the console again',
     ])
     const lost = see(other, { ...WORK, ...counts(0), consumers: 0 })
-    expect(steps(up, silent, lost)).toContain(`Nobody takes from ${TASK} any more`)
+    expect(steps(up, silent, lost)).toContain(`${TASK} has no consumers any more`)
   })
   it('does not take a queue that moved up into the list for a new one', () => {
     const some = { ...see(other), queuesInAll: 300 }
