@@ -11,10 +11,14 @@ const tools = {
   'check:package': 'The package is one that npm, bundlers and TypeScript can use',
 }
 
-it.each(Object.entries(tools))('%s: %s', async (script) => {
-  const said = await run(script)
-  if (said !== '') expect.fail(said)
-}, 300_000)
+it.each(Object.entries(tools))(
+  '%s: %s',
+  async (script) => {
+    const said = await run(script)
+    if (said !== '') expect.fail(said)
+  },
+  300_000,
+)
 
 /** Nothing when the tool is content, else what it printed. */
 function run(script: string): Promise<string> {
