@@ -20,6 +20,7 @@ interface DrillOptions {
   readonly dir?: string
   readonly broker?: string
   readonly results?: string
+  readonly packs?: true
   readonly sabotage?: 'early-ack' | 'no-confirms' | 'at-most-once'
 }
 
@@ -64,6 +65,7 @@ function options(command: Command): Command {
       'your own RabbitMQ, several addresses separated by commas: only for drills that need no process control',
     )
     .option('--results <url>', 'its result store, as redis://…; with --broker')
+    .option('--packs', 'send the tasks in packs, several to a message')
     .addOption(
       new Option('--sabotage <how>', 'break Warren on purpose, to verify that the drill can fail').choices([
         'early-ack',
@@ -119,6 +121,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
       ...(chosen.dir === undefined ? {} : { dir: chosen.dir }),
       ...(own === undefined ? {} : { ownCluster: own }),
       sabotage: chosen.sabotage,
+      packs: chosen.packs,
       signal: interrupt.signal,
       say,
       onStart: (about) => {

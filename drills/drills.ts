@@ -19,6 +19,8 @@ export interface DrillsOptions {
   readonly ownCluster?: OwnClusterOptions
   /** Breaks something on purpose, to show that the drills can fail. */
   readonly sabotage?: Sabotage | undefined
+  /** Tasks are sent in packs. */
+  readonly packs?: boolean | undefined
   readonly signal: AbortSignal
   /** Progress, a line at a time. */
   readonly say: (line: string) => void
@@ -32,7 +34,7 @@ export interface DrillsOptions {
 
 /** Starts a cluster, runs the drills, stops everything. Throws the signal's reason when it was aborted. */
 export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]> {
-  const { drills, repeat = 1, sabotage, signal, say, onStart, onLedger, onOutcome } = options
+  const { drills, repeat = 1, sabotage, packs, signal, say, onStart, onLedger, onOutcome } = options
   const outcomes: DrillOutcome[] = []
   const earlier = { ids: new Set<string>() as ReadonlySet<string> }
   const grounds = new Grounds(options)
@@ -46,7 +48,7 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
         const obstacle = obstacleFor(drill, target)
         const outcome =
           obstacle === undefined
-            ? await runDrill(drill, { target, signal, say, sabotage, earlier, onLedger })
+            ? await runDrill(drill, { target, signal, say, sabotage, packs, earlier, onLedger })
             : skipped(drill, obstacle)
         outcomes.push(outcome)
         onOutcome(outcome)

@@ -14,6 +14,8 @@ export interface LoadPlan {
   readonly ratePerQueue: number
   /** How long each task takes. */
   readonly taskMs: number
+  /** Messages are sent so many milliseconds apart, together, so that they share packs. Left out: as evenly as can be. */
+  readonly burstMs?: number
 }
 
 export type AccountInput = TaskInput<typeof createAccount>
@@ -49,7 +51,7 @@ export class Load {
   start(): void {
     this.#startedAt = performance.now()
     this.#sent = 0
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer = setInterval(() => this.#tick(), this.plan.burstMs ?? TICK_MS)
   }
 
   stop(): void {

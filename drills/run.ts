@@ -27,6 +27,8 @@ export const DEFAULT_LOAD: LoadPlan = { ratePerQueue: 100, taskMs: 10 }
 /** Where an address names no port. */
 const AMQP_PORT = 5672
 const STEADY_TIMEOUT_MS = 20_000
+/** How far apart tasks are sent that are to share packs. */
+const BURST_MS = 100
 /** How long normal rates are shown before the fault and after the recovery. */
 const BEFORE_MS = 2_000
 const AFTER_MS = 1_000
@@ -64,6 +66,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   readonly say: (line: string) => void
   readonly sabotage: Sabotage | undefined
+  /** Tasks are sent in packs. */
+  readonly packs?: boolean | undefined
   /** The ids of the drill before, which workers may still write of. Kept up by each drill. */
   readonly earlier: { ids: ReadonlySet<string> }
   /** Called each second with what is accounted for so far. */
@@ -75,7 +79,7 @@ export async function runDrill(drill: Drill, options: RunOptions): Promise<Drill
   const timeline = new Timeline(startedAt, ({ at, kind, text }) => {
     options.say(`  ${((at - startedAt) / 1000).toFixed(1).padStart(5)} s  ${kind === 'fault' ? 'FAULT  ' : ''}${text}`)
   })
-  const plan = { ...DEFAULT_LOAD, ...drill.load }
+  const plan = { ...DEFAULT_LOAD, ...drill.load, ...(options.packs === true ? { burstMs: BURST_MS } : {}) }
   const base = { drill, startedAt, plan, marks: timeline.marks }
   const none = { counts: undefined, pauses: undefined, recoveryMs: undefined, chart: undefined, remarks: [] }
   const lasted = () => (Date.now() - startedAt) / 1000
@@ -139,7 +143,7 @@ async function perform(
       ? await TcpProxy.open({ host: through.hostname, port: Number(through.port || AMQP_PORT) })
       : undefined
     undo.push(() => proxy?.close())
-    const sender = await openSender(drill, proxy?.urlFor(through.href) ?? through.href, timeline, sabotage)
+    const sender = await openSender(drill, proxy?.urlFor(through.href) ?? through.href, { timeline, sabotage, plan })
     undo.push(() => sender.close())
     const load = new Load(plan, sender, ledger, timeline)
     undo.push(() => load.stop())
@@ -216,10 +220,17 @@ async function perform(
   }
 }
 
-function openSender(drill: Drill, broker: string, timeline: Timeline, sabotage: Sabotage | undefined): Promise<Sender> {
+interface Sending {
+  readonly timeline: Timeline
+  readonly sabotage: Sabotage | undefined
+  readonly plan: LoadPlan
+}
+
+function openSender(drill: Drill, broker: string, { timeline, sabotage, plan }: Sending): Promise<Sender> {
   if (sabotage === 'no-confirms') return openNoConfirmsSender(broker)
   const { heartbeatSeconds } = drill
-  return openWarrenSender({ broker, ...(heartbeatSeconds === undefined ? {} : { heartbeatSeconds }) }, timeline)
+  const heartbeat = heartbeatSeconds === undefined ? {} : { heartbeatSeconds }
+  return openWarrenSender({ broker, packs: plan.burstMs !== undefined, ...heartbeat }, timeline)
 }
 
 /** What becomes of processes, in words. One that ends without being asked to is a surprise, and the drill has failed. */

@@ -8,14 +8,26 @@ import type { Timeline } from './timeline.js'
 export interface SenderOptions {
   readonly broker: string | readonly string[]
   readonly heartbeatSeconds?: number
+  /** Tasks that are sent at the same time share messages. */
+  readonly packs?: boolean
 }
 
-export async function openWarrenSender(options: SenderOptions, timeline: Timeline): Promise<Sender> {
+const PACK = { maxTasks: 64, maxBytes: 65_536 }
+
+export async function openWarrenSender(
+  { packs = false, ...options }: SenderOptions,
+  timeline: Timeline,
+): Promise<Sender> {
+  // Workers take packs of any task.
+  const [account, invoice] = [createAccount, createInvoice].map((task) => (packs ? { ...task, pack: PACK } : task)) as [
+    typeof createAccount,
+    typeof createInvoice,
+  ]
   const warren = await connect({ name: 'drill', logger: false, ...options })
   tell(warren, timeline)
   return {
-    account: async (input, at) => (await warren.send(createAccount, input, { at })).id,
-    invoice: async (input, at) => (await warren.send(createInvoice, input, { at })).id,
+    account: async (input, at) => (await warren.send(account, input, { at })).id,
+    invoice: async (input, at) => (await warren.send(invoice, input, { at })).id,
     close: () => warren.close(),
   }
 }

@@ -82,6 +82,7 @@ export type { OrderOptions, Priority, TaskOrder } from './task/lanes.js'
 export type { LimitOptions, OnLimit, Rate, RateOptions, TaskLimit } from './task/limit.js'
 export type { Logger } from './task/logger.js'
 export type { OutcomeKind } from './task/outcome.js'
+export type { PackOptions, TaskPack } from './task/pack.js'
 export {
   defineTask,
   type RetryPolicy,

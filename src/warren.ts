@@ -106,7 +106,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     const replyTo = replyChannel(this.#producerId)
     const sending = { ...settled, ...of, ...to, results: this.#results, control: this.#control }
     this.flows = new Flows({ ...sending, replyTo })
-    const lanes = { broker: () => this.#publishing.broker, delayed: new Delayed(to) }
+    const lanes = { broker: () => this.#publishing.broker, delayed: new Delayed(to), packs: true }
     this.#sender = new Sender({ ...sending, ...lanes, replyTo: results && replyTo })
     this.#results?.on('storeState', (event) => {
       this.tell('storeState', event)

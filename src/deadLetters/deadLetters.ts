@@ -17,6 +17,7 @@ import { DEAD_LETTER_DELIVERY_LIMIT } from '../task/topology.js'
 import { type DeadLetter, type DeadLetterContent, readContent, readDeadLetter } from '../wire/deadLetter.js'
 import { DELAY_UNROUTABLE, deadLetterQueue } from '../wire/names.js'
 import type { OutgoingMessage } from '../wire/outgoingMessage.js'
+import { isPack } from '../wire/pack.js'
 import { taskIdOf } from '../wire/redelivery.js'
 import { checkFilter, type DeadLetterFilter, matches } from './filter.js'
 import { type Destination, destinationOf, freshCopy, type RedriveTarget, runOf } from './redrive.js'
@@ -163,7 +164,7 @@ export class DeadLetters {
       if (options.dryRun !== true) {
         const run = runOf(message, now)
         // Before it is published: the new run may end before its confirm arrives, and its result must stay.
-        if (taskIdOf(message) === letter.id) await this.#dependencies.results?.begin(letter.id, run)
+        if (taskIdOf(message) === letter.id && !isPack(message)) await this.#dependencies.results?.begin(letter.id, run)
         const publish = (copy: OutgoingMessage): Promise<void> => this.#publish(letter.id, exchange, routingKey, copy)
         await publish(freshCopy(message, letter, { to, now, run })).catch(async (error) => {
           if (!(error instanceof MessageError)) throw error

@@ -34,6 +34,8 @@ export class UnconfirmedError extends WarrenError {
   readonly id: string
   /** Whether the message was ever written to a connection. If not, it is certainly in no queue. */
   readonly written: boolean
+  /** What kept the broker from confirming it, as far as is known. */
+  readonly problem: string
   constructor(id: string, deadlineMs: number, written: boolean, lastProblem: string, cause?: unknown) {
     super(
       'UNCONFIRMED',
@@ -46,6 +48,7 @@ export class UnconfirmedError extends WarrenError {
     )
     this.id = id
     this.written = written
+    this.problem = lastProblem
   }
 }
 

@@ -18,8 +18,11 @@ export interface WarrenEvents {
   /** The broker stopped reading from publishers (memory or disk alarm). Sends wait; consuming continues. */
   blocked: [{ role: ConnectionRole; reason: string }]
   unblocked: [{ role: ConnectionRole; blockedMs: number }]
-  /** The broker confirmed a message. `latencyMs` counts from its first write. */
-  confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
+  /**
+   * The broker confirmed a message. `latencyMs` counts from its first write. `tasks` says how many tasks it carries, where
+   * it is a pack; its `id` is then the pack's.
+   */
+  confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number; tasks?: number }]
   /** Unconfirmed messages are published again, under the same ids. */
   republished: [{ count: number; reason: string }]
   /** The result store went away or came back. */
@@ -66,6 +69,12 @@ export interface WorkerEvents {
     },
   ]
   /**
+   * A pack came, and its `tasks` are run as any other (`opened`). Of one that was handed out before, the `tasks` that have
+   * not ended were published as messages of their own (`takenApart`); and so were the `tasks` of one that could not start
+   * soon (`givenBack`). `id` is the pack's.
+   */
+  pack: [{ id: string; task: string; queue: string; action: 'opened' | 'takenApart' | 'givenBack'; tasks: number }]
+  /**
    * A schedule of the worker's service ticked, and this worker looked after it. `waiting`: until the task of the tick
    * before has ended. `skipped`: for `reason`, `paused`, `overlap` or `missed`. `failed`: its task cannot be published.
    * `id` is the task's, when it was sent. `lateMs` counts from when it was due.
@@ -84,3 +93,4 @@ export interface WorkerEvents {
 }
 
 export type TickEvent = WorkerEvents['tick'][0]
+export type PackEvent = WorkerEvents['pack'][0]

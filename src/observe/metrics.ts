@@ -82,6 +82,10 @@ function listen(worker: ObservedWorker, metrics: Metrics, forget: () => void): (
       limited.inc({ service, task, queue, by, action })
       if (waitMs !== undefined) limitWait.observe({ service, task }, waitMs / 1000)
     },
+    pack: ({ queue, action, tasks }) => {
+      metrics.packs.inc({ service, queue, action })
+      metrics.packTasks.inc({ service, queue, action }, tasks)
+    },
     tick: ({ schedule, action, reason = '', lateMs }) => {
       metrics.ticks.inc({ service, schedule: scheduleLabel(schedule), action, reason: reasonLabel(action, reason) })
       metrics.tickLateness.observe({ service }, Math.max(0, lateMs) / 1000)
@@ -167,6 +171,18 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
     buckets: WAIT_BUCKETS,
     registers,
   })
+  const packs = new Counter({
+    name: 'warren_packs_total',
+    help: 'Packs by what was done with them.',
+    labelNames: ['service', 'queue', 'action'],
+    registers,
+  })
+  const packTasks = new Counter({
+    name: 'warren_pack_tasks_total',
+    help: 'Tasks in packs by what was done with them.',
+    labelNames: ['service', 'queue', 'action'],
+    registers,
+  })
   const ready = new Gauge({
     name: 'warren_worker_ready',
     help: '1 when the worker consumes all its queues and its connections and store are available, else 0.',
@@ -191,7 +207,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   const held = new Gauge({
     name: 'warren_worker_held',
-    help: 'Messages that the worker holds unacknowledged: waiting, running and settling.',
+    help: 'Tasks that the worker holds unacknowledged: waiting, running and settling.',
     labelNames: ['service'],
     registers,
     collect() {
@@ -231,7 +247,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
   })
   return {
     ...{ attempts, duration, waited, settle, settled, deadLettered, delayed, limited, limitWait, ticks, tickLateness },
-    ...{ ready, running, held, consumers, paused },
+    ...{ packs, packTasks, ready, running, held, consumers, paused },
   }
 }
 

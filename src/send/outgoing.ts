@@ -8,6 +8,8 @@ export interface Publication {
   readonly message: OutgoingMessage
   /** How long the confirm may take; `Infinity` for no limit. */
   readonly confirmTimeoutMs: number
+  /** How many tasks the message carries, where it is a pack. */
+  readonly tasks?: number
 }
 
 /** A publication in progress. A class, so that all objects have the same shape: there are thousands a second. */
@@ -18,6 +20,7 @@ export class Outgoing {
   /** Undefined once it is settled: a timer that still holds the record must not keep the content in memory. */
   message: OutgoingMessage | undefined
   readonly bytes: number
+  readonly tasks: number | undefined
   readonly confirmTimeoutMs: number
   /** By `performance.now()`, like all times here. */
   readonly deadline: number
@@ -46,10 +49,26 @@ export class Outgoing {
     this.routingKey = routingKey
     this.message = message
     this.bytes = message.content.length
+    this.tasks = publication.tasks
     this.confirmTimeoutMs = confirmTimeoutMs
     this.deadline = performance.now() + confirmTimeoutMs
     this.resolve = resolve
     this.reject = reject
     this.problem = problem
   }
+}
+
+/** What is told of a message that the broker has confirmed. */
+export interface Confirmation {
+  readonly id: string
+  readonly exchange: string
+  readonly routingKey: string
+  /** From its first write. */
+  readonly latencyMs: number
+  readonly tasks?: number
+}
+
+export const confirmation = ({ id, exchange, routingKey, writtenAt, tasks }: Outgoing, now: number): Confirmation => {
+  const confirmed = { id, exchange, routingKey, latencyMs: Math.round(now - writtenAt) }
+  return tasks === undefined ? confirmed : { ...confirmed, tasks }
 }

@@ -21,7 +21,7 @@ import { withoutTracing } from '../observe/tracing.js'
 import { pause } from '../timers.js'
 import { headers } from '../wire/names.js'
 import { Flight } from './flight.js'
-import { Outgoing, type Publication } from './outgoing.js'
+import { type Confirmation, confirmation, Outgoing, type Publication } from './outgoing.js'
 import { Patience } from './patience.js'
 import { type ChannelOwner, PublishingChannel } from './publishingChannel.js'
 import { Refused } from './refused.js'
@@ -33,7 +33,7 @@ export interface ProducerOptions {
 }
 
 export interface ProducerEvents {
-  confirmed: [{ id: string; exchange: string; routingKey: string; latencyMs: number }]
+  confirmed: [Confirmation]
   republished: [{ count: number; reason: string }]
 }
 
@@ -218,9 +218,7 @@ export class Producer extends EventEmitter<ProducerEvents> {
   #tellConfirmed(answered: readonly Outgoing[], nacked: boolean): void {
     if (nacked || this.listenerCount('confirmed') === 0) return
     const now = performance.now()
-    for (const { id, exchange, routingKey, writtenAt, confirmed } of answered) {
-      if (confirmed) this.emit('confirmed', { id, exchange, routingKey, latencyMs: Math.round(now - writtenAt) })
-    }
+    for (const outgoing of answered) if (outgoing.confirmed) this.emit('confirmed', confirmation(outgoing, now))
   }
 
   /** `basic.return` comes before the confirm of the same message (https://www.rabbitmq.com/docs/confirms). */

@@ -12,6 +12,7 @@ import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
 import { type Lanes, laneFor, type Priority, type SentTask } from '../task/lanes.js'
+import type { TaskPack } from '../task/pack.js'
 import { checkTask, type Task } from '../task/task.js'
 import { type Encoded, encode } from '../wire/envelope.js'
 import { commandsExchange, domainOf, headers } from '../wire/names.js'
@@ -26,6 +27,7 @@ import { type EventsOptions, eventsOf, Handle, type HandleOptions, stateOf, type
 import { isInNoQueue } from './inNoQueue.js'
 import { hasLanes, inLane, preparedKey } from './lane.js'
 import type { Publication } from './outgoing.js'
+import { Packer } from './packer.js'
 import { readPrepared } from './prepared.js'
 import type { Producer } from './producer.js'
 
@@ -89,6 +91,8 @@ export interface SenderOptions {
   readonly replyTo: string | undefined
   readonly confirmTimeoutMs: number
   readonly maxMessageBytes: number
+  /** Whether tasks that are defined so share messages. Left out: every task has a message of its own. */
+  readonly packs?: boolean
 }
 
 /** One send with all its parameters decided. */
@@ -103,10 +107,12 @@ interface Sending {
 
 export class Sender {
   readonly #options: SenderOptions
+  readonly #packer: Packer | undefined
   #closed = false
 
   constructor(options: SenderOptions) {
     this.#options = options
+    this.#packer = options.packs === true ? new Packer(options.producer, options.maxMessageBytes) : undefined
   }
 
   /** Resolves with the task's handle once the broker has confirmed the message. */
@@ -136,7 +142,9 @@ export class Sender {
     if (unique !== undefined) return this.#sendUnique(task, input, sending, unique)
     const publication = this.#publication(task, input, sending)
     if (run > 0) await this.#beginRun(id, run)
-    if (task.limit === undefined || due !== undefined) await this.#publish(publication, due)
+    const packer = task.pack === undefined || run > 0 || due !== undefined ? undefined : this.#packer
+    if (packer !== undefined) await sendTraced(publication, () => packer.publish(publication, task.pack as TaskPack))
+    else if (task.limit === undefined || due !== undefined) await this.#publish(publication, due)
     else await this.#publishAhead(task as Task, checked.value, publication)
     return this.handle(task, id, { due, queued: { run, at: publication.sent } })
   }
@@ -275,6 +283,7 @@ export class Sender {
   /** Accepts no new messages. */
   close(): void {
     this.#closed = true
+    this.#packer?.flush()
     this.#options.delayed.close()
   }
 

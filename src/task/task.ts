@@ -9,6 +9,7 @@ import { checkOptions, is, kindOf, settleOptions } from '../options.js'
 import type { CarriedByJson } from './json.js'
 import { type OrderOptions, settleOrder, type TaskOrder } from './lanes.js'
 import { type LimitOptions, settleLimit, type TaskLimit } from './limit.js'
+import { type PackOptions, settlePack, type TaskPack } from './pack.js'
 import { LONGEST_RETRY_DELAY_MS } from './retry.js'
 import type { QueueType } from './topology.js'
 
@@ -61,6 +62,11 @@ export interface TaskOptions<Input extends StandardSchemaV1, Output extends Stan
    * name, and the result that Celery's chains, callbacks and chords pass on. Default: none, and such a message is refused.
    */
   readonly positional?: readonly (keyof StandardSchemaV1.InferInput<Input> & string)[] | undefined
+  /**
+   * Tasks that are sent at the same time share messages: for many short tasks, on queues that only Warren consumes, since
+   * Celery cannot read such a message. Default: each task has a message of its own.
+   */
+  readonly pack?: PackOptions | undefined
 }
 
 /**
@@ -78,6 +84,7 @@ export interface Task<Input = unknown, Parsed = unknown, Output = unknown, Retur
   readonly priority?: boolean
   readonly order?: TaskOrder<Parsed> | undefined
   readonly positional?: readonly string[] | undefined
+  readonly pack?: TaskPack | undefined
   readonly input: StandardSchemaV1<Input, Parsed>
   readonly output: StandardSchemaV1<Returned, Output> | undefined
 }
@@ -148,6 +155,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     priority = false,
     order,
     positional,
+    pack,
   } = given as unknown as TaskOptions<Input, Output>
   const where = `defineTask(${name})`
   if (order !== undefined && (limit !== undefined || priority)) {
@@ -155,6 +163,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
       `expected \`order\` without \`${limit === undefined ? 'priority' : 'limit'}\`, which lets messages overtake each other`,
     ])
   }
+  refusePack(where, pack, { limit, order, priority })
   const { type } = settleOptions(
     `${where}: queue`,
     queue ?? {},
@@ -171,6 +180,7 @@ export function defineTask<Input extends StandardSchemaV1, Output extends Standa
     ...(priority ? { priority } : {}),
     ...(positional === undefined ? {} : { positional: Object.freeze([...positional]) }),
     ...(order === undefined ? {} : { order: settleOrder(`${where}: order`, order) }),
+    ...(pack === undefined ? {} : { pack: settlePack(`${where}: pack`, pack) }),
     input: input as StandardSchemaV1<StandardSchemaV1.InferInput<Input>, StandardSchemaV1.InferOutput<Input>>,
     // The conditional output type cannot be computed inside the generic function; the signature above applies.
     output: output as never,
@@ -198,6 +208,22 @@ const TASK_CHECKS = {
   priority: is.flag,
   order: is.record,
   positional: areNames,
+  pack: is.record,
+}
+
+/** What each message has to be alone for. */
+const NOT_PACKED = {
+  limit: 'which lets each task wait by itself',
+  order: 'which takes one message after the other',
+  priority: 'which puts tasks that are sent together into different queues',
+} as const
+
+function refusePack(where: string, pack: unknown, given: Readonly<Record<keyof typeof NOT_PACKED, unknown>>): void {
+  if (pack === undefined) return
+  const problems = Object.entries(NOT_PACKED)
+    .filter(([option]) => given[option as keyof typeof NOT_PACKED])
+    .map(([option, why]) => `expected \`pack\` without \`${option}\`, ${why}`)
+  if (problems.length > 0) throw new OptionsError(where, problems)
 }
 
 function retryPolicy(

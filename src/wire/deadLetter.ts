@@ -13,6 +13,7 @@ import { isName } from './copy.js'
 import type { DeadLetterReason } from './deadLetterReason.js'
 import { beyondDelays, isDelayName } from './delayedKey.js'
 import { celeryHeaders, DELAY_DUE, headers as names } from './names.js'
+import { memberCount } from './pack.js'
 
 /** Why a message died: Warren's reasons, and RabbitMQ's under the same names. `unknown`: neither has said. */
 export type DeathReason = DeadLetterReason | 'maxlen' | 'unroutable' | 'unknown'
@@ -70,16 +71,20 @@ export function readDeadLetter(message: ConsumeMessage): DeadLetter {
       ? { exchange, routingKey }
       : (unroutable?.origin ?? originIn(death))
   const at = text(headers[names.at])
-  return {
-    id: deadLetterId(message, headers),
-    task: text(headers[celeryHeaders.task]) ?? origin.routingKey,
-    ...(told !== undefined
+  const cause: Pick<DeadLetter, 'by' | 'reason' | 'why'> =
+    told !== undefined
       ? { by: 'warren', ...warrensReason(told, { attempts, errorClass, errorMessage }) }
       : unroutable !== undefined
         ? { by: 'broker', reason: 'unroutable', why: unroutable.why }
         : death !== undefined
           ? { by: 'broker', ...brokersReason(death) }
-          : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }),
+          : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }
+  const tasks = memberCount(message)
+  return {
+    id: deadLetterId(message, headers),
+    task: text(headers[celeryHeaders.task]) ?? origin.routingKey,
+    ...cause,
+    why: tasks === undefined ? cause.why : `${cause.why}; a pack of ${tasks} tasks`,
     diedAt: (at === undefined ? undefined : parseInstant(at)) ?? death?.at,
     queue,
     ...origin,

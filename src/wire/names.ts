@@ -257,6 +257,8 @@ export const headers = {
   deliveries: 'x-warren-deliveries',
   /** The lane of its task that the message was sent to: a priority or a partition. */
   lane: 'x-warren-lane',
+  /** How many tasks the message carries: see `pack.ts`. */
+  pack: 'x-warren-pack',
   /** The flow that the message is a member of, as JSON: see `flowMark.ts`. */
   flow: 'x-warren-flow',
   /** The schedule that sent the message. */

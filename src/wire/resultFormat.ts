@@ -45,7 +45,7 @@ export interface StoredResult {
   readonly run?: number
   /** The task's name. Absent when neither Warren nor a Celery with `result_extended` wrote this. */
   readonly task?: string
-  /** The queue whose message was run, of a SUCCESS. Absent when it was not Warren that wrote it. */
+  /** The queue whose message was run. Absent when it was not Warren that wrote it, and before the task has begun. */
   readonly queue?: string
   /** When its message was sent, or the run began. Absent when its sender did not say so. */
   readonly queuedAt?: Date

@@ -1,4 +1,5 @@
 /** What a worker tells about its attempts: events and spans, made only when somebody listens. */
+import { StoreRefusesError, StoreUnreachableError } from '../errors/index.js'
 import type { WorkerEvents } from '../observe/events.js'
 import { AttemptTrace, type TracedAttempt } from '../observe/messagingSpans.js'
 import type { Outcome } from '../task/outcome.js'
@@ -9,6 +10,7 @@ import type { Attempt } from './attempt.js'
 import type { Delivery } from './delivery.js'
 import type { GatedAttempt } from './gate.js'
 import type { Limited } from './limitGate.js'
+import type { PacksOptions } from './packs.js'
 import type { Settled } from './settled.js'
 import { queuedAt } from './speaker.js'
 
@@ -76,6 +78,19 @@ export class AttemptReports {
     if (!this.#listens('limited')) return
     const more = { ...(key === undefined ? {} : { key }), ...(waitMs === undefined ? {} : { waitMs }) }
     this.#tell('limited', { ...refOf(attempt), by, action, ...more })
+  }
+
+  /** What is told of packs. One that is to be taken apart may wait for the store or the broker. */
+  ofPacks(): Pick<PacksOptions, 'onPack' | 'onDelayed'> {
+    return {
+      onPack: (event) => this.#tell('pack', event),
+      onDelayed: ({ message, queue }, error) => {
+        const refused = error instanceof StoreUnreachableError || error instanceof StoreRefusesError
+        const id: unknown = message.properties.messageId
+        const ref = { id: typeof id === 'string' ? id : '?', task: queue.task, queue: queue.name, number: 1 }
+        this.#tell('settleDelayed', { ...ref, waitingFor: refused ? 'store' : 'broker', error })
+      },
+    }
   }
 
   /** A delivery that is not due could not be postponed. */

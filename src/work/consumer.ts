@@ -52,13 +52,12 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
 
   constructor(connection: Connection, options: ConsumerOptions) {
     super()
-    const { queue, binding } = options.declaration
     this.queue = queueOf(options.declaration)
     this.#connection = connection
     this.#options = options
-    this.#life = consumerLife(queue.name, (state, reason) => {
+    this.#life = consumerLife(this.queue.name, (state, reason) => {
       this.#reason = reason
-      this.emit('state', { queue: queue.name, state, ...(reason === undefined ? {} : { reason }) })
+      this.emit('state', { queue: this.queue.name, state, ...(reason === undefined ? {} : { reason }) })
     })
     this.#lines = new Lines({
       queue: this.queue,
@@ -66,21 +65,26 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
         this.#watchdog.delivered()
         this.emit('delivery', delivery)
       },
+      onPack: (pack) => {
+        this.#watchdog.delivered()
+        if (!this.emit('pack', pack)) pack.ack() // A queue of tokens has no use for one.
+      },
       ...onConsumerTimeout(connection, this.queue, options.consumerTimeoutMs),
       onLost: (reason) => this.#lost(reason),
     })
     this.#watchdog = new Watchdog({
-      ...{ queue: queue.name, exchange: binding.exchange },
+      ...{ queue: this.queue.name, exchange: options.declaration.binding.exchange },
       line: () => (!this.#changes.busy && this.#life.state === 'consuming' ? this.#lines.current : undefined),
       model: () => this.#connection.model,
       renew: () => this.#changes.take(() => this.#renew()),
       drop: (line, reason) => this.#lines.lose(line, reason),
     })
-    connection.on('open', () => {
-      // `start` makes the first move; from then on every new connection is a reason to try at once.
-      if (this.#life.state === 'waiting') void this.#open().catch(() => undefined)
+    // `start` makes the first move; from then on every new connection is a reason to try at once.
+    connection.on('open', () => this.#tryAgain())
+    connection.on('lost', ({ reason }) => {
+      this.#interrupt?.(`connection lost: ${reason}`)
+      this.#lines.loseAll(`connection lost: ${reason}`)
     })
-    connection.on('lost', ({ reason }) => this.#connectionLost(`connection lost: ${reason}`))
   }
 
   get state(): ConsumerState {
@@ -277,14 +281,13 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     }
   }
 
-  #connectionLost(reason: string): void {
-    this.#interrupt?.(reason)
-    this.#lines.loseAll(reason)
-  }
-
   #lost(reason: string): void {
     this.#pauses.delete('suspect')
     if (this.#life.in('consuming', 'paused')) this.#waitAndRetry(reason)
+  }
+
+  #tryAgain(): void {
+    if (this.#life.state === 'waiting' && this.#connection.model !== undefined) this.#open().catch(() => undefined)
   }
 
   #waitAndRetry(reason: string): void {
@@ -292,9 +295,6 @@ export class Consumer extends EventEmitter<ConsumerEvents> {
     if (this.#life.state !== 'waiting') this.#life.to('waiting', reason)
     clearTimeout(this.#retry)
     const { retryInitialDelayMs, retryMaxDelayMs } = this.#options
-    const again = (): void => {
-      if (this.#life.state === 'waiting' && this.#connection.model !== undefined) this.#open().catch(() => undefined)
-    }
-    this.#retry = setTimeout(again, jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs))
+    this.#retry = setTimeout(() => this.#tryAgain(), jittered(retryInitialDelayMs, this.#failures++, retryMaxDelayMs))
   }
 }

@@ -3,6 +3,7 @@ import type { QueueDeclaration } from '../amqp/declare.js'
 import { Lifecycle } from '../amqp/lifecycle.js'
 import type { ConsumerState } from '../observe/events.js'
 import type { Delivery } from './delivery.js'
+import type { Pack } from './pack.js'
 import type { TakeUp } from './takeUp.js'
 
 export interface ConsumerOptions {
@@ -23,6 +24,7 @@ export type PauseCause = 'suspect' | 'asked'
 export interface ConsumerEvents {
   state: [{ queue: string; state: ConsumerState; reason?: string }]
   delivery: [Delivery]
+  pack: [Pack]
   /** It came to rest, and begins anew with the prefetch of its options. */
   renewed: []
 }

@@ -46,6 +46,16 @@ export interface Settlement {
   readonly nearlyFull: boolean
 }
 
+/** What makes a delivery another one than most. */
+export interface Particulars {
+  /** Why the message cannot be read, where that is known already. */
+  readonly undecodable?: MessageError
+  /** The delivery of the pack that it is a member of. */
+  readonly pack?: object
+}
+
+const NOTHING_PARTICULAR: Particulars = Object.freeze({})
+
 export class Delivery {
   readonly message: ConsumeMessage
   readonly queue: DeliveryQueue
@@ -55,6 +65,8 @@ export class Delivery {
   readonly undecodable: MessageError | undefined
   /** Whether the message was handed out before, to any consumer. */
   readonly redelivered: boolean
+  /** The delivery of the pack that it is a member of; undefined for a message of its own. */
+  readonly pack: object | undefined
   /** How many attempts of this delivery have failed, and were followed by another one here: in an ordered queue. */
   failed = 0
   readonly #since = performance.now()
@@ -70,12 +82,18 @@ export class Delivery {
     queue: DeliveryQueue,
     settlement: Settlement,
     ended: (delivery: Delivery) => void,
+    { undecodable, pack }: Particulars = NOTHING_PARTICULAR,
   ) {
     this.message = message
     this.queue = queue
     this.#settlement = settlement
     this.#ended = ended
     this.redelivered = message.fields.redelivered
+    this.pack = pack
+    if (undecodable !== undefined) {
+      this.undecodable = undecodable
+      return
+    }
     try {
       this.envelope = decode(message.properties, message.content)
     } catch (error) {

@@ -7,19 +7,23 @@
  *
  * The lists here are views: whether a delivery is still ours, it says itself.
  */
+import type { QueueDeclaration } from '../amqp/declare.js'
 import { isSuspect } from '../wire/redelivery.js'
 import { Attempt } from './attempt.js'
 import type { AttemptReports } from './attemptReports.js'
 import type { Consumer } from './consumer.js'
-import type { Delivery } from './delivery.js'
+import { type Delivery, type DeliveryQueue, queueOf } from './delivery.js'
 import { Intake } from './intake.js'
 import { staysHere } from './ordered.js'
+import type { Pack } from './pack.js'
+import type { Packs } from './packs.js'
 import { Pauses } from './pauses.js'
 import { Quarantine } from './quarantine.js'
 import { Ready } from './ready.js'
 import { Registrations, type RegistrationsOptions } from './registrations.js'
 import { Room } from './room.js'
 import type { Settler } from './settler.js'
+import { Solitude } from './solitude.js'
 import { Stuck } from './stuck.js'
 import { WaitingRoom } from './waitingRoom.js'
 
@@ -28,11 +32,9 @@ export interface DispatcherOptions extends Omit<RegistrationsOptions, 'free' | '
   /** The prefetch of each consumer where the user has fixed it. */
   readonly prefetch: number | undefined
   readonly settler: Settler
+  readonly packs: Packs
   readonly reports: AttemptReports
 }
-
-/** How long the consumers get to stop before a suspect runs: a frozen node must not hold up the other queues. */
-const PAUSE_LIMIT_MS = 1_000
 
 export class Dispatcher {
   readonly #options: DispatcherOptions
@@ -41,6 +43,7 @@ export class Dispatcher {
   readonly #room: Room
   readonly #waitingRoom: WaitingRoom
   readonly #quarantine: Quarantine
+  readonly #solitude: Solitude
   readonly #pauses: Pauses
   readonly #registrations: Registrations
   /** Due and not started, oldest first. */
@@ -48,8 +51,6 @@ export class Dispatcher {
   readonly #active = new Set<Attempt>()
   readonly #stuck = new Stuck()
   #running = 0
-  /** A suspect runs, and nothing else. */
-  #alone = false
   #stopping = false
   #idle: (() => void) | undefined
 
@@ -59,7 +60,8 @@ export class Dispatcher {
     this.#intake = new Intake({
       ...{ concurrency, fixed: prefetch, active: this.#active },
       onCancelled: (which) => this.#giveBack(which),
-      onLook: () => this.#room.update(),
+      spent: (queue) => (this.#active.size + this.#ready.held < concurrency ? options.packs.spent(queue) : 0),
+      onLook: () => this.#look(),
     })
     const dispatcher = this
     this.#room = new Room(concurrency, {
@@ -70,12 +72,19 @@ export class Dispatcher {
         return dispatcher.#ready.held
       },
       expectedMs: () => this.#intake.expectedMs(),
+      tasksPerMessage: (consumer) => this.#intake.tasksPerMessage(consumer),
       newest: (count) => this.#ready.newest(count),
     })
     this.#quarantine = new Quarantine(results)
+    this.#solitude = new Solitude({
+      ...{ quarantine: this.#quarantine, consumers: this.#consumers, stopping: () => this.#stopping },
+      giveBack: (which) => this.#giveBack(which),
+      attempt: (suspect) => this.#attempt(suspect),
+      onOver: () => this.#pump(),
+    })
     this.#registrations = new Registrations({
       ...options,
-      free: () => (this.#alone ? 0 : concurrency - this.#running - this.#ready.length),
+      free: () => (this.#solitude.alone ? 0 : concurrency - this.#running - this.#ready.length),
       onLimited: (attempt, limited) => reports.limited(attempt, limited),
     })
     this.#pauses = new Pauses({
@@ -99,16 +108,21 @@ export class Dispatcher {
 
   /** How many deliveries the worker holds: waiting, running and settling. */
   get held(): number {
-    const elsewhere = [this.#quarantine, this.#waitingRoom, this.#pauses, this.#active]
+    const elsewhere = [this.#quarantine, this.#waitingRoom, this.#pauses, this.#active, this.#options.packs]
     return elsewhere.reduce((sum, { size }) => sum + size, this.#ready.held)
   }
 
   /** For those who look: what runs, what may start, and what waits until it is due. */
   inventory = () => ({ active: [...this.#active], ready: this.#ready.list, waiting: this.#waitingRoom.deliveries })
 
-  /** The prefetch with which each of `queues` consumers begins. */
-  initialPrefetch(queues: number): number {
-    return this.#intake.initial(queues)
+  /** The prefetch with which a consumer begins, one of `queues`. */
+  initialPrefetch(declaration: QueueDeclaration, queues: number): number {
+    return Math.ceil(this.#intake.initial(queues) / this.#tasksPerMessage(queueOf(declaration)))
+  }
+
+  /** How many tasks a message of a queue may carry. */
+  #tasksPerMessage({ task }: DeliveryQueue): number {
+    return this.#options.handlers.get(task)?.task.pack?.maxTasks ?? 1
   }
 
   add(consumer: Consumer): void {
@@ -116,10 +130,11 @@ export class Dispatcher {
     this.#pauses.add(consumer)
     if (consumer.queue.priority !== undefined) this.#ready.pickByPriority()
     if (consumer.queue.ordered !== true) {
-      this.#intake.add(consumer)
+      this.#intake.add(consumer, this.#tasksPerMessage(consumer.queue))
       if (this.#options.prefetch === undefined) this.#room.add(consumer)
     }
     consumer.on('delivery', (delivery) => this.#receive(delivery))
+    consumer.on('pack', (pack) => this.#open(pack))
     consumer.on('state', ({ state }) => {
       if (state === 'waiting') this.#prune()
       if (state === 'consuming') this.#room.update()
@@ -166,18 +181,31 @@ export class Dispatcher {
 
   /** Resolves when nothing runs or is being settled. `release` ends the wait for what does. */
   async untilIdle(): Promise<void> {
-    if (this.#active.size === 0) return
-    await new Promise<void>((resolve) => {
-      this.#idle = resolve
-    })
+    if (this.#active.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    await this.#options.packs.untilIdle()
   }
 
   /** Gives back what still runs, and aborts it. */
   release(reason: unknown): void {
+    this.#options.packs.close()
     for (const attempt of [...this.#active]) attempt.delivery.giveBack(reason)
     this.#intake.stop()
     this.#registrations.close()
     this.#idle?.()
+  }
+
+  #open(pack: Pack): void {
+    if (this.#stopping) pack.giveBack()
+    else for (const member of this.#options.packs.take(pack)) this.#receive(member)
+  }
+
+  #look(): void {
+    if (this.#options.packs.any) this.#giveBack(this.#options.packs.isSlow)
+    this.#room.update()
   }
 
   #receive(delivery: Delivery): void {
@@ -190,8 +218,7 @@ export class Dispatcher {
   #due(delivery: Delivery, first = false): void {
     if (this.#pauses.takes(delivery)) return
     if (isSuspect(delivery.message, delivery.queue.type)) {
-      this.#quarantine.add(delivery)
-      void this.#pauseAll()
+      this.#solitude.add(delivery)
     } else this.#ready.add(delivery, first)
     this.#pump()
     this.#room.update()
@@ -200,45 +227,13 @@ export class Dispatcher {
   /** Starts what may start: first the unsuspected, `concurrency` at a time, then each suspect alone. */
   #pump(): void {
     if (this.#stopping) return
-    while (this.#running < this.#options.concurrency && !this.#alone) {
+    while (this.#running < this.#options.concurrency && !this.#solitude.alone) {
       const delivery = this.#ready.next()
       if (delivery === undefined) break
       if (delivery.held) void this.#attempt(delivery)
     }
-    if (this.#quarantine.size > 0 && this.#active.size === 0 && !this.#alone) void this.#runSuspect()
+    if (this.#quarantine.size > 0 && this.#active.size === 0) void this.#solitude.runNext()
     this.#registrations.placeFree()
-  }
-
-  async #runSuspect(): Promise<void> {
-    this.#alone = true
-    // Which one runs first matters, so all that are on their way are waited for.
-    await this.#pauseAll()
-    const suspect = await this.#quarantine.next()
-    if (suspect !== undefined) {
-      if (this.#stopping) suspect.giveBack()
-      else await this.#attempt(suspect)
-      // Also where nobody ran it: the mark would say that it killed this worker.
-      await this.#quarantine.clear(suspect)
-    }
-    this.#alone = false
-    this.#resume()
-    this.#pump()
-  }
-
-  /** What a cancelled subscription holds is stuck when its node goes down, and others may be idle while it waits here. */
-  async #pauseAll(): Promise<void> {
-    await Promise.all(
-      this.#consumers.map(async (consumer) => {
-        await consumer.pause(PAUSE_LIMIT_MS)
-        if (consumer.state === 'paused') this.#giveBack(({ queue }) => queue === consumer.queue)
-      }),
-    )
-  }
-
-  /** Takes messages again once no suspect is left. */
-  #resume(): void {
-    if (this.#quarantine.size > 0 || this.#alone || this.#stopping) return
-    for (const consumer of this.#consumers) void consumer.resume()
   }
 
   async #attempt(delivery: Delivery): Promise<void> {
@@ -294,6 +289,6 @@ export class Dispatcher {
     this.#quarantine.prune()
     this.#pauses.prune()
     this.#waitingRoom.prune()
-    this.#resume()
+    this.#solitude.resume()
   }
 }

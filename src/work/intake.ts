@@ -2,6 +2,7 @@
 import type { Attempt } from './attempt.js'
 import type { Consumer } from './consumer.js'
 import type { Delivery, DeliveryQueue } from './delivery.js'
+import { MessageLoad } from './messageLoad.js'
 import { initialPrefetch, MeanDuration, PrefetchEstimate } from './prefetch.js'
 
 /** How often the prefetch is looked at while there is work. */
@@ -15,6 +16,7 @@ const MAX_PARKED = 256
 
 interface Intaken {
   readonly consumer: Consumer
+  readonly load: MessageLoad
   estimate: PrefetchEstimate
   /** The prefetch without what is parked. */
   base: number
@@ -30,6 +32,8 @@ export interface IntakeOptions {
   readonly fixed: number | undefined
   /** Attempts that run or are being settled. */
   readonly active: ReadonlySet<Attempt>
+  /** How many messages of a queue hold hardly anything any more, while there are places for more. */
+  readonly spent: (queue: DeliveryQueue) => number
   /** Called at each look. */
   readonly onLook: () => void
   /** These deliveries came over a subscription that is cancelled now. */
@@ -54,12 +58,19 @@ export class Intake {
     return fixed ?? initialPrefetch(concurrency, queues)
   }
 
-  add(consumer: Consumer): void {
+  /** `tasks`: how many a message may carry. */
+  add(consumer: Consumer, tasks: number): void {
     const { concurrency } = this.#options
+    const load = new MessageLoad(tasks)
     const intaken: Intaken = {
-      ...{ consumer, estimate: new PrefetchEstimate(concurrency), base: consumer.prefetch, parked: 0, extra: 0 },
+      ...{ consumer, load, estimate: new PrefetchEstimate(concurrency), base: consumer.prefetch, parked: 0, extra: 0 },
     }
     this.#all.set(consumer.queue, intaken)
+    consumer.on('pack', ({ contents }) => load.observe(contents.length))
+    // Most queues have no packs, and then nothing is counted.
+    const count = (): void => load.observe(1)
+    if (tasks > 1) consumer.on('delivery', count)
+    else consumer.once('pack', () => consumer.on('delivery', count))
     // What was learned before a rest may not be true after it, and a wrong guess keeps work from idle workers.
     consumer.on('renewed', () => {
       intaken.estimate = new PrefetchEstimate(concurrency)
@@ -109,17 +120,25 @@ export class Intake {
     }
     const busy = [...this.#all.values()].filter(({ consumer }) => consumer.outstanding > 0).length
     for (const intaken of this.#all.values()) {
-      const { estimate, base, consumer } = intaken
-      if (this.#options.fixed === undefined) {
-        intaken.base = estimate.next(base, this.#longestRunningMs(consumer.queue), Math.max(1, busy))
-      }
+      const { estimate, consumer, load, base } = intaken
+      const { fixed } = this.#options
+      const known = [this.#longestRunningMs(consumer.queue), Math.max(1, busy)] as const
+      if (load.mean === 1) intaken.base = fixed ?? estimate.next(base, ...known)
+      else if (fixed !== undefined) intaken.base = load.messages(base, fixed)
+      else intaken.base = load.messagesInTurn(base, estimate.wanted(...known) ?? base * load.mean)
       this.#adjust(intaken)
     }
     this.#options.onLook()
   }
 
+  /** How many tasks a message of this queue carries. */
+  tasksPerMessage({ queue }: Consumer): number {
+    return this.#all.get(queue)?.load.mean ?? 1
+  }
+
   #adjust(intaken: Intaken): void {
-    const { consumer, base, parked } = intaken
+    const { consumer, base, load } = intaken
+    const parked = intaken.parked / load.mean + this.#options.spent(consumer.queue)
     // In powers of two: each change is a subscription more.
     const extra = parked === 0 ? 0 : Math.min(MAX_PARKED, 2 ** Math.ceil(Math.log2(parked + 1)))
     // Less room for what is parked is not worth giving messages back.

@@ -59,14 +59,20 @@ export class PrefetchEstimate {
    * busy queues share the worker: a task that was always short and now hangs must not keep others waiting behind it.
    */
   next(current: number, longestRunningMs: number, busyQueues = 1): number {
-    if (this.#mean.ms === undefined && longestRunningMs < BUFFER_MS) return current
-    const expectedMs = Math.max(this.#mean.ms ?? 0, longestRunningMs, 0.1)
-    const buffered = expectedMs > NO_BUFFER_MS ? 0 : Math.ceil((BUFFER_MS / expectedMs) * this.#concurrency)
-    const wanted = Math.max(1, Math.ceil((this.#concurrency + Math.min(buffered, MAX_BUFFERED)) / busyQueues))
+    const wanted = this.wanted(longestRunningMs, busyQueues)
+    if (wanted === undefined) return current
     if (wanted >= GROWTH * current) return wanted
     this.#tooGreat = SHRINKAGE * wanted <= current ? this.#tooGreat + 1 : 0
     if (this.#tooGreat < SHRINK_LOOKS) return current
     this.#tooGreat = 0
     return wanted
+  }
+
+  /** The same, whatever it is now; undefined while nothing is known. */
+  wanted(longestRunningMs: number, busyQueues = 1): number | undefined {
+    if (this.#mean.ms === undefined && longestRunningMs < BUFFER_MS) return undefined
+    const expectedMs = Math.max(this.#mean.ms ?? 0, longestRunningMs, 0.1)
+    const buffered = expectedMs > NO_BUFFER_MS ? 0 : Math.ceil((BUFFER_MS / expectedMs) * this.#concurrency)
+    return Math.max(1, Math.ceil((this.#concurrency + Math.min(buffered, MAX_BUFFERED)) / busyQueues))
   }
 }

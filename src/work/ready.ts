@@ -42,9 +42,10 @@ export class Ready {
     return taken
   }
 
-  /** Up to `count` of the newest that may be requeued. */
+  /** Up to `count` of the newest that may be requeued. A pack's member would have to be published. */
   newest(count: number): Delivery[] {
-    return count > 0 ? this.#all.filter(mayBeRequeued).slice(-count) : []
+    const cheap = (delivery: Delivery): boolean => delivery.pack === undefined && mayBeRequeued(delivery)
+    return count > 0 ? this.#all.filter(cheap).slice(-count) : []
   }
 
   /** Drops what is not held any more. */

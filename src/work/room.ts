@@ -19,6 +19,8 @@ export interface Workload {
   readonly waiting: number
   /** How long an attempt takes, as far as is known: the mean, or the longest that runs now. */
   expectedMs(): number
+  /** How many tasks a message of this consumer carries. */
+  tasksPerMessage(consumer: Consumer): number
   /**
    * Up to this many of those that wait, the newest, that may be requeued: none that was before, since quorum queues count
    * deliveries, and none of a classic queue, where a redelivered message is taken for one that may kill workers.
@@ -105,7 +107,8 @@ export class Room {
 
   /** What the consumers hold at most while they are subscribed. */
   get #capacity(): number {
-    return this.#consumers.reduce((sum, { prefetch }) => sum + prefetch, 0)
+    const of = (consumer: Consumer): number => consumer.prefetch * this.#workload.tasksPerMessage(consumer)
+    return this.#consumers.reduce((sum, consumer) => sum + of(consumer), 0)
   }
 
   async #fill(surplus: number): Promise<void> {

@@ -16,8 +16,10 @@ export interface Speaking {
   readonly beganAt: number | undefined
 }
 
-export function speakerOf({ delivery: { envelope }, id, task, number, beganAt }: Speaking): Speaker & { task: string } {
-  return { id, task, attempt: number, run: envelope?.run ?? 0, queued: queuedAt(envelope), started: beganAt }
+export function speakerOf({ delivery, id, task, number, beganAt }: Speaking): Speaker & { task: string } {
+  const { envelope, queue } = delivery
+  const run = envelope?.run ?? 0
+  return { id, task, attempt: number, run, queued: queuedAt(envelope), started: beganAt, queue: queue.name }
 }
 
 /** The same with what a success says, in one piece: to copy a speaker into it is felt at thousands of tasks a second. */

@@ -10,16 +10,20 @@
 import type { Channel, ConsumeMessage, GetMessage } from 'amqplib'
 import { closeChannel } from '../amqp/channel.js'
 import { withDeadline } from '../amqp/deadline.js'
-import { ClosedError } from '../errors/index.js'
+import { ClosedError, MessageError } from '../errors/index.js'
 import { withoutSpans } from '../observe/tracing.js'
+import { isPack, membersOf } from '../wire/pack.js'
 import { Acknowledgements } from './acknowledgements.js'
 import type { OnConsumerTimeout } from './consumerTimeout.js'
 import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
+import { Pack } from './pack.js'
 
 export interface SubscriptionsOptions extends OnConsumerTimeout {
   readonly queue: DeliveryQueue
   /** A message came. */
   readonly onDelivery: (delivery: Delivery) => void
+  /** A pack came. */
+  readonly onPack: (pack: Pack) => void
   /** The broker cancelled a subscription, and what it delivered is given up. */
   readonly onCancelled: (reason: Error) => void
 }
@@ -40,9 +44,9 @@ export class Subscriptions implements Settlement {
   readonly #acks: Acknowledgements
   /** The first has the base prefetch, the others what growth added. */
   #active: Subscription[] = []
-  readonly #held = new Set<Delivery>()
-  /** Which subscription brought a delivery; none for one that was fetched. */
-  readonly #from = new WeakMap<Delivery, Subscription>()
+  readonly #held = new Set<Delivery | Pack>()
+  /** Which subscription brought a message; none for one that was fetched. */
+  readonly #from = new WeakMap<object, Subscription>()
   #retired = false
   #gone = false
   /** Whether anything was delivered on it. */
@@ -64,7 +68,7 @@ export class Subscriptions implements Settlement {
     return this.#active.length > 0
   }
 
-  /** How many deliveries are held. */
+  /** How many messages are held. */
   get outstanding(): number {
     return this.#held.size
   }
@@ -133,7 +137,7 @@ export class Subscriptions implements Settlement {
     if (cancelling.length > 0) await withDeadline(Promise.all(cancelling), ANSWER_TIMEOUT_MS, 'cancelling')
     for (const subscription of cancelled) subscription.cancelled = true
     return (delivery) => {
-      const from = this.#from.get(delivery)
+      const from = this.#from.get(delivery.pack ?? delivery)
       return from !== undefined && cancelled.has(from)
     }
   }
@@ -180,7 +184,7 @@ export class Subscriptions implements Settlement {
 
   /** What a cancelled subscription delivered is RabbitMQ's again; what others of the channel delivered is not. */
   async #takenBack(subscription: Subscription): Promise<void> {
-    const delivered = (): Delivery[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
+    const delivered = (): (Delivery | Pack)[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
     const [oldest] = delivered()
     const { reason, keepsTheRest } = await this.#options.whyCancelled(oldest?.heldMs)
     if (keepsTheRest && !this.#gone) {
@@ -197,16 +201,33 @@ export class Subscriptions implements Settlement {
   }
 
   #take(message: ConsumeMessage, subscription: Subscription | undefined): void {
-    const delivery = new Delivery(message, this.#options.queue, this, this.#ended)
+    const delivery = isPack(message) ? this.#packOf(message) : this.#deliveryOf(message)
     this.#held.add(delivery)
     this.used = true
     if (subscription !== undefined) this.#from.set(delivery, subscription)
     // It came after its subscription was cancelled.
     if (subscription?.cancelled === true || this.#retired) delivery.giveBack()
+    else if (delivery instanceof Pack) this.#options.onPack(delivery)
     else this.#options.onDelivery(delivery)
   }
 
-  readonly #ended = (delivery: Delivery): void => {
+  #deliveryOf(message: ConsumeMessage, undecodable?: MessageError): Delivery {
+    const particulars = undecodable === undefined ? undefined : { undecodable }
+    return new Delivery(message, this.#options.queue, this, this.#ended, particulars)
+  }
+
+  /** One that cannot be opened is a message that cannot be read. */
+  #packOf(message: ConsumeMessage): Pack | Delivery {
+    const { queue } = this.#options
+    try {
+      if (queue.ordered === true) throw new MessageError('Expected no pack in a queue that keeps the order')
+      return new Pack(message, membersOf(message), queue, { settlement: this, ended: this.#ended })
+    } catch (error) {
+      return this.#deliveryOf(message, error as MessageError)
+    }
+  }
+
+  readonly #ended = (delivery: Delivery | Pack): void => {
     this.#held.delete(delivery)
     if (this.#retired && this.#held.size === 0) void this.close()
   }

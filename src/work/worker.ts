@@ -33,6 +33,7 @@ import { Dispatcher } from './dispatcher.js'
 import { Duplicates } from './duplicates.js'
 import { FlowMembers } from './flowMembers.js'
 import { Handlers } from './handlers.js'
+import { Packs } from './packs.js'
 import { Settler } from './settler.js'
 import { Tokens } from './tokens.js'
 import type { WorkerDependencies } from './workerDependencies.js'
@@ -136,8 +137,7 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     const { tasks } = this.#handlers
     const { dispatcher, deadLettering } = this.#begin()
     const declarations = declarationsOf(planService(this.service, tasks))
-    const prefetch = dispatcher.initialPrefetch(declarations.length)
-    this.#consumers = declarations.map((each) => this.#consumer(each, prefetch, dispatcher))
+    this.#consumers = declarations.map((each) => this.#consumer(each, declarations.length, dispatcher))
     try {
       await dispatcher.prepare()
       if (results !== undefined) void noteDeclared(results, control?.vhost ?? '/', tasks)
@@ -221,9 +221,11 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
       },
       onDeadLettered: (attempt, exchange, reason, error) => reports.deadLettered(attempt, exchange, reason, error),
     })
+    const packs = new Packs({ producer, results, confirmTimeoutMs, ...reports.ofPacks() })
     const { concurrency, prefetch, deliveryLimit, celeryRemote } = this.#options
     const dispatcher: Dispatcher = new Dispatcher({
       ...{ concurrency, prefetch, deliveryLimit, results, control, cancel, clock, log, settler, reports, flows },
+      packs,
       report: this.#report,
       handlers: this.#handlers.all,
       duplicates: new Duplicates(results),
@@ -241,11 +243,11 @@ export class Worker extends ContainedEmitter<WorkerEvents> {
     return this.#running
   }
 
-  #consumer(declaration: QueueDeclaration, prefetch: number, dispatcher: Dispatcher): Consumer {
+  #consumer(declaration: QueueDeclaration, queues: number, dispatcher: Dispatcher): Consumer {
     const consumer = new Consumer(this.#dependencies.consuming, {
       declaration,
       // One at a time, and from one consumer: another subscription would be another consumer.
-      prefetch: declaration.queue.arguments === undefined ? prefetch : 1,
+      prefetch: declaration.queue.arguments === undefined ? dispatcher.initialPrefetch(declaration, queues) : 1,
       consumerTimeoutMs: this.#options.consumerTimeoutMs,
       retryInitialDelayMs: defaults.queueRetryInitialDelayMs,
       retryMaxDelayMs: defaults.queueRetryMaxDelayMs,

@@ -21,10 +21,10 @@ beforeEach(() => {
 })
 afterEach(() => clock.stop())
 
-/** Each event, so that a new one is missed here by the compiler. Ticks and limits have tests of their own. */
+/** Each event, so that a new one is missed here by the compiler. Ticks, limits and packs have tests of their own. */
 const EVENTS: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ workerState: true, consumerState: true, attemptStarted: true, attemptFinished: true },
-  ...{ attemptSettled: true, deadLettered: true, settleDelayed: true, limited: true, tick: true },
+  ...{ attemptSettled: true, deadLettered: true, settleDelayed: true, limited: true, tick: true, pack: true },
 }
 
 const throws = (): never => {
@@ -74,7 +74,7 @@ describe.each([
     const stopping = worker.stop()
     await clock.advance(1_000)
     await stopping
-    expect(new Set([...called, 'tick', 'limited'])).toEqual(new Set(Object.keys(EVENTS)))
+    expect(new Set([...called, 'tick', 'limited', 'pack'])).toEqual(new Set(Object.keys(EVENTS)))
     expect(worker.health()).toMatchObject({ state: 'stopped', running: 0, held: 0 })
   })
 })
