@@ -344,6 +344,27 @@ describe('Another server answers as the store', () => {
     expect(await results.get(cancelled)).toBeUndefined()
   })
 
+  it('after a failover, what the replica never had is written to it', async () => {
+    const { primary, replica, address } = await ownSentinel()
+    const results = await opened(address)
+    const restored: number[] = []
+    results.on('resultsRestored', ({ count }) => restored.push(count))
+    const [had, lacked] = [randomUUID(), randomUUID()]
+    await say(results, had, 'SUCCESS')
+    await until('the replica has it', async () => (await replica.admin.exists(resultKey(had))) === 1)
+    // It may not follow any more.
+    await replica.admin.config('SET', 'masterauth', 'nobody')
+    await replica.admin.config('SET', 'masteruser', 'nobody')
+    await primary.admin.call('CLIENT', 'KILL', 'TYPE', 'replica')
+    await say(results, lacked, 'SUCCESS')
+    expect(await replica.admin.exists(resultKey(lacked))).toBe(0)
+    await primary.process.kill()
+    await until('what was missing is back', () => restored.length > 0)
+    expect(restored).toEqual([1])
+    expect(await replica.admin.exists(resultKey(lacked))).toBe(1)
+    expect(await results.get(lacked)).toMatchObject({ status: 'SUCCESS' })
+  })
+
   it('the same server after a lost connection is asked for nothing', async () => {
     const store = await ownStore()
     const results = await opened(store.url)
