@@ -52,7 +52,7 @@ export const drills: readonly Drill[] = [
   limits,
   noisyKey,
   order,
+  flow,
   // Last: it has a cluster of its own.
   storeFailover,
-  flow,
 ]
