@@ -2,13 +2,13 @@
  * The history, read: how attempts ended, the newest first, in pages; and of one task all that is known of its attempts.
  *
  * A search reads the store's stream from the newest item to the oldest, in steps that keep the store busy for a few
- * milliseconds each. The store leaves out items in which nothing can match. After `searchMs` a page ends where the search
- * has come to, and says so.
+ * milliseconds each. The store leaves out items in which nothing can match; where no success can, it reads the stream that
+ * has none. After `searchMs` a page ends where the search has come to, and says so.
  */
 import { NoResultStoreError } from '../errors/index.js'
 import { is, settleOptions } from '../options.js'
 import { decodeItem, type HistoryEntry, type HistoryItem } from '../wire/historyEntry.js'
-import { historyKey, resultKey } from '../wire/names.js'
+import { historyKey, resultKey, unsuccessfulKey } from '../wire/names.js'
 import { type HistoryQuery, type Place, settleQuery } from './historyQuery.js'
 import { scanScript, stateScript } from './historyScripts.js'
 import type { Results } from './store.js'
@@ -33,7 +33,7 @@ interface Candidate {
 }
 
 /** How many characters one step looks at, and returns: the store does nothing else meanwhile. */
-const LOOKED = 1_500_000
+const LOOKED = 500_000
 const RETURNED = 256_000
 /** How much of an item one entry takes, about: the first step returns no more than a page needs. */
 const ENTRY_CHARACTERS = 120
@@ -41,11 +41,13 @@ const ENTRY_CHARACTERS = 120
 export class History {
   readonly #results: Results | undefined
   readonly #key: string
+  readonly #unsuccessfulKey: string
 
   /** Does no I/O. Made by `connect()`. */
   constructor(results: Results | undefined, vhost: string) {
     this.#results = results
     this.#key = historyKey(vhost)
+    this.#unsuccessfulKey = unsuccessfulKey(vhost)
   }
 
   // All of these throw `OptionsError`, `NoResultStoreError`, `StoreUnreachableError`, `StoreRefusesError`.
@@ -57,12 +59,13 @@ export class History {
   async tasks(query: HistoryQuery = {}): Promise<HistoryPage> {
     const search = settleQuery(query)
     const { limit, all, from, oldest, filter } = search
+    const key = search.unsuccessful ? this.#unsuccessfulKey : this.#key
     const endsAt = performance.now() + search.searchMs
     const entries: HistoryEntry[] = []
     const seen = new Set<string>()
     let wanted = Math.min(RETURNED, limit * ENTRY_CHARACTERS)
     for (let newest = search.newest; ; wanted = RETURNED) {
-      const [next, last, items] = await this.#scan(newest, oldest, wanted, filter)
+      const [next, last, items] = await this.#scan(key, newest, oldest, wanted, filter)
       const candidates = items
         .flatMap((item) => candidatesIn(item, from?.item === item[0] ? from.entries : undefined))
         .filter(({ entry }) => search.matches(entry) && (all || !seen.has(entry.id)))
@@ -112,9 +115,15 @@ export class History {
     return this.#results
   }
 
-  async #scan(newest: string, oldest: string, wanted: number, filter: readonly string[]): Promise<ScanReply> {
+  async #scan(
+    key: string,
+    newest: string,
+    oldest: string,
+    wanted: number,
+    filter: readonly string[],
+  ): Promise<ScanReply> {
     return this.#of.ask(
-      (store) => scanScript(store, this.#key, newest, oldest, LOOKED, wanted, ...filter) as Promise<ScanReply>,
+      (store) => scanScript(store, key, newest, oldest, LOOKED, wanted, ...filter) as Promise<ScanReply>,
     )
   }
 

@@ -43,6 +43,8 @@ interface Search {
   readonly oldest: string
   /** For the script: what an item must have so that an entry of it may match. */
   readonly filter: readonly string[]
+  /** No success matches. */
+  readonly unsuccessful: boolean
   matches(entry: HistoryEntry): boolean
 }
 
@@ -78,6 +80,8 @@ export function settleQuery(query: HistoryQuery): Search {
     from: item === undefined ? undefined : { item, entries: Number(entries) },
     newest: item ?? (until === undefined ? '+' : instantOf(until)),
     oldest: since === undefined ? '-' : instantOf(since),
+    // What succeeded has no error.
+    unsuccessful: said !== undefined || (states.length > 0 && !states.includes('SUCCESS')),
     filter: [
       historyLetters(states),
       plainPart(search ?? ''),

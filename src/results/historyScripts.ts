@@ -5,10 +5,10 @@ import { READ } from './script.js'
 
 /**
  * KEYS[1]  the history
- * ARGV     how many results there are; which of them were not stored; then what \`remember\` takes
+ * ARGV     which results were not stored; then what \`remember\` takes
  */
 export const noteScript = keyScript(`${REMEMBER}
-remember(KEYS[1], tonumber(ARGV[1]), ARGV[2], 3)`)
+remember(KEYS[1], ARGV[1], 2)`)
 
 /**
  * KEYS[1]  the history

@@ -1,5 +1,4 @@
 /** The results of what `connect()` is given. */
-import { historyKey } from '../wire/names.js'
 import { parseResults, type StoreClient } from './connection.js'
 import { type HistoryOptions, settleHistory } from './historyOptions.js'
 import { Results } from './store.js'
@@ -19,6 +18,6 @@ export function makeResults(options: StoreOptions, of: { producerId: string; vho
   return new Results({
     ...{ target: parseResults('connect: results', results), ttlMs: resultTtlMs, connectTimeoutMs },
     producerId: of.producerId,
-    history: history && { key: historyKey(of.vhost), ...history },
+    history: history && { vhost: of.vhost, ...history },
   })
 }

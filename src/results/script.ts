@@ -4,7 +4,7 @@
  * (`wire/resultFormat.ts`), and only these ends are looked at.
  */
 import type { HistoryNote } from '../wire/historyEntry.js'
-import { REMEMBER } from './remember.js'
+import { NOTED_VALUES, REMEMBER } from './remember.js'
 
 /** A result, and who is to hear of it. */
 export interface ResultWrite {
@@ -86,8 +86,8 @@ local function append(key, run, event)
 end`
 
 /**
- * KEYS     the keys of results, of which there may be many; then those of the streams to append to; then the history
- *          where it is kept
+ * KEYS     the keys of results, of which there may be many; then those of the streams to append to; then the streams
+ *          of the history
  * ARGV[1]  their TTL in milliseconds
  * ARGV     how many results and streams there are; then for each result its JSON or '' for none, the reply channel or '';
  *          then for each stream the number of its result, the run, the entry as JSON; then what the history keeps
@@ -143,7 +143,11 @@ if #KEYS > count + streams then
     if stored[i] == 0 then stay = stay + 1 end
     if stored[i] ~= 1 then table.insert(missing, stored[i] == 2 and -i or i) end
   end
-  if stay < count then remember(KEYS[#KEYS], count, table.concat(missing, ','), 2 * count + 3 * streams + 4) end
+  local at = 2 * count + 3 * streams + 4
+  for j = count + streams + 1, stay < count and #KEYS or 0 do
+    remember(KEYS[j], table.concat(missing, ','), at)
+    at = at + ${NOTED_VALUES}
+  end
 end
 for reply, results in pairs(replies) do redis.call('PUBLISH', reply, table.concat(results, '\\n')) end
 return stored`
@@ -224,7 +228,7 @@ export interface StoreCommands {
 /** What `warrenEvents` returns. */
 export type EventsReply = readonly [run: string, text: string, events: readonly (readonly [id: string, json: string])[]]
 
-/** What is to be added to the history: its key, and what `remember` takes. */
+/** What is to be added to one stream of the history: its key, and what `remember` takes. */
 export interface Noted {
   readonly key: string
   readonly given: readonly (string | number)[]
@@ -234,20 +238,20 @@ export interface Noted {
 export function storeArguments(
   writes: readonly ResultWrite[],
   ttlMs: number,
-  noted?: Noted,
+  noted: readonly Noted[] = [],
 ): [number, ...(string | number)[]] {
   const events = writes.flatMap(({ event }, index) => (event === undefined ? [] : [{ ...event, of: index + 1 }]))
   return [
-    writes.length + events.length + (noted === undefined ? 0 : 1),
+    writes.length + events.length + noted.length,
     ...writes.map(({ key }) => key),
     ...events.map(({ key }) => key),
-    ...(noted === undefined ? [] : [noted.key]),
+    ...noted.map(({ key }) => key),
     ttlMs,
     writes.length,
     events.length,
     ...writes.flatMap(({ encoded, reply }) => [encoded, reply]),
     ...events.flatMap(({ of, run, entry }) => [of, run, entry]),
-    ...(noted?.given ?? []),
+    ...noted.flatMap(({ given }) => given),
   ]
 }
 

@@ -39,7 +39,7 @@ export interface ResultsOptions {
   readonly ttlMs: number
   readonly connectTimeoutMs: number
   /** Left out: no history is kept. */
-  readonly history?: (HistorySettings & { readonly key: string }) | undefined
+  readonly history?: (HistorySettings & { readonly vhost: string }) | undefined
 }
 
 export interface ResultsEvents {
@@ -88,7 +88,7 @@ export class Results extends EventEmitter<ResultsEvents> {
     const { target, connectTimeoutMs, history } = options
     this.#options = options
     this.#commands = target.connection(connectTimeoutMs)
-    this.#access = new Access(this.#commands, target.cluster, history && new Remembering(history.key, history))
+    this.#access = new Access(this.#commands, target.cluster, history && new Remembering(history.vhost, history))
     this.#asking = new Asking(target.address, this.#availability)
     const ways = { access: this.#access, asking: this.#asking, availability: this.#availability }
     this.#writer = new ResultWriter({ ...ways, ttlMs: options.ttlMs })

@@ -5,7 +5,6 @@ import { defaults } from '../options.js'
 import type { StoreConnection, StoreTarget } from '../results/connection.js'
 import { BEGIN, EVENTS, STORE } from '../results/script.js'
 import { Results } from '../results/store.js'
-import { historyKey } from '../wire/names.js'
 import type { TestClock } from './clock.js'
 import { MemoryStore } from './store.js'
 import { type Reply, StoreFailure } from './storeValues.js'
@@ -117,5 +116,5 @@ export const memoryResults = (clock: TestClock, producerId: string): Results =>
   new Results({
     target: memoryTarget(new MemoryStore(clock)),
     ...{ producerId, ttlMs: defaults.resultTtlMs, connectTimeoutMs: defaults.connectTimeoutMs },
-    history: { key: historyKey('/'), maxEntries: defaults.historyMaxEntries, keepMs: defaults.resultTtlMs },
+    history: { vhost: '/', maxEntries: defaults.historyMaxEntries, keepMs: defaults.resultTtlMs },
   })

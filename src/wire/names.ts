@@ -191,8 +191,9 @@ export const flowTag = (flow: string): string => `flow:${flow}`
 /** The id of a step's task. */
 export const flowMemberId = (flow: string, node: number): string => `${flow}.${node}`
 
-/** How attempts ended in a virtual host: a capped stream. */
+/** Capped streams of how attempts ended in a virtual host: all of them; and the few that were no success, for searches. */
 export const historyKey = (vhost: string): string => `warren-history-${vhost}`
+export const unsuccessfulKey = (vhost: string): string => `warren-unsuccessful-${vhost}`
 
 /** What was cancelled in a virtual host: its fields are those of {@link cancelledField}. */
 export const cancelledKey = (vhost: string): string => `warren-cancelled-${vhost}`
@@ -203,10 +204,8 @@ export const cancelledField = (kind: 'id' | 'task' | 'tag', name: string): strin
 /** The queues of a virtual host that are paused. */
 export const pausedKey = (vhost: string): string => `warren-paused-${vhost}`
 
-/** Counts the changes of the two above, so that who missed an announcement notices. */
+/** Counts the changes of the two above, so that who missed an announcement notices; and the channel that announces each. */
 export const controlVersionKey = (vhost: string): string => `warren-control-version-${vhost}`
-
-/** Announces each of these changes. */
 export const controlChannel = (vhost: string): string => `warren-control-${vhost}`
 
 /** The channel that announces the results of everything a producer sent: one subscription for all of them. */

@@ -10,8 +10,8 @@ import { parseResults, type StoreClient } from '../../src/results/connection.js'
 import { History } from '../../src/results/history.js'
 import { noteScript } from '../../src/results/historyScripts.js'
 import { Results } from '../../src/results/store.js'
-import { encodeNotes, type HistoryEntry, type HistoryNote } from '../../src/wire/historyEntry.js'
-import { eventsKey, historyKey, resultKey } from '../../src/wire/names.js'
+import { decodeItem, encodeNotes, type HistoryEntry, type HistoryNote } from '../../src/wire/historyEntry.js'
+import { eventsKey, historyKey, resultKey, unsuccessfulKey } from '../../src/wire/names.js'
 import { encodeCancelled, encodeFailure, encodeStarted, encodeSuccess } from '../../src/wire/resultFormat.js'
 import { type ClusterUrls, consuming, virtualHost } from '../support/cluster.js'
 import { atEnd, type OwnStore, ownCluster, ownStore } from '../support/ownStore.js'
@@ -24,7 +24,7 @@ const key = historyKey('/')
 async function opened(results: string | StoreClient, kept: { maxEntries?: number; keepMs?: number } = {}) {
   const made = new Results({
     ...{ target: parseResults('test', results), producerId: randomUUID(), ttlMs: 60_000, connectTimeoutMs: 10_000 },
-    history: { key, maxEntries: 1_000_000, keepMs: 3_600_000, ...kept },
+    history: { vhost: '/', maxEntries: 1_000_000, keepMs: 3_600_000, ...kept },
   })
   atEnd(() => made.close())
   await made.open()
@@ -118,7 +118,7 @@ async function fill(results: Results, count: number, { maxEntries = 1_000_000, k
     const notes = Array.from({ length: each }, (_, index) => noteOf(`${from + index}`))
     const { states, names, entries, errors } = encodeNotes(notes, Date.now(), { hostname: 'h', pid: 1 })
     await results.ask((commands) =>
-      noteScript(commands, key, each, '', maxEntries, keepMs, 0, states, names, entries, errors),
+      noteScript(commands, key, '', each, maxEntries, keepMs, 0, states, names, entries, errors),
     )
   }
 }
@@ -134,6 +134,21 @@ describe('The history is bounded', () => {
     const { entries, cursor } = await history.tasks({ limit: 1_000 })
     expect(ids(entries)).toEqual(Array.from({ length: 1_000 }, (_, index) => String(9_999 - index)))
     expect(cursor).toBeDefined()
+  })
+
+  it('also of those that were no success, which are kept by themselves', async () => {
+    const store = await ownStore()
+    const { results, history } = await opened(store.url, { maxEntries: 1_000 })
+    for (let from = 0; from < 4_000; from += 200) {
+      await Promise.all(Array.from({ length: 200 }, (_, index) => fail(results, `${from + index}`)))
+    }
+    for (const each of [key, unsuccessfulKey('/')]) {
+      const items = await store.admin.xrange(each, '-', '+')
+      const kept = items.flatMap(decodeItem).length
+      expect(kept).toBeGreaterThanOrEqual(1_000)
+      expect(kept).toBeLessThan(2_000)
+    }
+    expect(ids((await history.tasks({ state: 'FAILURE', limit: 1 })).entries)).toHaveLength(1)
   })
 
   it('by the age of its entries, and is gone when no more come', async () => {

@@ -102,7 +102,7 @@ it('Results are written with their keys first, then those of events and of the h
     ...['{"b":1}', 'channel'],
     ...[2, 7, '{}'],
   ])
-  expect(storeArguments([write('a')], 1_000, { key: 'history', given: [10, 'S'] })).toEqual([
+  expect(storeArguments([write('a')], 1_000, [{ key: 'history', given: [10, 'S'] }])).toEqual([
     ...[2, 'a', 'history', 1_000, 1, 0],
     ...['{"a":1}', 'channel'],
     ...[10, 'S'],
