@@ -30,7 +30,7 @@ export const sections: readonly Section[] = [
         text: 'Tasks',
         pages: guide(
           ...['library', 'delays', 'schedules', 'unique', 'cancel', 'pause', 'limits', 'priority', 'order'],
-          ...['batches', 'flows', 'progress', 'isolation', 'results', 'history', 'dead-letters'],
+          ...['batches', 'packs', 'flows', 'progress', 'isolation', 'results', 'history', 'dead-letters'],
         ),
       },
       {
