@@ -24,6 +24,7 @@ export type Answer = Answered | { readonly error: string }
 const NODE_RIVALS: Readonly<Record<string, () => Promise<NodeRival>>> = {
   warren: async () => (await import('./rivals/warren.js')).warren,
   'warren-no-history': async () => (await import('./rivals/warren.js')).warrenWithoutHistory,
+  'warren-packs': async () => (await import('./rivals/warren.js')).warrenPacks,
   bare: async () => (await import('./rivals/bareAmqplib.js')).bare,
   'bare-no-results': async () => (await import('./rivals/bareAmqplib.js')).bareWithoutResults,
   'bare-celery-wire': async () => (await import('./rivals/bareAmqplib.js')).bareOnCeleryWire,

@@ -99,8 +99,8 @@ export class Tally {
   }
 
   /** What is claimed of Warren beside another, round by round: nothing when one of the two did not take part. */
-  compare(variant: string, other: string, text: string, bound: Bound): Claim[] {
-    const values = ratios(this.values('warren', variant), this.values(other, variant))
+  compare(variant: string, other: string, text: string, bound: Bound, of = 'warren'): Claim[] {
+    const values = ratios(this.values(of, variant), this.values(other, variant))
     return values.length === 0 ? [] : [claim(text, values, '×', bound)]
   }
 

@@ -3,7 +3,14 @@ import { type Finding, type Measure, type Scene, Tally } from './measure.js'
 import { cpuDetails, DEFAULT_BYTES, inTurn } from './sample.js'
 
 const VARIANT = `quorum, ${DEFAULT_BYTES} bytes`
-const CONTENDERS = [rivals.warren, rivals.bare, rivals.bareCeleryWire, rivals.celeryReference, rivals.celeryThreads]
+const CONTENDERS = [
+  rivals.warren,
+  rivals.warrenPacks,
+  rivals.bare,
+  rivals.bareCeleryWire,
+  rivals.celeryReference,
+  rivals.celeryThreads,
+]
 
 export const publish: Measure = {
   name: 'publish',
@@ -22,10 +29,12 @@ export const publish: Measure = {
         say(`round ${round}: ${name} ${Math.round(taken.perSecond)} confirmed publishes/s`)
       },
     )
-    const { bare, bareCeleryWire, celeryReference, celeryThreads } = rivals
+    const { bare, bareCeleryWire, celeryReference, celeryThreads, warren, warrenPacks } = rivals
+    const packs = 'Confirmed publishes, in tasks: packs to single messages'
     return {
       series: tally.series,
       claims: [
+        ...tally.compare(VARIANT, warren.name, packs, { atLeast: 4 }, warrenPacks.name),
         ...tally.compare(VARIANT, bare.name, 'Confirmed publishes: Warren to bare amqplib, pipelined', {
           atLeast: 0.9,
         }),

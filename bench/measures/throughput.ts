@@ -6,6 +6,7 @@ import { cpuDetails, inTurn } from './sample.js'
 
 const CONTENDERS = [
   rivals.warren,
+  rivals.warrenPacks,
   rivals.bare,
   rivals.bareWithoutResults,
   rivals.bullmq,
@@ -45,11 +46,14 @@ function throughput(
   }
 }
 
+const PACKS = 'With results, 5 workers, quorum: packs to single messages'
+
 function claims(tally: Tally): Claim[] {
   const variant = variantOf('quorum', 5)
   const what = 'With results, 5 workers, quorum: Warren to'
-  const { celery, bare, bullmq } = rivals
+  const { celery, bare, bullmq, warren, warrenPacks } = rivals
   return [
+    ...tally.compare(variant, warren.name, PACKS, { atLeast: 2.5 }, warrenPacks.name),
     ...tally.compare(variant, celery.name, `${what} Celery, tuned`, { atLeast: 15 }),
     ...tally.compare(variant, bare.name, `${what} bare amqplib`, { atLeast: 1.1 }),
     ...tally.compare(variant, bullmq.name, `${what} BullMQ`, { atLeast: 1 }),

@@ -38,6 +38,7 @@ const celery = (name: string, variant: string, configuration: string): Rival => 
 export const rivals = {
   warren: node('warren', true, 'all options at their defaults'),
   warrenWithoutHistory: node('warren-no-history', true, 'all options at their defaults, but for `history: false`'),
+  warrenPacks: node('warren-packs', true, 'all options at their defaults, and pack: {} for the task'),
   bare: node(
     'bare',
     true,

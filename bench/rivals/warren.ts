@@ -16,14 +16,21 @@ import {
 const input = z.object({ text: z.string(), ms: z.number() })
 const output = z.object({ ok: z.boolean() })
 
-const tasksOf = ({ tasks, queueType }: Setup) =>
-  tasks.map((name) => defineTask({ name, input, output, queue: { type: queueType } }))
+const tasksOf = ({ tasks, queueType }: Setup, more: { readonly pack?: object }) =>
+  tasks.map((name) => defineTask({ name, input, output, queue: { type: queueType }, ...more }))
 
-const rival = (options: Pick<ConnectOptions, 'history'>): NodeRival => ({
+interface Variant {
+  /** How it is connected. */
+  readonly options?: Pick<ConnectOptions, 'history'>
+  /** How its task is defined. */
+  readonly more?: { readonly pack?: object }
+}
+
+const rival = ({ options = {}, more = {} }: Variant): NodeRival => ({
   async client(setup: Setup): Promise<BenchClient> {
     const { broker, results } = setup
     const client = await connect({ ...options, broker, results, logger: false })
-    const tasks = tasksOf(setup)
+    const tasks = tasksOf(setup, more)
     function* inputs({ count, bytes, ms }: Load) {
       const text = textOfBytes(bytes)
       for (let index = 0; index < count; index++) yield { text, ms }
@@ -54,7 +61,7 @@ const rival = (options: Pick<ConnectOptions, 'history'>): NodeRival => ({
     const { broker, results } = setup
     const client = await connect({ ...options, broker, results, logger: false })
     const worker = client.worker({ service: SERVICE })
-    for (const task of tasksOf(setup)) {
+    for (const task of tasksOf(setup, more)) {
       worker.handle(task, async ({ ms }) => {
         began()
         await pause(ms)
@@ -67,4 +74,6 @@ const rival = (options: Pick<ConnectOptions, 'history'>): NodeRival => ({
 })
 
 export const warren = rival({})
-export const warrenWithoutHistory = rival({ history: false })
+export const warrenWithoutHistory = rival({ options: { history: false } })
+/** Tasks that are sent at the same time share messages. */
+export const warrenPacks = rival({ more: { pack: {} } })

@@ -52,8 +52,9 @@ export class Acknowledgements {
   ack(message: ConsumeMessage, mayWait = false): void {
     this.#unsent.push(message)
     this.#settle(message)
+    const many = this.#areMany()
     if (this.#going) return
-    if (mayWait && this.#unsent.length < WAIT_COUNT && this.#areMany()) {
+    if (mayWait && many && this.#unsent.length < WAIT_COUNT) {
       this.#waiting ??= setTimeout(() => this.flush(), WAIT_MS)
       return
     }
