@@ -12,6 +12,7 @@ import { Cluster, freePortBlock, NODE_NUMBERS } from '../cluster/index.js'
 import { Management, type QueueInfo } from '../drills/broker.js'
 import { Child } from './child.js'
 import { DOMAIN, type Part, type Rival, SERVICE, type Setup } from './rivals/rival.js'
+import { Servers } from './servers.js'
 import { cpuSecondsOf, machineCpuSeconds } from './usage.js'
 
 /** CPU time in seconds, by whose it was. */
@@ -40,6 +41,9 @@ export class Ground {
   readonly processes: readonly { readonly kind: string; readonly pid: number }[]
   /** Where CPU profiles go, if they are wanted. */
   readonly profiles: string | undefined
+  readonly #servers: Servers
+  /** Processes of servers that only some rivals need. */
+  #own: readonly number[] = []
   #fields = 0
   #children = 0
 
@@ -63,6 +67,7 @@ export class Ground {
     this.cluster = cluster
     this.profiles = profiles
     this.processes = processes
+    this.#servers = new Servers(join(cluster.dir, 'servers'))
   }
 
   /** Fresh queues, and what clients and workers are told about them. Gone when `use` is done. */
@@ -86,7 +91,9 @@ export class Ground {
     }
   }
 
-  child(rival: Rival, part: Part, setup: Setup): Promise<Child> {
+  async child(rival: Rival, part: Part, given: Setup): Promise<Child> {
+    const setup = rival.server === undefined ? given : { ...given, server: await this.#servers.url(rival.server) }
+    this.#own = await this.#servers.pids()
     const logFile = join(this.cluster.dir, `${rival.name}-${part}.log`)
     const { profiles } = this
     const profile =
@@ -103,7 +110,7 @@ export class Ground {
     const known = {
       broker: ofKind('rabbitmq'),
       haproxy: ofKind('haproxy'),
-      store: ofKind('store'),
+      store: ofKind('store') + this.#own.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0),
       client: client?.cpuSeconds ?? 0,
       workers: workers.reduce((sum, worker) => sum + worker.cpuSeconds, 0),
     }
@@ -112,6 +119,7 @@ export class Ground {
   }
 
   async close(): Promise<void> {
+    await this.#servers.close()
     await this.cluster.stop()
   }
 

@@ -10,6 +10,7 @@ import { measures } from './measures/index.js'
 import type { Claim, Series } from './measures/measure.js'
 import { cpuOf, describe, number } from './report.js'
 import { type Result, readResults } from './results.js'
+import { durabilityOf } from './rivals/index.js'
 import { median, spreadOf } from './statistics.js'
 
 const PAGE = join(repositoryRoot(), 'docs', 'guide', 'benchmarks.md')
@@ -67,7 +68,7 @@ function section({ measure, does, takenAt, rounds, series, environment }: Result
   return [
     `### ${measure}\n`,
     `${does} ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${takenAt.slice(0, 10)}.\n`,
-    table(['', 'rival', 'median', 'lowest to highest', 'CPU a task', 'disturbed'], series.map(seriesRow)),
+    table(['', 'rival', 'confirmed when it has', 'median', 'lowest to highest', 'CPU a task', 'disturbed'], series.map(seriesRow)),
     ...[...configurations].map(([rival, configuration]) => `- \`${rival}\`: ${configuration}`),
     ...describe(environment).map((line) => `- ${line}`),
     '',
@@ -82,6 +83,7 @@ function seriesRow({ variant, rival, unit, values, details }: Series): string[] 
   return [
     rate === undefined ? variant : `${variant} (${number(median(rate))} tasks/s)`,
     `\`${rival}\``,
+    durabilityOf(rival),
     `${number(middle)} ${unit}`,
     values.length === 1 ? '' : `${number(min)} to ${number(max)}`,
     cpu === '' ? '' : `${cpu} µs`,

@@ -29,6 +29,10 @@ const NODE_RIVALS: Readonly<Record<string, () => Promise<NodeRival>>> = {
   'bare-no-results': async () => (await import('./rivals/bareAmqplib.js')).bareWithoutResults,
   'bare-celery-wire': async () => (await import('./rivals/bareAmqplib.js')).bareOnCeleryWire,
   bullmq: async () => (await import('./rivals/bullmq.js')).bullmq,
+  'bullmq-synced': async () => (await import('./rivals/bullmq.js')).bullmqSynced,
+  'graphile-worker': async () => (await import('./rivals/graphileWorker.js')).graphileWorker,
+  'graphile-worker-batched': async () => (await import('./rivals/graphileWorker.js')).graphileWorkerBatched,
+  'pg-boss': async () => (await import('./rivals/pgBoss.js')).pgBoss,
 }
 
 const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`)

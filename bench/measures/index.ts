@@ -8,7 +8,7 @@ import type { Measure } from './measure.js'
 import { placement } from './placement.js'
 import { publish } from './publish.js'
 import { thousand } from './thousand.js'
-import { celeryPools, classicThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
+import { celeryPools, classicThroughput, databaseThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
 import { workerCost } from './workerCost.js'
 
 export const measures: readonly Measure[] = [
@@ -16,6 +16,7 @@ export const measures: readonly Measure[] = [
   quorumThroughput,
   fewWorkersThroughput,
   classicThroughput,
+  databaseThroughput,
   thousand,
   workerCost,
   latency,

@@ -49,7 +49,7 @@ export interface Measure {
   /** How many rounds where none are asked for. */
   readonly rounds: number
   /** The rivals that it needs to be installed, beside Warren and amqplib. */
-  readonly needs: readonly ('bullmq' | 'celery')[]
+  readonly needs: readonly ('bullmq' | 'celery' | 'postgres')[]
   run(scene: Scene): Promise<Finding>
 }
 

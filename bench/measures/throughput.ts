@@ -10,6 +10,7 @@ const CONTENDERS = [
   rivals.bare,
   rivals.bareWithoutResults,
   rivals.bullmq,
+  rivals.bullmqSynced,
   rivals.celery,
   rivals.celeryReference,
 ]
@@ -29,7 +30,7 @@ function throughput(
     name,
     does: `Tasks a second that do nothing, on a ${queueType} queue, from the first send until the last result is with the client.`,
     rounds,
-    needs: ['bullmq', 'celery'],
+    needs: ['bullmq', 'celery', 'postgres'],
     async run({ ground, rounds: all, quick, say, cast }: Scene): Promise<Finding> {
       const tally = new Tally()
       for (const workers of workerCounts) {
@@ -57,12 +58,23 @@ function claims(tally: Tally): Claim[] {
     ...tally.compare(variant, celery.name, `${what} Celery, tuned`, { atLeast: 15 }),
     ...tally.compare(variant, bare.name, `${what} bare amqplib`, { atLeast: 1.1 }),
     ...tally.compare(variant, bullmq.name, `${what} BullMQ`, { atLeast: 1 }),
+    ...tally.compare(variant, rivals.bullmqSynced.name, `${what} BullMQ with appendfsync always`, { atLeast: 2 }),
   ]
 }
 
 export const quorumThroughput = throughput('throughput', 'quorum', [5], 10)
 export const fewWorkersThroughput = throughput('throughput-few', 'quorum', [1, 2], 5)
 export const classicThroughput = throughput('throughput-classic', 'classic', [1, 2, 5], 5)
+
+/** Beside those that keep their tasks in a database, and sync each write to the disk. */
+export const databaseThroughput = throughput('throughput-databases', 'quorum', [5], 8, [
+  rivals.warren,
+  rivals.warrenPacks,
+  rivals.bullmqSynced,
+  rivals.graphileWorker,
+  rivals.graphileWorkerBatched,
+  rivals.pgBoss,
+])
 
 /** Which of its pools is the fastest, and so stands beside Warren as `celery`. */
 export const celeryPools = throughput('celery-pools', 'quorum', [5], 5, [

@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { type ConsumeMessage, connect } from 'amqplib'
 import { Redis } from 'iovalkey'
 import { commandsExchange, taskQueue } from 'warren'
+import { Finals } from './finals.js'
 import {
   type BenchClient,
   type BenchWorker,
@@ -46,12 +47,11 @@ async function client({ broker, results, tasks }: Setup, wire: Wire): Promise<Be
   const channel = await connection.createConfirmChannel()
   const announcements = new Redis(results)
   const replyTo = `bench:${randomUUID()}`
-  const waiting = new Map<string, () => void>()
+  const finals = new Finals()
   await announcements.subscribe(replyTo)
   announcements.on('message', (_channel, text: string) => {
     const { id } = JSON.parse(text) as { id: string }
-    waiting.get(id)?.()
-    waiting.delete(id)
+    finals.ended(id)
   })
   let inFlight = 0
   let room: (() => void) | undefined
@@ -85,17 +85,15 @@ async function client({ broker, results, tasks }: Setup, wire: Wire): Promise<Be
     }
     await until(() => inFlight === 0)
   }
-  const result = (id: string) => new Promise<void>((resolve) => waiting.set(id, resolve))
   return {
     publish: (load) => sendAll(load, () => {}),
     async roundTrip(load) {
-      const all: Promise<void>[] = []
-      await sendAll(load, (id) => all.push(result(id)))
-      await Promise.all(all)
+      await sendAll(load, (id) => finals.expect(id))
+      await finals.all()
     },
     async call({ bytes, ms }) {
       const id = randomUUID()
-      const done = result(id)
+      const done = finals.of(id)
       send(tasks[0] as string, id, textOfBytes(bytes), ms)
       await done
     },

@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { repositoryRoot } from '../../cluster/index.js'
+import { Finals } from './finals.js'
 import {
   type BenchClient,
   type BenchWorker,
@@ -67,25 +68,20 @@ export const bullmq: NodeRival = {
     const queue = new Queue(name, { connection, streams: { events: { maxLen: MAX_EVENTS } } })
     const events = new QueueEvents(name, { connection })
     await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
-    let completed = 0
-    let heard: (() => void) | undefined
-    events.on('completed', () => {
-      completed++
-      heard?.()
-    })
-    const publish = async ({ count, bytes, ms }: Load) => {
+    const finals = new Finals()
+    events.on('completed', ({ jobId }) => finals.ended(jobId))
+    const publish = async ({ count, bytes, ms }: Load, expect = (_id: string): void => undefined) => {
       const data = { text: textOfBytes(bytes), ms }
       for (let sent = 0; sent < count; sent += BULK) {
         const jobs = Array.from({ length: Math.min(BULK, count - sent) }, () => ({ name: 'noop', data }))
-        await queue.addBulk(jobs)
+        for (const { id } of await queue.addBulk(jobs)) expect(id)
       }
     }
     return {
-      publish,
+      publish: (load) => publish(load),
       async roundTrip(load) {
-        const wanted = completed + load.count
-        await publish(load)
-        while (completed < wanted) await new Promise<void>((resolve) => (heard = resolve))
+        await publish(load, (id) => finals.expect(id))
+        await finals.all()
       },
       async call({ bytes, ms }) {
         const job = await queue.add('noop', { text: textOfBytes(bytes), ms })
@@ -111,4 +107,12 @@ export const bullmq: NodeRival = {
     await worker.waitUntilReady()
     return { close: () => worker.close() }
   },
+}
+
+const onServer = (setup: Setup): Setup => ({ ...setup, results: setup.server ?? setup.results })
+
+/** On a store that syncs every write to the disk. */
+export const bullmqSynced: NodeRival = {
+  client: (setup) => bullmq.client(onServer(setup)),
+  worker: (setup, began) => bullmq.worker(onServer(setup), began),
 }

@@ -6,10 +6,18 @@ import type { Part, Rival } from './rival.js'
 
 const PROGRAM = fileURLToPath(new URL('../program.js', import.meta.url))
 
-const node = (name: string, hasResults: boolean, configuration: string): Rival => ({
+/** A quorum queue: what a majority has on its disk. RabbitMQ 3.10 syncs its log before it confirms. */
+const QUORUM = '2 of 3 copies, synced to disk'
+const UNCONFIRMED = 'the sender is not told; then 2 of 3 copies, synced to disk'
+const ONE_SYNCED = '1 copy, synced to disk'
+const ONE_LATER = '1 copy, on disk within a second'
+
+const node = (name: string, hasResults: boolean, configuration: string, more: Partial<Rival> = {}): Rival => ({
   name,
   configuration,
+  durability: QUORUM,
   hasResults,
+  ...more,
   command: (part: Part) => [process.execPath, PROGRAM, name, part],
 })
 
@@ -24,9 +32,10 @@ export const besideAt = (root: string): Rival => ({
   command: (part: Part) => [process.execPath, join(root, 'dist', 'bench', 'program.js'), 'warren', part],
 })
 
-const celery = (name: string, variant: string, configuration: string): Rival => ({
+const celery = (name: string, variant: string, configuration: string, durability = QUORUM): Rival => ({
   name,
   configuration,
+  durability,
   hasResults: true,
   command: (part: Part) => [
     '/usr/bin/python3',
@@ -54,21 +63,47 @@ export const rivals = {
     'bullmq',
     true,
     'jobs added 1,000 at a time; concurrency 100 (1 where tasks take time); one copy in memory, on disk once a second',
+    { durability: ONE_LATER },
+  ),
+  bullmqSynced: node('bullmq-synced', true, 'the same on a store of its own with appendfsync always', {
+    durability: ONE_SYNCED,
+    server: 'syncedStore',
+  }),
+  graphileWorker: node(
+    'graphile-worker',
+    true,
+    'on PostgreSQL with synchronous_commit on; jobs added 1,000 at a time; concurrency 24 (1 where tasks take time); each result a row and a notification',
+    { durability: ONE_SYNCED, server: 'postgres' },
+  ),
+  graphileWorkerBatched: node(
+    'graphile-worker-batched',
+    true,
+    'the same with a local queue of 500 jobs, and jobs completed together',
+    { durability: ONE_SYNCED, server: 'postgres' },
+  ),
+  pgBoss: node(
+    'pg-boss',
+    true,
+    'on the same PostgreSQL; jobs added 1,000 at a time and taken 100 at a time, woken by notifications; the results of a batch are one statement',
+    { durability: ONE_SYNCED, server: 'postgres' },
   ),
   celery: celery(
     'celery',
     'tuned',
     'tuned for short tasks: no confirms, acknowledged on arrival, prefetch 128, solo pool, no events',
+    UNCONFIRMED,
   ),
   celeryPrefork: celery(
     'celery-prefork',
     'tuned-prefork',
     'tuned in the same way, but for the pool: one prefork child',
+    UNCONFIRMED,
   ),
   celeryThreadPool: celery(
     'celery-thread-pool',
     'tuned-threads',
     'tuned in the same way, but for the pool: four threads',
+    UNCONFIRMED,
   ),
   celeryReference: celery(
     'celery-reference',
@@ -77,3 +112,7 @@ export const rivals = {
   ),
   celeryThreads: celery('celery-threads', 'threads', 'publishes with confirms from 8 threads, a connection each'),
 } as const satisfies Record<string, Rival>
+
+/** By the name of a rival; empty for one that takes part no more. */
+export const durabilityOf = (name: string): string =>
+  Object.values<Rival>(rivals).find((rival) => rival.name === name)?.durability ?? ''

@@ -3,11 +3,14 @@
  * each a process of its own as in real life; `program.ts` runs those that are written for Node, `celery/*.py` are Celery's.
  */
 import type { QueueType } from 'warren'
+import type { ServerName } from '../servers.js'
 
 /** What a client and its workers are told. */
 export interface Setup {
   readonly broker: string
   readonly results: string
+  /** The address of the server that the rival needs beside these. */
+  readonly server?: string
   /** One for each queue: the routing key, and with `SERVICE` the queue's name. */
   readonly tasks: readonly string[]
   readonly queueType: QueueType
@@ -53,6 +56,10 @@ export interface Rival {
   readonly name: string
   /** Shown beside its figures: what it is, how it is tuned, and what it promises less or more than others. */
   readonly configuration: string
+  /** How many copies a task has, and whether it is on disk, before its sender is told that it is taken. */
+  readonly durability: string
+  /** What it needs beside the brokers and the store. */
+  readonly server?: ServerName
   /** Its workers store results. */
   readonly hasResults: boolean
   command(part: Part): readonly string[]

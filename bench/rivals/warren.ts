@@ -1,6 +1,6 @@
 /** Warren as its guide shows it, with every option at its default. */
 
-import { type ConnectOptions, connect, defineTask, type Task } from 'warren'
+import { type ConnectOptions, connect, defineTask, type Handle, type Task } from 'warren'
 import { z } from 'zod'
 import {
   type BenchClient,
@@ -44,10 +44,17 @@ const rival = ({ options = {}, more = {} }: Variant): NodeRival => ({
       },
       async roundTrip(load) {
         const waiting: Promise<unknown>[] = []
+        const ids = new Set<string>()
         await each(load, async (task, share) => {
-          await client.sendMany(task, inputs(share), { onSent: (handle) => waiting.push(handle.result()) })
+          const onSent = (handle: Handle<unknown>): void => {
+            ids.add(handle.id)
+            waiting.push(handle.result())
+          }
+          await client.sendMany(task, inputs(share), { onSent })
         })
+        // Each has one result, which is final.
         await Promise.all(waiting)
+        if (ids.size !== waiting.length) throw new Error(`${waiting.length} results of ${ids.size} tasks`)
       },
       async call({ bytes, ms }) {
         const handle = await client.send(tasks[0] as Task, { text: textOfBytes(bytes), ms })
