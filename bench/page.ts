@@ -68,7 +68,10 @@ function section({ measure, does, takenAt, rounds, series, environment }: Result
   return [
     `### ${measure}\n`,
     `${does} ${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${takenAt.slice(0, 10)}.\n`,
-    table(['', 'rival', 'confirmed when it has', 'median', 'lowest to highest', 'CPU a task', 'disturbed'], series.map(seriesRow)),
+    table(
+      ['', 'rival', 'confirmed when it has', 'median', 'lowest to highest', 'CPU a task', 'disturbed'],
+      series.map(seriesRow),
+    ),
     ...[...configurations].map(([rival, configuration]) => `- \`${rival}\`: ${configuration}`),
     ...describe(environment).map((line) => `- ${line}`),
     '',

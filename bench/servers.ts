@@ -77,7 +77,14 @@ export class Servers {
     if (process.getuid?.() === 0) chownSync(dir, idOf('-u'), idOf('-g'))
     const data = join(dir, 'data')
     const initdb = join(bin, 'initdb')
-    const [command = initdb, ...args] = asItsUser(initdb, ['-D', data, '-U', 'bench', '--auth=trust', '--locale=C.UTF-8'])
+    const [command = initdb, ...args] = asItsUser(initdb, [
+      '-D',
+      data,
+      '-U',
+      'bench',
+      '--auth=trust',
+      '--locale=C.UTF-8',
+    ])
     execFileSync(command, args, { cwd: dir, stdio: 'ignore' })
     const port = await freePort()
     const url = `postgres://bench@127.0.0.1:${port}/postgres`

@@ -9,6 +9,7 @@ const PROGRAM = fileURLToPath(new URL('./program.js', import.meta.url))
 export const delaying: Rival = {
   name: 'warren',
   configuration: `all options at their defaults, but results are kept for a minute; ${WORKERS} workers, one for \`countdown\``,
+  durability: '2 of 3 copies, synced to disk',
   hasResults: true,
   command: (part) => [process.execPath, PROGRAM, part],
 }

@@ -8,7 +8,13 @@ import type { Measure } from './measure.js'
 import { placement } from './placement.js'
 import { publish } from './publish.js'
 import { thousand } from './thousand.js'
-import { celeryPools, classicThroughput, databaseThroughput, fewWorkersThroughput, quorumThroughput } from './throughput.js'
+import {
+  celeryPools,
+  classicThroughput,
+  databaseThroughput,
+  fewWorkersThroughput,
+  quorumThroughput,
+} from './throughput.js'
 import { workerCost } from './workerCost.js'
 
 export const measures: readonly Measure[] = [

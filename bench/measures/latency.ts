@@ -29,7 +29,10 @@ export const latency: Measure = {
             count / (await client.ask({ do: 'roundTrip', count, ...load })).seconds
           const warm = await carried(200)
           const capacity = await carried(Math.round(Math.min(warm * 2, 10_000)))
-          const shares = SHARES.map((share) => ({ at: `${share * 100} % of its capacity`, ratePerSecond: capacity * share }))
+          const shares = SHARES.map((share) => ({
+            at: `${share * 100} % of its capacity`,
+            ratePerSecond: capacity * share,
+          }))
           const rates = RATES.map((rate) => ({ at: `${rate} tasks/s`, ratePerSecond: rate }))
           for (const { at, ratePerSecond } of [...shares, ...rates]) {
             if (ratePerSecond > capacity * MOST) continue

@@ -78,7 +78,7 @@ export class Subscriptions implements Settlement {
     return 2 * (this.#held.size + this.#acks.unsent) >= this.prefetch
   }
 
-  ack(message: ConsumeMessage, mayWait: boolean): void {
+  ack(message: ConsumeMessage, mayWait = false): void {
     this.#acks.ack(message, mayWait && !this.nearlyFull)
   }
 
