@@ -84,7 +84,7 @@ export const rivals = {
   pgBoss: node(
     'pg-boss',
     true,
-    'on the same PostgreSQL; jobs added 1,000 at a time and taken 100 at a time, woken by notifications; the results of a batch are one statement',
+    'on the same PostgreSQL; jobs added 1,000 at a time and taken 100 at a time, woken by notifications and at once while batches are full; the results of a batch are one statement',
     { durability: ONE_SYNCED, server: 'postgres' },
   ),
   celery: celery(
