@@ -1,7 +1,7 @@
 /**
- * `warren drill list|run|all|storm|soak`: break a cluster on purpose, and verify by a ledger that nothing was lost.
+ * `warren drill list|run|all|storm|soak`: break a cluster on purpose, and verify with a ledger that nothing was lost.
  *
- * It runs on a cluster of its own. Ctrl-C ends the drill and stops everything that was started.
+ * It runs on its own cluster. Ctrl-C ends the drill and stops everything that it started.
  */
 import { writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -27,7 +27,7 @@ interface DrillOptions {
 export function addDrill(program: Command, output: Output, verdict: Verdict): void {
   const drill = program
     .command('drill')
-    .description('break a cluster on purpose, and verify by a ledger that nothing was lost')
+    .description('break a cluster on purpose, and verify with a ledger that nothing was lost')
     .addHelpText(
       'after',
       `\nExamples:\n  warren drill list\n  warren drill run kill-leader\n  warren drill all --report drills.html`,
@@ -98,13 +98,13 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
         })
       })
   if ((chosen.broker === undefined) !== (chosen.results === undefined)) {
-    throw new Failure('give --broker and --results together, or neither', { exitCode: 2 })
+    throw new Failure('expected --broker and --results together, or neither', { exitCode: 2 })
   }
   const own =
     chosen.broker && chosen.results ? { broker: chosen.broker.split(','), results: chosen.results } : undefined
   const controlled = own === undefined || names.includes('all') ? undefined : picked.find(({ anywhere }) => !anywhere)
   if (controlled !== undefined) {
-    throw new Failure(`${controlled.name} needs a cluster whose processes it may control: omit --broker`, {
+    throw new Failure(`${controlled.name} needs a cluster whose processes it can control: omit --broker`, {
       exitCode: 2,
     })
   }
@@ -136,7 +136,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
     })
   } catch (error) {
     if (!interrupt.signal.aborted) throw error
-    say('Interrupted; everything that was started here has stopped')
+    say('Interrupted; everything that it started has stopped')
   } finally {
     leave()
   }
@@ -154,7 +154,7 @@ async function runNamed(names: readonly string[], chosen: DrillOptions, { out, e
 function onSignals(interrupt: AbortController, say: (line: string) => void): () => void {
   return onStopSignals(
     () => {
-      say('\nEnding the drill and stopping everything that was started')
+      say('\nEnding the drill and stopping everything that it started')
       interrupt.abort(new Failure('interrupted'))
     },
     () => undefined,

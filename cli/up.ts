@@ -1,8 +1,8 @@
 /**
  * `warren up`, which `npm start` runs: the whole system in the foreground until Ctrl-C.
  *
- * The first Ctrl-C (or SIGTERM) stops everything it started, and only that, and ends with 0; the second kills it at
- * once. A process that ends by itself is reported on the screen, and the rest goes on.
+ * The first Ctrl-C (or SIGTERM) stops everything it started, and only that, and exits with 0; the second kills it at once. A
+ * process that ends by itself is reported on the screen, and the rest continues.
  */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Cluster } from '../cluster/index.js'
@@ -25,9 +25,9 @@ export function addUp(program: Command, output: Output, verdict: Verdict): void 
     .description('start the whole local system here and keep it until Ctrl-C (what npm start runs)')
     .option('--workers <n>', 'how many workers to start (default: 5)', parseWorkers)
     .option('--dir <dir>', 'folder for data, logs and settings (default: WARREN_DIR, or .warren)')
-    .option('--no-burst', 'send no tasks once it runs')
-    .option('--quorum', 'make the user queue a quorum queue too, as quorum.env does')
-    .option('--store-replica', 'give the result store a replica, and three Sentinels that put it in its place')
+    .option('--no-burst', 'send no tasks after the start')
+    .option('--quorum', 'make the user queue a quorum queue as well, as quorum.env does')
+    .option('--store-replica', 'add a replica of the result store, and three Sentinels that promote it')
     .addHelpText(
       'after',
       `
@@ -49,7 +49,7 @@ export function parseWorkers(word: string): number {
 }
 
 async function up(options: UpOptions, { out, err }: Output): Promise<number> {
-  // The demo's tasks read it when they are loaded, here as in every worker.
+  // The demo's tasks read it when they are loaded, here and in every worker.
   if (options.quorum) process.env.WARREN_USER_QUEUE_TYPE = 'quorum'
   const { Cluster, ClusterError } = await import('../cluster/index.js')
   const cluster = new Cluster({
@@ -66,7 +66,7 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
     await cluster.start()
     let code = 0
     if (options.burst && !interrupt.signal.aborted) {
-      // A first burst that fails leaves the system up, to be looked at; the exit code remembers it.
+      // If the first burst fails, the system stays up for inspection; the exit code reports the failure.
       await burst(cluster, interrupt.signal, show).catch((error: unknown) => {
         code = report(error, 'up', err)
       })
@@ -82,17 +82,17 @@ async function up(options: UpOptions, { out, err }: Output): Promise<number> {
   } finally {
     await cluster.stop()
     leave()
-    if (interrupt.signal.aborted) show('Everything that was started here has stopped.')
+    if (interrupt.signal.aborted) show('Everything has stopped.')
   }
 }
 
-/** Returns what takes the handlers off again. */
+/** Returns a function that removes the handlers. */
 function handleSignals(interrupt: AbortController, cluster: Cluster, show: (line: string) => void): () => void {
   return onStopSignals(
     () => {
       show('\nStopping everything; press Ctrl-C again to kill it at once')
       interrupt.abort()
-      // Also ends a start that is still going on.
+      // Also ends a start in progress.
       void cluster.stop()
     },
     (signal) => void killAll(cluster).finally(() => process.exit(exitCodeOf(signal))),
@@ -103,7 +103,7 @@ async function killAll(cluster: Cluster): Promise<void> {
   await Promise.allSettled(cluster.names().map((name) => cluster.killProcess(name)))
 }
 
-/** The first hundred tasks: half to each domain, through the code of the demo's client. */
+/** The first hundred tasks: half to each domain, sent with the code of the demo's client. */
 async function burst(cluster: Cluster, signal: AbortSignal, show: (line: string) => void): Promise<void> {
   const { runClient } = await import('../demo/clientRun.js')
   const { connect } = await import('warren')
@@ -135,7 +135,7 @@ function welcome(cluster: Cluster): string {
     [`client ${dir}--time --quorum 1000 0.1`, 'send a thousand tasks of 0.1 s'],
     [`scale ${dir}worker=10`, 'ten workers'],
     [`kill ${dir}rabbitmq-3`, 'take a node down, then: warren start rabbitmq-3'],
-    [`status ${dir}`.trimEnd(), 'what runs, and where'],
+    [`status ${dir}`.trimEnd(), 'processes and addresses'],
   ] as const
   const width = Math.max(...commands.map(([command]) => command.length))
   const signIn = cluster.passwords.admin === 'admin' ? 'admin / admin' : 'admin / your WARREN_ADMIN_PASSWORD'
@@ -156,5 +156,5 @@ function welcome(cluster: Cluster): string {
   ].join('\n')
 }
 
-/** The folder that commands in a second terminal find by themselves. */
+/** The default folder of commands in a second terminal. */
 const folderDefault = (): string => `${process.cwd()}/.warren`

@@ -1,4 +1,4 @@
-/** What the launcher says about the cluster: `warren status`, the control socket, the console. */
+/** The launcher's status of the cluster, for `warren status`, the control socket and the console. */
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
 import type { ProcessStatus } from './processDefinition.js'
 import type { Settings } from './settings.js'
@@ -17,7 +17,7 @@ export interface ClusterAddresses {
   readonly edge: string
   /** RabbitMQ's management through the edge, and on each node. */
   readonly management: { readonly edge: string; readonly nodes: readonly string[] }
-  /** Where Prometheus runs: undefined where it is not installed, and before the start. */
+  /** Prometheus' address: undefined if it is not installed, and before the start. */
   readonly prometheus: string | undefined
 }
 
@@ -49,6 +49,6 @@ export interface ClusterStatus {
     /** RabbitMQ nodes only: what HAProxy holds of it, as `UP` or `DOWN`. */
     readonly front?: string
   })[]
-  /** What does not work although its node runs. Missing: no node answered, or the cluster does not run. */
+  /** Problems on running nodes. Missing if no node answered, or the cluster does not run. */
   readonly troubles?: readonly Trouble[]
 }

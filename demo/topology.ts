@@ -1,4 +1,7 @@
-/** What the operator of the demo predefines: dead letters, retention and users. `config/rabbitmq/definitions.json` is made from it. */
+/**
+ * The definitions of the demo's operator: dead letters, retention and users. `config/rabbitmq/definitions.json` is generated
+ * from it.
+ */
 import { definitions, joinPlans, planDelays, planOperator, type Retention, type UserPlan } from 'warren'
 import { passwordFile } from './secrets.js'
 import { createAccount, createInvoice, SERVICE, tasks } from './tasks.js'
@@ -9,40 +12,42 @@ const retention: Readonly<Record<string, Retention>> = {
   [createInvoice.name]: { ttlMs: 120_000 },
 }
 
-/** The password of one of the demo's users: `WARREN_ADMIN_PASSWORD` and so on, else its file, else the user's own name. */
+/**
+ * The password of one of the demo's users: `WARREN_ADMIN_PASSWORD` and so on, otherwise its file, otherwise the user's name.
+ */
 const password = (name: string, env: NodeJS.ProcessEnv): string =>
   env[`WARREN_${name.toUpperCase()}_PASSWORD`] || passwordFile(name, env) || name
 
-/** `admin` sees all; the others may do what their part needs and nothing else. */
+/** `admin` has all rights; the others have only the rights they need. */
 export function users(env: NodeJS.ProcessEnv = process.env): UserPlan[] {
   const all = { configure: '.*', write: '.*', read: '.*' }
   const commands = '^(user|payment)\\.commands$'
   const queues = `\\.${SERVICE}$`
   const delays = '^warren\\.delay\\.level\\.[0-9]{2}$'
-  /** By which senders see that a queue takes what is due. */
+  /** Shows senders that a queue takes due messages. */
   const marks = '^(user|payment)\\..+\\.due$'
-  /** Where tokens of flows, and their members that died, are found: docs/guide/flows.md. */
+  /** For tokens of flows, and for their dead members: docs/guide/flows.md. */
   const flows = '^warren\\.flows$'
   const dead = '^warren\\.flows\\.dead$'
-  /** Where Celery's tools ask a worker: docs/guide/celery.md. */
+  /** For requests of Celery's tools: docs/guide/celery.md. */
   const node = `^${SERVICE}-.+\\.celery\\.pidbox$`
   return [
     { name: 'admin', password: password('admin', env), tags: ['administrator'], permissions: all },
-    // Looks after dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter parts.
+    // Handles dead letters and policies: reads every queue, publishes anywhere, declares only dead-letter exchanges and queues.
     {
       name: 'operator',
       password: password('operator', env),
       tags: ['policymaker', 'monitoring'],
       permissions: { configure: '^(user|payment)\\.(dlx|dlq)$', write: '.*', read: '.*' },
     },
-    // Declares and consumes its own queues, and dead-letters what it cannot handle.
+    // Declares and consumes its own queues, and dead-letters failed messages.
     {
       name: 'service',
       password: password('service', env),
       tags: [],
       permissions: {
         configure: `${commands}|${queues}|${marks}|${flows}|${dead}|${node}|^celery\\.pidbox$|^celeryev$`,
-        // The default exchange, `amq.default`, leads back to a service's own queue: short delays take no level.
+        // The default exchange, `amq.default`, routes to a service's own queue: short delays skip the levels.
         write: `^(user|payment)\\.(commands|dlx)$|${queues}|${delays}|^amq\\.default$|${flows}|${dead}|${node}|^reply\\.celery\\.pidbox$|^celeryev$`,
         // Its queues are bound to what is due.
         read: `${commands}|${queues}|${marks}|^warren\\.delay\\.due$|${flows}|${dead}|^(user|payment)\\.dlx$|${node}|^celery\\.pidbox$`,

@@ -56,7 +56,7 @@ export async function runDrills(options: DrillsOptions): Promise<DrillOutcome[]>
     }
     return outcomes
   } finally {
-    say('Stopping what was started')
+    say('Stopping everything that it started')
     await grounds.close()
   }
 }
@@ -122,6 +122,6 @@ function obstacleFor(drill: Drill, target: Target): string | undefined {
   if (drill.needsClassic && queueTypeOf('user') !== 'classic') {
     return 'the user queue is a quorum queue here, so there is no classic one'
   }
-  if (!drill.anywhere && !(target instanceof DrillCluster)) return 'it needs a cluster whose processes it may control'
+  if (!drill.anywhere && !(target instanceof DrillCluster)) return 'it needs a cluster whose processes it can control'
   return undefined
 }

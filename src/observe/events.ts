@@ -1,6 +1,6 @@
 /**
- * Everything that Warren reports about itself while it runs. The logger, the metrics and the console are listeners of
- * these events and have no other source. Durations are in milliseconds and end in `Ms`.
+ * All events that Warren reports while it runs. The logger, the metrics and the console are listeners of these events and have
+ * no other source. Durations are in milliseconds and end in `Ms`.
  */
 import type { OutcomeKind } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
@@ -13,7 +13,7 @@ export type WorkerState = 'idle' | 'starting' | 'running' | 'draining' | 'stoppe
 
 /** Emitted by what `connect()` returns. */
 export interface WarrenEvents {
-  /** A connection changed its state. `address` is redacted; `epoch` counts the connections that were opened. */
+  /** The state of a connection changed. `address` is redacted; `epoch` counts the connections that were opened. */
   connectionState: [{ role: ConnectionRole; state: ConnectionState; address: string; epoch: number; reason?: string }]
   /** The broker stopped reading from publishers (memory or disk alarm). Sends wait; consuming continues. */
   blocked: [{ role: ConnectionRole; reason: string }]
@@ -42,11 +42,11 @@ interface AttemptRef {
 /** Emitted by a worker. */
 export interface WorkerEvents {
   workerState: [{ state: WorkerState; reason?: string }]
-  /** A queue was taken up, lost, or given back. `reason` says why it waits. */
+  /** The state of a queue's consumer changed. `reason` is why it waits. */
   consumerState: [{ queue: string; state: ConsumerState; reason?: string }]
-  /** `waitedMs`: how long after it was sent, or due. Absent where nobody knows, and for a redelivered message. */
+  /** `waitedMs`: the time since it was sent, or due. Absent if unknown, and for a redelivered message. */
   attemptStarted: [AttemptRef & { redelivered: boolean; waitedMs?: number }]
-  /** The handler has ended (or was not run at all: see `outcome`); nothing is settled yet. */
+  /** The handler has ended (or did not run at all: see `outcome`); nothing is settled yet. */
   attemptFinished: [AttemptRef & { outcome: OutcomeKind; durationMs: number; error?: unknown }]
   /** Result stored, retry or dead letter confirmed, message acknowledged. `lost`: its channel died first. */
   attemptSettled: [
@@ -56,9 +56,9 @@ export interface WorkerEvents {
   /** Settling waits for the result store or the broker, and tries again; the message is held meanwhile. */
   settleDelayed: [AttemptRef & { waitingFor: 'store' | 'broker'; error: unknown }]
   /**
-   * A task's limit kept a message from being run now. `held`: it stays with the worker; `delayed`: it waits in the broker;
-   * both for `waitMs`, where that is known. `dropped`: it is not run. `cancelledRunning`: a task that runs was cancelled
-   * for it. `by` is `store` where the store cannot say what the limit allows.
+   * A task's limit delayed or dropped a message. `held`: it stays with the worker; `delayed`: it waits in the broker; both for
+   * `waitMs`, if known. `dropped`: it does not run. `cancelledRunning`: a running task was cancelled for it. `by` is `store` if
+   * the store is unavailable.
    */
   limited: [
     AttemptRef & {
@@ -69,14 +69,14 @@ export interface WorkerEvents {
     },
   ]
   /**
-   * A pack came, and its `tasks` are run as any other (`opened`). Of one that was handed out before, the `tasks` that have
-   * not ended were published as messages of their own (`takenApart`); and so were the `tasks` of one that could not start
-   * soon (`givenBack`). `id` is the pack's.
+   * A pack arrived, and its `tasks` run like any others (`opened`). If a pack is redelivered, its `tasks` that have not ended
+   * are published as single messages (`takenApart`), and so are the `tasks` of a pack that could not start soon
+   * (`givenBack`). `id` is the pack's.
    */
   pack: [{ id: string; task: string; queue: string; action: 'opened' | 'takenApart' | 'givenBack'; tasks: number }]
   /**
-   * A schedule of the worker's service ticked, and this worker looked after it. `waiting`: until the task of the tick
-   * before has ended. `skipped`: for `reason`, `paused`, `overlap` or `missed`. `failed`: its task cannot be published.
+   * A schedule of the worker's service ticked, and this worker processed it. `waiting`: until the previous tick's
+   * task has ended. `skipped`: for `reason`, `paused`, `overlap` or `missed`. `failed`: its task cannot be published.
    * `id` is the task's, when it was sent. `lateMs` counts from when it was due.
    */
   tick: [

@@ -1,6 +1,6 @@
 /**
- * An in-memory Warren: what `connect()` returns, for tests, without a broker and a store. It is a `Warren`, so that code
- * under test takes it as it is. Sending, attempts, retries, dead letters, schedules, flows, cancelling, unique keys and
+ * An in-memory Warren: what `connect()` returns, for tests, without a broker and a store. It is a `Warren`, so code
+ * under test can use it unchanged. Sending, attempts, retries, dead letters, schedules, flows, cancelling, unique keys and
  * events are the library's own code; only the broker, the store's server and the clock are replaced.
  */
 import { randomUUID } from 'node:crypto'
@@ -52,11 +52,11 @@ import { memoryResults } from './storeConnection.js'
 import { TestWorker } from './worker.js'
 
 export interface TestWarrenOptions {
-  /** Where the clock stands at first. Default: the present. */
+  /** The initial time of the clock. Default: the current time. */
   readonly now?: Date | undefined
   /**
-   * Which services have been started once before, with the tasks that they handle, so that their queues exist: a task that
-   * no queue takes is `UNROUTABLE`, as on a broker. A worker that is started here makes its own.
+   * The services that count as started before, with the tasks that they handle, so that their queues exist: a task that no
+   * queue takes is `UNROUTABLE`, as on a broker. A worker that is started here creates its own queues.
    */
   readonly services?: Readonly<Record<string, readonly LanedTask[]>> | undefined
   /** Default: none. */
@@ -64,11 +64,11 @@ export interface TestWarrenOptions {
 }
 
 const CHECKS = { now: is.date, services: is.record, logger: isLogger }
-/** How long real work of a handler is waited for, in milliseconds, before it is taken to wait for the clock. */
+/** How long to wait for a handler's real work, in milliseconds, before it is assumed to wait for the clock. */
 const HANDLER_MS = 20
 const QUIET_TURNS = 4
 
-/** Makes one. Throws `OptionsError`. */
+/** Creates an in-memory Warren. Throws `OptionsError`. */
 export async function testWarren(options: TestWarrenOptions = {}): Promise<TestWarren> {
   const warren = new TestWarren(options)
   await warren.open()
@@ -133,7 +133,7 @@ export class TestWarren extends Warren {
     return new Date(this.#clock.now())
   }
 
-  /** Everything that was sent here, in order; of one task, with its input's type. Schedules, retries and redrives are not. */
+  /** All tasks sent here, in order; for one task, with its input's type. Without those of schedules, retries and redrives. */
   sent(): readonly SentTask[]
   sent<T extends Task>(task: T): readonly SentTask<TaskInput<T>>[]
   sent(task?: Task): readonly SentTask[] {
@@ -141,27 +141,27 @@ export class TestWarren extends Warren {
     return this.#sent.filter(({ name }) => task === undefined || name === task.name)
   }
 
-  /** Forgets what was sent so far. */
+  /** Clears the list of sent tasks. */
   forgetSent(): void {
     this.#sent.length = 0
   }
 
   /**
-   * Moves the clock, and lets everything that is due on the way happen in its order: retries, delayed tasks, ticks of
-   * schedules, time limits. Resolves when nothing is under way but handlers that wait for something else.
+   * Advances the clock and runs everything that becomes due, in order: retries, delayed tasks, ticks of schedules, time limits.
+   * Resolves when nothing is running except handlers that wait for something else.
    */
   async advance(ms: number): Promise<void> {
     settleOptions('advance', { ms }, { ms: is.duration(0) }, {})
     await this.#advanceTo(this.#clock.now() + ms)
   }
 
-  /** The same, up to an instant. One that has passed moves nothing. */
+  /** The same, up to a date. A past date has no effect. */
   async advanceTo(instant: Date): Promise<void> {
     settleOptions('advanceTo', { instant }, { instant: is.date }, {})
     await this.#advanceTo(instant.getTime())
   }
 
-  /** Resolves when nothing is under way but handlers that wait for something else. The clock stands still. */
+  /** Resolves when nothing is running except handlers that wait for something else. The clock does not advance. */
   async idle(): Promise<void> {
     let quietFrom = performance.now()
     for (let quiet = 0; quiet < QUIET_TURNS; ) {
@@ -226,7 +226,7 @@ export class TestWarren extends Warren {
   override cancel(scope: CancelScope, options?: CancelOptions): Promise<ScopeCancellation>
   override async cancel(which: string | CancelScope | CancelKey, options?: CancelOptions) {
     const cancelled = await this.#control.cancel(which, options)
-    // What is sent next is sent later than this.
+    // Later sends get a later time than this.
     this.#clock.moveTo(this.#clock.now() + 1)
     return cancelled as Cancellation & ScopeCancellation
   }

@@ -1,6 +1,6 @@
 /**
- * A worker of an in-memory Warren. It takes messages from the in-memory broker; the attempt, its gates and its settling
- * are those of every worker. Time limits, and what is not due yet, go by the test's clock.
+ * A worker of an in-memory Warren. It takes messages from the in-memory broker; the attempt, its gates and its settling are the
+ * same as in every worker. Time limits and delays use the test's clock.
  */
 import type { Connection } from '../amqp/connection.js'
 import { declarationsOf } from '../amqp/declare.js'
@@ -105,7 +105,7 @@ export class TestWorker extends Worker {
     this.#registrations = new Registrations({
       ...{ results, duplicates: this.#duplicates, clock, control: watch, deliveryLimit, log, report: this.#report },
       ...{ cancel: (id) => control.cancelId(id), flows: members },
-      // Its limit is counted here, by the test's clock.
+      // Its limit is measured here, by the test's clock.
       handlers: withoutTimeLimits(this.#handlers.all),
       free: () => concurrency - this.#running,
       onLimited: (attempt, limited) => this.#reports.limited(attempt, limited),
@@ -125,7 +125,7 @@ export class TestWorker extends Worker {
     return this.#state
   }
 
-  /** Whether it does anything that ends by itself: all but handlers, which may wait for the clock. */
+  /** Whether it has any work in progress apart from handlers, which may wait for the clock. */
   get busy(): boolean {
     return this.#tokens.busy || [...this.#active].some(({ running, beganAt }) => !running || beganAt === undefined)
   }
@@ -228,7 +228,7 @@ export class TestWorker extends Worker {
     this.#tokens.take()
   }
 
-  /** Takes what the queue has, as long as there is a place for it. */
+  /** Takes messages from the queue while there is room. */
   #take(queue: DeliveryQueue): void {
     const { broker, clock } = this.#dependencies
     const messages = broker.messages(queue.name)
@@ -253,7 +253,7 @@ export class TestWorker extends Worker {
     return new Delivery(message, queue, settlement, () => this.#inOrder.delete(queue.name))
   }
 
-  /** What is not due takes no place among the handlers. */
+  /** Messages that are not due do not count towards the concurrency. */
   #hold(delivery: Delivery, due: number): void {
     const cancel = this.#dependencies.clock.at(due, () => {
       this.#notDue.delete(delivery)

@@ -1,10 +1,10 @@
 /**
- * A dead letter, read: who it was, where it came from, and why it died, in a word and in words. Warren says why in
- * headers of its own (`names.ts`), RabbitMQ in `x-death` (https://www.rabbitmq.com/docs/dlx#effects): a list of tables,
- * the latest death first, the same in 3.10 and 4.x. Pure.
+ * Reads a dead letter: its identity, its origin, and the reason of its death, as a code and as text. Warren's reason is in its
+ * own headers (`names.ts`), RabbitMQ's in `x-death` (https://www.rabbitmq.com/docs/dlx#effects): a list of tables, the latest
+ * death first, the same in 3.10 and 4.x. Pure.
  *
- * All of it is a stranger's: any header may be missing, of another type, or hold text that is meant for the terminal of
- * whoever reads it. Nothing here throws, and nothing here makes text safe to print; that is for whoever prints it.
+ * All of it is untrusted: any header may be missing, have another type, or contain escape sequences for a terminal. Nothing
+ * here throws, and nothing here makes text safe to print; that is up to the code that prints it.
  */
 import { createHash } from 'node:crypto'
 import type { ConsumeMessage } from 'amqplib'
@@ -15,36 +15,36 @@ import { beyondDelays, isDelayName } from './delayedKey.js'
 import { celeryHeaders, DELAY_DUE, headers as names } from './names.js'
 import { memberCount } from './pack.js'
 
-/** Why a message died: Warren's reasons, and RabbitMQ's under the same names. `unknown`: neither has said. */
+/** Why a message died: Warren's reasons, and RabbitMQ's under the same names. `unknown`: neither recorded one. */
 export type DeathReason = DeadLetterReason | 'maxlen' | 'unroutable' | 'unknown'
 
 export interface DeadLetter {
-  /** The task id; else the message id; else `sha256-` and the beginning of its content's hash. */
+  /** The task id; otherwise the message id; otherwise `sha256-` and the beginning of its content's hash. */
   readonly id: string
   readonly task: string | undefined
   readonly reason: DeathReason
-  /** The reason in words, as `failed on attempt 4 with HandlerError: no such customer`. */
+  /** The reason as text, such as `failed on attempt 4 with HandlerError: no such customer`. */
   readonly why: string
   /** Who dead-lettered it. */
   readonly by: 'warren' | 'broker' | undefined
   readonly diedAt: Date | undefined
-  /** The queue that it died in. */
+  /** The queue in which it died. */
   readonly queue: string | undefined
-  /** Where it was published to, and so where a redrive sends it; the default exchange is the empty string. */
+  /** Where it was published, which is also the destination of a redrive; the default exchange is the empty string. */
   readonly exchange: string | undefined
   readonly routingKey: string | undefined
-  /** How many attempts were made; undefined when it never got to a worker, as far as is known. */
+  /** How many attempts were made; undefined if it never reached a worker, as far as is known. */
   readonly attempts: number | undefined
   readonly errorClass: string | undefined
   readonly errorMessage: string | undefined
-  /** How often it was sent back from the dead letters before. */
+  /** How often it was redriven before. */
   readonly redriven: number
   readonly traceparent: string | undefined
   /** The size of its content. */
   readonly bytes: number
 }
 
-/** A dead letter with all that it holds. */
+/** A dead letter with its content and headers. */
 export interface DeadLetterContent extends DeadLetter {
   readonly content: Buffer
   readonly contentType: string | undefined
@@ -63,7 +63,7 @@ export function readDeadLetter(message: ConsumeMessage): DeadLetter {
   const errorMessage = text(headers[names.errorMessage])
   const unroutable = isDelayName(death?.queue) ? unroutableFrom(message, death) : undefined
   const queue = unroutable === undefined ? (nameIn(headers[names.queue]) ?? death?.queue) : unroutable.queue
-  // Both or neither: a pair of which one half is another message's would lead anywhere.
+  // Both or neither: mixing the exchange and routing key of two messages would route it to a wrong place.
   const exchange = nameIn(headers[names.exchange])
   const routingKey = nameIn(headers[names.routingKey])
   const origin =
@@ -78,7 +78,7 @@ export function readDeadLetter(message: ConsumeMessage): DeadLetter {
         ? { by: 'broker', reason: 'unroutable', why: unroutable.why }
         : death !== undefined
           ? { by: 'broker', ...brokersReason(death) }
-          : { by: undefined, reason: 'unknown', why: 'nothing in the message says why' }
+          : { by: undefined, reason: 'unknown', why: 'the message contains no reason' }
   const tasks = memberCount(message)
   return {
     id: deadLetterId(message, headers),
@@ -126,16 +126,16 @@ const nameIn = (value: unknown): string | undefined => (isName(value) ? value : 
 const count = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
-/** What Warren's reasons mean. A record, so that the compiler asks for the words of a new one. */
+/** The texts of Warren's reasons. A record, so that the compiler requires a text for a new one. */
 const WARRENS_WORDS: Readonly<Record<DeadLetterReason, string>> = {
   failed: 'failed',
   rejected: 'rejected by its handler',
   'invalid-input': "its input does not fit the task's schema",
   'unknown-task': 'no handler for its task',
   undecodable: 'cannot be read as a task message',
-  canvas: 'its Celery canvas cannot be carried out, and nothing of it was run',
-  expired: "its sender's deadline had passed before it was run",
-  'delivery-limit': 'handed out again and again without an attempt ending; it may kill the workers that take it',
+  canvas: 'its Celery canvas cannot be run, and no part of it was',
+  expired: "its sender's deadline had passed before it ran",
+  'delivery-limit': 'redelivered repeatedly without an attempt ending; it may kill the workers that run it',
 }
 
 /** Every reason that a dead letter can have. */
@@ -204,10 +204,10 @@ function originIn(death: Death | undefined): Pick<DeadLetter, 'exchange' | 'rout
   return beyondDelays(routingKey) ?? { exchange: undefined, routingKey: undefined }
 }
 
-/** A delayed message that no queue took: the last thing that RabbitMQ noted is that it left a delay level. */
+/** A delayed message that no queue took: RabbitMQ's last record is that it left a delay level. */
 function unroutableFrom({ fields }: ConsumeMessage, death: Death | undefined) {
   const origin = beyondDelays(fields.routingKey) ?? beyondDelays(death?.routingKey ?? '')
-  // Not the level: whatever is sent straight there without digits in its key stays there for good.
+  // Not the level: a message sent straight there without its headers would stay there forever.
   const queue = origin?.exchange === '' ? origin.routingKey : undefined
   const what =
     origin === undefined ? 'it' : queue === undefined ? `task ${origin.routingKey}` : `what is due for queue ${queue}`
@@ -228,7 +228,7 @@ function brokersReason({ reason, queue = 'its queue', expiration }: Death): Reas
     case 'delivery_limit':
       return {
         reason: 'delivery-limit',
-        why: `handed out from ${queue} more often than its delivery limit; it may kill the workers that take it`,
+        why: `delivered from ${queue} more often than its delivery limit; it may kill the workers that run it`,
       }
     case 'maxlen':
       return { reason, why: `dropped from ${queue}, which had reached its length limit` }

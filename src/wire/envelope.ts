@@ -53,8 +53,8 @@ export interface Envelope {
   /** How many attempts failed before; 0 on the first. */
   readonly retries: number
   /**
-   * Which run of the task this is: 0 for a message that was sent once; else when it was redriven, or sent under an id of
-   * the caller's choice, in milliseconds since 1970. The store keeps the word of the latest run.
+   * The run of the task: 0 for a message that was sent once; otherwise when it was redriven, or sent under a caller-chosen id,
+   * in milliseconds since 1970. The store keeps the result of the latest run.
    */
   readonly run: number
   /** Not to be run before. */
@@ -72,13 +72,13 @@ export interface Envelope {
    * and drops the rest without a result. Not yet validated.
    */
   readonly input: unknown
-  /** Where the sender listens for the result: a Warren producer's channel, or a Celery rpc queue. */
+  /** Where the sender waits for the result: a Warren producer's channel, or a Celery rpc queue. */
   readonly replyTo: string | undefined
-  /** Whether its sender asked that nothing be stored of it: Celery's `ignore_result`. */
+  /** Whether its sender asked to store no result: Celery's `ignore_result`. */
   readonly ignoreResult: boolean
   /** Who sent the message. */
   readonly origin: string | undefined
-  /** When its sender sent it, in milliseconds since 1970; undefined from senders that do not say so. */
+  /** When its sender sent it, in milliseconds since 1970; undefined if the sender does not set it. */
   readonly sent: number | undefined
   readonly tags: readonly string[]
   /** W3C trace context. */
@@ -100,17 +100,17 @@ export interface Encoded {
     readonly correlationId: string
     /** The task id again: `basic.return` and dead letters are looked up by it. */
     readonly messageId: string
-    /** When it was first published, in whole seconds since 1970: a worker asks the store about one that is old. */
+    /** When it was first published, in whole seconds since 1970: a worker checks the store before it runs an old one. */
     readonly timestamp: number
     readonly replyTo?: string
     readonly persistent: true
-    /** An unroutable message comes back instead of vanishing: a confirm alone would not tell. */
+    /** An unroutable message is returned instead of being dropped, which a confirm alone would not show. */
     readonly mandatory: true
     readonly headers: Record<string, unknown>
   }
 }
 
-/** The part of amqplib's `MessageProperties` that is read. All of it is a stranger's. */
+/** The parts of amqplib's `MessageProperties` that are read. All of them are untrusted. */
 export interface ReceivedProperties {
   readonly contentType?: unknown
   readonly contentEncoding?: unknown
@@ -124,12 +124,12 @@ const CONTENT_ENCODING = 'utf-8'
 const EMBED = ',{"callbacks":null,"errbacks":null,"chain":null,"chord":null}]'
 
 /**
- * Encodes a task message. Throws {@link InputError} when the input is nothing that JSON can carry (undefined, BigInt,
- * a cycle, a function), when the id is not 1 to 255 bytes, or when a date is none.
+ * Encodes a task message. Throws {@link InputError} if JSON cannot carry the input (undefined, BigInt, a cycle, a function),
+ * the id is not 1 to 255 bytes, or a date is invalid.
  */
 export function encode(message: NewEnvelope): Encoded {
   const { task, id } = message
-  // Every UTF-16 unit takes at most three bytes, so that the usual id is not measured.
+  // Every UTF-16 unit takes at most three bytes, so a typical id need not be measured.
   if (id === '' || (id.length > MAX_SHORT_BYTES / 3 && Buffer.byteLength(id) > MAX_SHORT_BYTES)) {
     throw new InputError(task, [{ path: '', message: `expected the id to have 1 to 255 bytes, got: ${describe(id)}` }])
   }
@@ -203,8 +203,8 @@ function instantOf(task: string, path: string, instant: Date): string {
 }
 
 /**
- * Decodes a task message. Throws {@link MessageError}, whose text says what was expected and what came, and nothing
- * else, whatever the properties and bytes are. The input is not validated here.
+ * Decodes a task message. Throws only {@link MessageError}, whose text says what was expected and what came, whatever the
+ * properties and bytes are. The input is not validated here.
  */
 export function decode(properties: ReceivedProperties, content: Buffer): Envelope {
   const headers = isTable(properties.headers) ? properties.headers : {}
@@ -242,7 +242,7 @@ export function decode(properties: ReceivedProperties, content: Buffer): Envelop
     origin: textIn(headers, names.origin),
     sent: instantMsIn(headers, ours.sent),
     tags: textsIn(headers, ours.tags),
-    // A broken trace context must not stop the work that it describes: W3C says to ignore it.
+    // An invalid trace context must not stop the work that it describes: W3C requires ignoring it.
     traceparent: traceIn(headers, names.traceparent),
     tracestate: traceIn(headers, names.tracestate),
   }
@@ -273,6 +273,6 @@ function parseBody(content: Buffer, typed: boolean): unknown {
   return parseJson('The body', content.toString('utf8'), { typed })
 }
 
-/** Python's falsehood, by which Celery itself decides whether to ignore the result. */
+/** Python's falsy values, by which Celery itself decides whether to ignore the result. */
 const isEmpty = (value: unknown): boolean =>
   !value || (Array.isArray(value) && value.length === 0) || (isTable(value) && Object.keys(value).length === 0)

@@ -16,7 +16,7 @@ export const commandsExchange = (domain: string): string => `${domain}.commands`
 /** The queue in which one service receives one task. */
 export const taskQueue = (taskName: string, service: string): string => `${taskName}.${service}`
 
-/** What stands before the lane of a task in routing keys and queue names; no task and no service has it in its name. */
+/** Precedes the lane in routing keys and queue names; no task or service name contains it. */
 const LANE_MARK = '@'
 
 /** The routing key of one of a task's lanes: a priority or a partition. Empty for the task's own queue. */
@@ -26,7 +26,7 @@ export const laneKey = (taskName: string, lane: string): string =>
 /** The queue of one of a task's lanes. */
 export const laneQueue = (queue: string, lane: string): string => (lane === '' ? queue : `${queue}${LANE_MARK}${lane}`)
 
-/** The name without its lane: a task's of a routing key, or the task's own queue of a queue. */
+/** The name without its lane: the task of a routing key, or the task's own queue for a queue. */
 export function withoutLane(name: string): string {
   const at = name.indexOf(LANE_MARK)
   return at < 0 ? name : name.slice(0, at)
@@ -44,7 +44,7 @@ export const deadLetterExchange = (domain: string): string => `${domain}.dlx`
 /** The quorum queue that keeps a domain's dead letters. The operator predefines it. */
 export const deadLetterQueue = (domain: string): string => `${domain}.dlq`
 
-/** What the names of all exchanges and queues of the delay levels begin with. */
+/** The prefix of all exchanges and queues of the delay levels. */
 export const DELAY_PREFIX = 'warren.delay.'
 
 const twoDigits = (level: number): string => String(level).padStart(2, '0')
@@ -53,15 +53,15 @@ const twoDigits = (level: number): string => String(level).padStart(2, '0')
 export const delayLevel = (level: number): string => `${DELAY_PREFIX}level.${twoDigits(level)}`
 
 /**
- * The header that says whether a message waits in a level: `1`, or `0` to pass it by. A headers exchange does not look at
- * headers that begin with `x-`.
+ * The header that says whether a message waits in a level: `1`, or `0` to skip it. A headers exchange ignores headers that
+ * begin with `x-`.
  */
 export const delayHeader = (level: number): string => `delay-${twoDigits(level)}`
 
 /** The exchange behind all delay levels, to which every task queue is bound. */
 export const DELAY_DUE = `${DELAY_PREFIX}due`
 
-/** The exchange that is there as long as a queue takes what is due of a task: RabbitMQ deletes it with the last of them. */
+/** The exchange that exists as long as a queue takes a task's due messages: RabbitMQ deletes it with the last such queue. */
 export const dueMark = (taskName: string): string => `${taskName}.due`
 
 /** The exchange and the queue for delayed messages that no queue takes when they are due. */
@@ -70,16 +70,16 @@ export const DELAY_UNROUTABLE = `${DELAY_PREFIX}unroutable`
 /** The exchange behind Celery's own delay levels, which its clients use from 5.5 on when their queues are quorum queues. */
 export const CELERY_DELAY_DUE = 'celery_delayed_delivery'
 
-/** Where Celery's tools ask all workers; each has a queue of its own there. */
+/** For requests of Celery's tools to all workers; each worker has its own queue there. */
 export const CELERY_CONTROL = 'celery.pidbox'
 
-/** The queue in which a worker is asked, under the name by which Celery's tools know it. */
+/** The queue of requests to one worker, by its node name in Celery's tools. */
 export const celeryControlQueue = (node: string): string => `${node}.${CELERY_CONTROL}`
 
-/** Where workers answer Celery's tools. These declare it. */
+/** For workers' answers to Celery's tools, which declare it. */
 export const CELERY_REPLIES = `reply.${CELERY_CONTROL}`
 
-/** Where workers tell Celery's tools what happens. */
+/** For workers' events to Celery's tools. */
 export const CELERY_EVENTS = 'celeryev'
 
 /** A routing key as it leaves Celery's levels: a binary digit for each of the 28, then the key that the client gave. */
@@ -113,8 +113,8 @@ export const groupKey = (group: string): string => `celery-taskset-meta-${group}
 export const RESULT_CHANNELS = resultKey('*')
 
 /**
- * The stream of what happened to a task, beside its result. In a cluster both are in one slot, which braces decide: the
- * result's own where they do, else those around its whole key.
+ * The stream of a task's events, next to its result. In a cluster both must be in one slot, which braces determine: the result
+ * key's own braces if it has them, otherwise braces around its whole key.
  */
 export function eventsKey(taskId: string): string {
   const key = resultKey(taskId)
@@ -136,11 +136,11 @@ export const suspectKey = (taskId: string): string => `warren-suspect-${taskId}`
 /** The store's claim on a task's run in one queue, held while one copy of its message is run. */
 export const onceKey = (queue: string, taskId: string): string => `warren-run-${queue}-${taskId}`
 
-/** Which task holds a unique key, of the tasks of one name in a virtual host. */
+/** Which task of a given name holds a unique key in a virtual host. */
 export const uniqueKey = (vhost: string, taskName: string, key: string): string =>
   `warren-unique-${encodeURIComponent(vhost)}:${taskName}:${key}`
 
-/** The line of a rate limit: when its next start may be. */
+/** The state of a rate limit: the time of its next start. */
 export const rateKey = (vhost: string, taskName: string, key: string): string =>
   `warren-rate-${encodeURIComponent(vhost)}:${taskName}:${key}`
 
@@ -148,24 +148,24 @@ export const rateKey = (vhost: string, taskName: string, key: string): string =>
 export const placesKey = (vhost: string, taskName: string, key: string): string =>
   `warren-places-${encodeURIComponent(vhost)}:${taskName}:${key}`
 
-/** The limits of a virtual host that were set live, by task and key. */
+/** The limits of a virtual host that were set at run time, by task and key. */
 export const limitsKey = (vhost: string): string => `warren-limits-${vhost}`
 
 /** The limits that workers found declared in their tasks, by task. */
 export const declaredLimitsKey = (vhost: string): string => `warren-limits-declared-${vhost}`
 
-/** What the store knows of a schedule: a hash. */
+/** A schedule's state in the store: a hash. */
 export const scheduleKey = (service: string, id: string): string => `warren-schedule-${service}:${id}`
 
-/** The schedules of a service, by when each has its token come by: a sorted set. */
+/** The schedules of a service, by when each token is due: a sorted set. */
 export const schedulesKey = (service: string): string => `warren-schedules-${service}`
 
 /** The services that have schedules: a set. */
 export const SCHEDULED_SERVICES = 'warren-scheduled-services'
 
 /**
- * What the store knows of a flow, in keys of one slot: its plan and state; its steps' own inputs; which steps were sent;
- * what happened, a stream; and for each gathering the ends of its members.
+ * A flow's state in the store, in keys of one slot: its plan and state; its steps' own inputs; which steps were sent;
+ * its events, a stream; and for each gathering the ends of its members.
  */
 export const flowKey = (flow: string): string => `warren-flow-{${flow}}`
 export const flowInputsKey = (flow: string): string => `${flowKey(flow)}:inputs`
@@ -182,7 +182,7 @@ export const FLOWS_DEAD = 'warren.flows.dead'
 export const FLOW_SUCCEEDED = 'warren.flow.succeeded'
 export const FLOW_FAILED = 'warren.flow.failed'
 
-/** Set where there was a flow in a virtual host, so that its workers look for tokens. */
+/** Exists if there was ever a flow in a virtual host, so that its workers consume tokens. */
 export const flowsKey = (vhost: string): string => `warren-flows-${vhost}`
 
 /** The tag of a flow's members, by which they are cancelled together. */
@@ -195,10 +195,10 @@ export const flowMemberId = (flow: string, node: number): string => `${flow}.${n
 export const historyKey = (vhost: string): string => `warren-history-${vhost}`
 export const unsuccessfulKey = (vhost: string): string => `warren-unsuccessful-${vhost}`
 
-/** What was cancelled in a virtual host: its fields are those of {@link cancelledField}. */
+/** The cancellations of a virtual host: its fields are those of {@link cancelledField}. */
 export const cancelledKey = (vhost: string): string => `warren-cancelled-${vhost}`
 
-/** What a cancelling names: one task by its id, or every task of a name or with a tag. */
+/** The object of a cancellation: one task by its id, or every task of a name or with a tag. */
 export const cancelledField = (kind: 'id' | 'task' | 'tag', name: string): string => `${kind}:${name}`
 
 /** The queues of a virtual host that are paused. */

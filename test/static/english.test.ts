@@ -7,6 +7,7 @@ const ODD: readonly [RegExp, string][] = [
   [/\bgives\b(?! up)/i, 'returns, has, shows, passes'],
   [/\b(tell|tells|told|hear|hears|heard) of\b/i, 'reports, names'],
   [/\bfor ever\b/i, 'forever'],
+  [/\banew\b/i, 'again'],
 ]
 
 /** The prose of a page: code, output and quoted errors keep their own words. */

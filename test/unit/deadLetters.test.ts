@@ -87,11 +87,11 @@ describe('why a dead letter died, in words', () => {
     [
       byBroker('delivery_limit'),
       'delivery-limit',
-      `handed out from ${QUEUE} more often than its delivery limit; it may kill the workers that take it`,
+      `delivered from ${QUEUE} more often than its delivery limit; it may kill the workers that run it`,
     ],
     [byBroker('maxlen'), 'maxlen', `dropped from ${QUEUE}, which had reached its length limit`],
     [byBroker('something_new'), 'unknown', `dead-lettered from ${QUEUE}: something_new`],
-    [message({}), 'unknown', 'nothing in the message says why'],
+    [message({}), 'unknown', 'the message contains no reason'],
   ])('%#: %s', (given, reason, why) => {
     expect(readDeadLetter(given)).toMatchObject({ reason, why })
   })
