@@ -18,7 +18,7 @@ export type CrewLine =
   | Began
   | { readonly event: 'ended'; readonly id: string; readonly at: number }
   /** A limit made a message wait in the broker. */
-  | { readonly event: 'delayed'; readonly id: string }
+  | { readonly event: 'delayed'; readonly id: string; readonly key: string | undefined; readonly waitMs: number }
 
 /** One run of a handler. Instants are in milliseconds since 1970, of one machine. */
 export interface CrewRun {
@@ -38,8 +38,8 @@ export interface CrewRun {
 
 export class CrewRuns {
   readonly all: CrewRun[] = []
-  /** How often each message was made to wait in the broker. */
-  readonly delays = new Map<string, number>()
+  /** What workers made each message wait in the broker: a line for each time. */
+  readonly delays = new Map<string, string[]>()
   readonly #open = new Map<string, CrewRun>()
 
   /** One line of a worker. */
@@ -58,7 +58,8 @@ export class CrewRuns {
       }
       this.#open.delete(`${worker} ${line.id}`)
     } else if (line.event === 'delayed') {
-      this.delays.set(line.id, (this.delays.get(line.id) ?? 0) + 1)
+      const delay = `${worker}, of ${line.key}, for ${Math.round(line.waitMs)} ms`
+      this.delays.set(line.id, [...(this.delays.get(line.id) ?? []), delay])
     }
   }
 

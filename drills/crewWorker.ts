@@ -36,8 +36,8 @@ async function work(atOnce: number): Promise<void> {
     })
   }
   for (const task of [paced, placed, keyed, ordered]) handle(task satisfies Task as typeof paced)
-  worker.on('limited', ({ id, action }) => {
-    if (action === 'delayed') say({ event: 'delayed', id })
+  worker.on('limited', ({ id, action, key, waitMs = 0 }) => {
+    if (action === 'delayed') say({ event: 'delayed', id, key, waitMs })
   })
   await worker.start()
   say({ event: 'ready' })

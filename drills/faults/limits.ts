@@ -88,6 +88,7 @@ async function underPlaces(scene: Scene, crew: Crew, warren: Warren): Promise<vo
   await send(scene, warren, placed, all, keyOf, PLACED_WORK_MS)
   scene.mark('phase', `${all} messages of ${KEYS.length + 1} keys with ${PLACES} places each, and one with one, wait`)
   const ran = () => new Set(crew.runs.of(placed.name).map(({ id }) => id)).size
+  await scene.until('the first of the places', () => (ran() > all / 20 ? undefined : `${ran()} ran`), TIMEOUT_MS)
   await faults(scene, crew, FROZEN_MS, 1_000)
   await scene.until('all of the places', () => (ran() >= all ? undefined : `${ran()} of ${all} ran`), TIMEOUT_MS)
 }

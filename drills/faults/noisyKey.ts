@@ -20,8 +20,9 @@ const CONCURRENCY = 10
 const P99_MS = 1_000
 /** A start each second, and one more where clocks differ. */
 const NOISY_IN_TEN_SECONDS = 11
-/** A message that its sender has made to wait is made to wait once more by a worker, at most. */
+/** A worker makes a message wait once, at most; but what is delivered again, with a lost channel, it makes wait again. */
 const WAITS = 1
+const DELIVERED_AGAIN = UNSEEN / 100
 const TIMEOUT_MS = 120_000
 const LEVELS = 24
 
@@ -42,6 +43,10 @@ export const noisyKey: Drill = {
     const warren = await connect({ broker, results, logger: false })
     defer(() => warren.close())
     defer(() => purgeLevels(scene))
+    // The line of a flood before this one would last for more than a day.
+    const forget = () => warren.limits.clear({ task: keyed, key: NOISY })
+    await forget()
+    defer(forget)
     const quiet = sendQuiet(warren)
     defer(() => quiet.stop())
     const parts: Parts = new Map()
@@ -66,7 +71,8 @@ export const noisyKey: Drill = {
     const missing = () => (ran() >= quiet.sent - quiet.failed ? undefined : `${ran()} of ${quiet.sent} ran`)
     await until('all of the quiet keys', missing, TIMEOUT_MS)
     scene.numbers.set('failed', quiet.failed)
-    measure(crew, parts, scene.numbers)
+    const longest = measure(crew, parts, scene.numbers)
+    if (longest.length > WAITS) mark('seen', `One message waited ${longest.length} times: ${longest.join('; ')}`)
   },
   check({ numbers }) {
     const of = (name: string): number => numbers.get(name) ?? Number.NaN
@@ -77,7 +83,11 @@ export const noisyKey: Drill = {
       ...(of('noisy in ten seconds') <= NOISY_IN_TEN_SECONDS
         ? []
         : [`${of('noisy in ten seconds')} of the noisy key ran in 10 s`]),
-      ...(of('waits') <= WAITS ? [] : [`workers made a message wait in the broker ${of('waits')} times`]),
+      ...(of('waited more') <= DELIVERED_AGAIN
+        ? []
+        : [
+            `workers made ${of('waited more')} messages wait in the broker more than ${WAITS} times, one ${of('waits')} times`,
+          ]),
     ]
   },
   tell: ({ numbers }: Evidence) => {
@@ -87,7 +97,7 @@ export const noisyKey: Drill = {
     return [
       `From send to start, of the other keys: before the flood ${line('before')}; while it was sent ${line('flood')}.`,
       `While ${UNSEEN} messages of the noisy key came from a sender without a store, and after: ${line('unseen')}.`,
-      `Of the noisy key ${of('noisy ran')} ran, at most ${of('noisy in ten seconds')} in 10 s; workers made none wait in the broker more than ${of('waits')} times.`,
+      `Of the noisy key ${of('noisy ran')} ran, at most ${of('noisy in ten seconds')} in 10 s; workers made ${of('waited more')} messages wait in the broker more than once.`,
     ]
   },
 }
@@ -111,7 +121,8 @@ function sendQuiet(warren: Warren): Quiet {
   return Object.assign(count, { stop: () => clearInterval(timer) })
 }
 
-function measure(crew: Crew, parts: Parts, numbers: Map<string, number>): void {
+/** Returns what workers made the message wait that waited most often, a line for each time. */
+function measure(crew: Crew, parts: Parts, numbers: Map<string, number>): readonly string[] {
   const runs = crew.runs.of(keyed.name)
   for (const [name, [from, to]] of parts) {
     const waits = runs
@@ -127,7 +138,11 @@ function measure(crew: Crew, parts: Parts, numbers: Map<string, number>): void {
   const noisy = runs.filter(({ key }) => key === NOISY).map(({ beganAt }) => beganAt)
   numbers.set('noisy ran', noisy.length)
   numbers.set('noisy in ten seconds', most(noisy, 10_000))
-  numbers.set('waits', Math.max(0, ...crew.runs.delays.values()))
+  const delays = [...crew.runs.delays.values()].sort((a, b) => b.length - a.length)
+  const [longest = []] = delays
+  numbers.set('waits', longest.length)
+  numbers.set('waited more', delays.filter(({ length }) => length > WAITS).length)
+  return longest
 }
 
 /** What is left of the flood would wait for more than a day. */

@@ -1,4 +1,5 @@
 /** Messages of many keys in order, while their workers and a node are killed, and one message kills whoever runs it. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { connect, planOperator, type Warren } from 'warren'
 import { Crew } from '../crew.js'
 import { CREW_SERVICE, ordered } from '../crewTasks.js'
@@ -46,39 +47,39 @@ export const order: Drill = {
     await crew.add(WORKERS)
     const lines = new Map<string, Line>(KEYS.map((key) => [key, { sent: 0, exempt: new Set() }]))
     let over = false
-    defer(() => {
-      over = true
-    })
     const poison: { id?: string } = {}
     const sending = Promise.all(
       [...lines].map(async ([key, line]) => {
         while (!over) {
           await sendNext(scene, warren, key, line, poison)
-          await hold(EVERY_MS)
+          await delay(EVERY_MS)
         }
       }),
     )
     // Its failure is thrown below.
     sending.catch(() => undefined)
-    await hold(BETWEEN_MS)
-    for (let kill = 0; kill < KILLS / 2; kill++) await killOne(scene, crew)
-    const queue = `${ordered.name}.${CREW_SERVICE}@0`
-    const node = (await management.leaders(queue)).get(queue)?.replace(/@.*$/, '') ?? 'rabbit1'
-    mark('fault', `Killed ${node}, which leads ${queue} (SIGKILL)`)
-    await cluster.killProcess(node)
-    await hold(AWAY_MS)
-    await cluster.startProcess(node)
-    mark('seen', `${node} is back`)
-    for (let kill = 0; kill < KILLS / 2; kill++) await killOne(scene, crew)
-    poison.id = 'wanted'
-    mark('fault', 'A message that kills every worker it meets')
     const ran = () => crew.runs.of(ordered.name)
     const met = () => ran().filter(({ id }) => id === poison.id).length
-    const limit = () => (met() > DELIVERY_LIMIT ? undefined : `it was met ${met()} times`)
-    await until('the end of the poison message', limit, TIMEOUT_MS)
-    mark('repair', 'It has met as many workers as it may')
-    await hold(BETWEEN_MS)
-    over = true
+    try {
+      await hold(BETWEEN_MS)
+      for (let kill = 0; kill < KILLS / 2; kill++) await killOne(scene, crew)
+      const queue = `${ordered.name}.${CREW_SERVICE}@0`
+      const node = (await management.leaders(queue)).get(queue)?.replace(/@.*$/, '') ?? 'rabbit1'
+      mark('fault', `Killed ${node}, which leads ${queue} (SIGKILL)`)
+      await cluster.killProcess(node)
+      await hold(AWAY_MS)
+      await cluster.startProcess(node)
+      mark('seen', `${node} is back`)
+      for (let kill = 0; kill < KILLS / 2; kill++) await killOne(scene, crew)
+      poison.id = 'wanted'
+      mark('fault', 'A message that kills every worker it meets')
+      const limit = () => (met() > DELIVERY_LIMIT ? undefined : `it was met ${met()} times`)
+      await until('the end of the poison message', limit, TIMEOUT_MS)
+      mark('repair', 'It has met as many workers as it may')
+      await hold(BETWEEN_MS)
+    } finally {
+      over = true
+    }
     await sending
     const missing = (): string[] =>
       [...lines].flatMap(([key, { sent, exempt }]) => {

@@ -82,8 +82,15 @@ export class LimitKeys {
     await this.#results.ask((store) => GIVE_BACK(store, this.#rateKey(owner), ...line(rate), count))
   }
 
-  async lease(owner: LimitOwner, rate: Rate, count: number): Promise<Leased> {
-    const answer = await this.#results.ask((store) => LEASE(store, this.#rateKey(owner), ...line(rate), count))
+  /** The line of reserved starts begins anew. What was really started still counts. */
+  async forget(owner: LimitOwner, timeoutMs: number): Promise<void> {
+    await this.#results.ask((store) => store.hdel(this.#rateKey(owner), 'tat', 'late'), timeoutMs)
+  }
+
+  /** `unused`: how many starts that were leased before belong to nobody. */
+  async lease(owner: LimitOwner, rate: Rate, count: number, unused: number): Promise<Leased> {
+    const given = [...line(rate), count, unused]
+    const answer = await this.#results.ask((store) => LEASE(store, this.#rateKey(owner), ...given))
     const [againMs = Number.NaN, ...startsMs] = texts(answer).map(Number)
     if (![againMs, ...startsMs].every(Number.isFinite)) throw unexpected()
     return { againMs, startsMs }

@@ -6,13 +6,14 @@
  * messages, workers and clocks, what runs keeps to the rate, and nothing has to be given back. A message that finds its
  * start taken, or comes too late for it, waits for the next gap (`late`), a few of them at a time; else it takes another start.
  *
- * Places are a sorted set: each holder, by the end of its lease. Beside them are `#fence`, the last fencing number, `#mean`,
- * how long a place is held on average, and `#line`, when what waits for a place comes by, one after the other.
+ * Places are a sorted set: each holder, by the end of its lease. Beside them are `#fence`, the last fencing number; `#left`,
+ * when a place got free last, in microseconds; `#mean`, how far apart places get free on average; and `#line`, when what
+ * waits for a place comes by, one message after the other.
  */
 import { keyScript } from '../results/keyScript.js'
 
 /** How late a leased start may be used, in milliseconds. */
-export const SLOT_GRACE_MS = 100
+export const SLOT_GRACE_MS = 40
 /** How much too early clocks may find a start, and how late one may be without the rate becoming lower by it. */
 const JITTER_MS = 25
 /** For how much of the rate's time messages wait for gaps. */
@@ -20,8 +21,11 @@ const LATE_MS = 1_000
 
 /** How far ahead starts are leased to a worker. A worker that stands still loses the starts of this time. */
 const LEASE_AHEAD_MS = 40
-/** What a late lease may catch up with, so that a busy machine does not lower the rate. */
-const CATCH_UP_MS = 20
+/** How late a lease may be without the rate becoming lower by it. */
+const CATCH_UP_MS = 10
+/** What workers missed of the last 0.4 s is caught up with, by so much faster: a busy machine does not lower the rate. */
+const MISSED_MS = 400
+const FASTER = 0.98
 const MAX_LEASED = 500
 /** The most starts that are reserved in one call. */
 export const MAX_RESERVED = 500
@@ -105,23 +109,28 @@ return 1`)
 
 /**
  * KEYS[1]  the line
- * ARGV     as of START's first two, how many starts
- * Leases starts of the next few milliseconds. Returns in how many milliseconds to ask again, and in how many each start is.
+ * ARGV     as of START's first two, how many starts, how many of those that were leased before went unused
+ * Leases starts of the next few milliseconds, by two lines: `tat` is that of the rate, which may be behind by what was missed,
+ * and `fast` keeps them apart meanwhile. Returns in how many milliseconds to ask again, and in how many each start is.
  */
 export const LEASE = keyScript(`${LINE}
-tolerance = tolerance + ${CATCH_UP_MS}
 local leased = {}
-local wanted = math.min(tonumber(ARGV[3]), ${MAX_LEASED})
-local base = math.max(tat, ran)
-local at = math.max(base - tolerance, now)
+local wanted, unused = math.min(tonumber(ARGV[3]), ${MAX_LEASED}), tonumber(ARGV[4])
+local quick = each * ${FASTER}
+local fast = kept[3] == ARGV[1] and tonumber(redis.call('HGET', key, 'fast') or 0) - quick * unused or 0
+local base = math.max(tat - each * unused, ran)
+local function start() return math.max(base - tolerance - ${MISSED_MS}, fast - tolerance - ${CATCH_UP_MS}, now) end
+local at = start()
 while #leased < wanted and at <= now + ${LEASE_AHEAD_MS} do
   leased[#leased + 1] = string.format('%.3f', at - now)
-  base = math.max(base, now) + each
-  at = math.max(base - tolerance, now)
+  base = math.max(base, at) + each
+  fast = math.max(fast, at) + quick
+  at = start()
 end
-if #leased > 0 then
+if #leased > 0 or unused > 0 then
   tat = base
   keep()
+  redis.call('HSET', key, 'fast', string.format('%.3f', fast))
 end
 return { string.format('%.3f', math.max(at - now - ${LEASE_AHEAD_MS / 2}, 1)), unpack(leased) }`)
 
@@ -129,8 +138,8 @@ const HOLDERS = `${NOW}
 local key = KEYS[1]
 redis.call('ZREMRANGEBYSCORE', key, 1e12, string.format('%.0f', now))
 local function special(name) return tonumber(redis.call('ZSCORE', key, name) or nil) end
-local fence, mean, line = special('#fence'), special('#mean'), special('#line')
-local held = redis.call('ZCARD', key) - (fence and 1 or 0) - (mean and 1 or 0) - (line and 1 or 0)
+local fence, mean, line, left = special('#fence'), special('#mean'), special('#line'), special('#left')
+local held = redis.call('ZCARD', key) - (fence and 1 or 0) - (mean and 1 or 0) - (line and 1 or 0) - (left and 1 or 0)
 local function keep(ms)
   ms = math.max(ms * 2, 600000)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, string.format('%.0f', ms)) end
@@ -172,9 +181,11 @@ end
 if ARGV[5] == 'cancelRunning' and oldest then
   return { oldest.sent > tonumber(ARGV[4]) and 'newer' or 'cancel', oldest.id }
 end
-local expected = math.max(mean or 0, oldest and now - oldest.number / 1000 or 0)
-if expected == 0 then expected = 1000 end
-local step = math.max(5, math.min(0.7 * expected / places, math.max(1000, expected / 50)))
+-- As far apart as places get free. While none does, farther, but not much: what is told to wait long is not woken when some do.
+local since = now - math.max(left or 0, fence or 0, oldest and oldest.number or 0) / 1000
+local apart = mean or math.max(oldest and now - oldest.number / 1000 or 0, 100) / places
+local step = 0.7 * math.max(apart, math.min(since, 3 * apart), since / 100)
+step = math.max(5, math.min(step, math.max(1000, apart * places / 50, since / 50), 60000))
 line = math.min(math.max(line or 0, now) + step, now + 3600000)
 redis.call('ZADD', key, string.format('%.3f', line), '#line')
 keep(line - now)
@@ -195,13 +206,15 @@ redis.call('ZADD', key, string.format('%.0f', now + tonumber(ARGV[2])), ARGV[1])
 keep(tonumber(ARGV[2]))
 return 1`)
 
-/** KEYS[1] the places; ARGV the place, 1 where it was used for work: then it says how long a place is held. */
+/** KEYS[1] the places; ARGV the place, 1 where it was used for work: then it says how far apart places get free. */
 export const LEAVE = keyScript(`${HOLDERS}
 if redis.call('ZREM', key, ARGV[1]) == 0 then return 0 end
 local number = tonumber(string.match(ARGV[1], '^(%d+):'))
 if number and ARGV[2] == '1' then
-  local lasted = math.max(now - number / 1000, 1)
-  redis.call('ZADD', key, string.format('%.3f', mean and mean * 0.8 + lasted * 0.2 or lasted), '#mean')
+  local lasted = now - number / 1000
+  local apart = math.max(1, math.min(lasted, left and now - left / 1000 or lasted))
+  redis.call('ZADD', key, string.format('%.3f', mean and mean * 0.8 + apart * 0.2 or apart), '#mean',
+    string.format('%.0f', now * 1000), '#left')
 end
 return 1`)
 

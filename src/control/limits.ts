@@ -11,7 +11,7 @@ import type { Task } from '../task/task.js'
 import { declaredLimitsKey, limitsKey } from '../wire/names.js'
 import { announce, type SetLimit, setLimitOf } from './changes.js'
 import { STEP_MS } from './cuts.js'
-import { type Holder, LimitKeys } from './limitKeys.js'
+import { type Holder, LimitKeys, type LimitOwner } from './limitKeys.js'
 
 /** Which limit: of a task, or of one key of it. */
 export interface LimitTarget {
@@ -71,11 +71,12 @@ export class Limits {
     await announce(results, this.#vhost, { kind: 'limited', field, limit }, STEP_MS)
   }
 
-  /** What the task declares holds again. Returns whether a limit was set. */
+  /** What the task declares holds again, and starts that are reserved count for nothing. Returns whether a limit was set. */
   async clear(target: LimitTarget): Promise<boolean> {
     const field = fieldOf('limits.clear', target)
     const results = this.#results()
     const removed = await results.ask((store) => store.hdel(limitsKey(this.#vhost), field), STEP_MS)
+    await new LimitKeys(results, this.#vhost).forget(ownerOf(field), STEP_MS)
     // Also where there was none: an earlier call may have failed in between.
     await announce(results, this.#vhost, { kind: 'unlimited', field }, STEP_MS)
     return removed > 0
@@ -104,8 +105,8 @@ export class Limits {
 
   /** The tasks that hold a place of a `concurrency` limit. */
   async holders(target: LimitTarget): Promise<LimitHolder[]> {
-    const { task, key } = targetOf(fieldOf('limits.holders', target)) as { task: string; key?: string }
-    return new LimitKeys(this.#results(), this.#vhost).held({ task, key })
+    const owner = ownerOf(fieldOf('limits.holders', target))
+    return new LimitKeys(this.#results(), this.#vhost).held(owner)
   }
 }
 
@@ -134,6 +135,11 @@ function fieldOf(where: string, target: LimitTarget): string {
   const checks = { task: (value: unknown) => isTaskName(nameOf(value)), key: isKey }
   const { task, key } = checkOptions(where, target, checks, ['task'])
   return limitField(nameOf(task) as string, key as string | undefined)
+}
+
+function ownerOf(field: string): LimitOwner {
+  const { task, key } = targetOf(field) as { task: string; key?: string }
+  return { task, key }
 }
 
 const nameOf = (task: unknown): unknown => (typeof task === 'string' ? task : memberOf(task, 'name'))

@@ -86,7 +86,7 @@ export class LimitGate implements Gate {
     this.#options = options
     this.#places = new Places(options.keys, options.startTimer)
     this.#pacer = new Pacer({
-      lease: (count) => options.keys.lease({ task: task.name, key: undefined }, this.#paced as Rate, count),
+      lease: (...counts) => options.keys.lease({ task: task.name, key: undefined }, this.#paced as Rate, ...counts),
       free: options.free,
     })
   }

@@ -15,8 +15,8 @@ import { pause } from '../timers.js'
 import type { Delivery } from './delivery.js'
 
 export interface PacerOptions {
-  /** Asks the store. */
-  readonly lease: (count: number) => Promise<Leased>
+  /** Asks the store. `unused`: how many that were leased before are not used. */
+  readonly lease: (count: number, unused: number) => Promise<Leased>
   /** How many places are free. */
   readonly free: () => number
 }
@@ -40,6 +40,8 @@ export class Pacer {
   readonly #starts = new Set<NodeJS.Timeout>()
   #timer: NodeJS.Timeout | undefined
   #asking = false
+  /** Starts that were missed, which the next lease says. */
+  #unused = 0
   #closed = false
 
   constructor(options: PacerOptions) {
@@ -51,7 +53,10 @@ export class Pacer {
     const called = this.#called.has(delivery)
     const startsAt = this.#called.get(delivery)
     this.#called.delete(delivery)
-    if (startsAt !== undefined && performance.now() <= startsAt + SLOT_GRACE_MS) return true
+    if (startsAt !== undefined) {
+      if (performance.now() <= startsAt + SLOT_GRACE_MS) return true
+      this.#unused++
+    }
     // Others came first, and nobody has called it.
     if (!called && (this.#busy || this.#waiting.length > 0)) return false
     return this.#ask()
@@ -71,7 +76,11 @@ export class Pacer {
   look(): void {
     if (this.#waiting.length === 0 || this.#busy || this.#closed) return
     this.#waiting = this.#waiting.filter(({ delivery }) => delivery.held)
-    for (const delivery of this.#called.keys()) if (!delivery.held) this.#called.delete(delivery)
+    for (const [delivery, startsAt] of this.#called) {
+      if (delivery.held) continue
+      this.#called.delete(delivery)
+      if (startsAt !== undefined) this.#unused++
+    }
     const wanted = Math.min(this.#waiting.length, this.#options.free() - this.#called.size - this.#starts.size)
     if (wanted > 0) void this.#lease(wanted)
     else if (this.#called.size === 0 && this.#starts.size === 0) this.#call(undefined)
@@ -93,25 +102,37 @@ export class Pacer {
   async #ask(): Promise<boolean> {
     this.#asking = true
     const askedAt = performance.now()
-    const leased = await this.#options.lease(1).finally(() => {
+    const leased = await this.#leased(1).finally(() => {
       this.#asking = false
     })
     const [inMs] = leased.startsMs
+    const late = inMs !== undefined && performance.now() > askedAt + inMs + SLOT_GRACE_MS
+    if (late) this.#unused++
     if (inMs === undefined || leased.againMs > 1) this.#again(leased.againMs)
     else this.look()
-    if (inMs === undefined || performance.now() > askedAt + inMs + SLOT_GRACE_MS) return false
+    if (inMs === undefined || late) return false
     if (inMs >= 1) await pause(inMs)
     return true
+  }
+
+  #leased(wanted: number): Promise<Leased> {
+    const unused = this.#unused
+    // Not said again where no answer comes: a start that nobody uses is better than one that two do.
+    this.#unused = 0
+    return this.#options.lease(wanted, unused)
   }
 
   async #lease(wanted: number): Promise<void> {
     this.#asking = true
     const askedAt = performance.now()
     try {
-      const { startsMs, againMs } = await this.#options.lease(wanted)
+      const { startsMs, againMs } = await this.#leased(wanted)
       const answeredAt = performance.now()
       // This process stood still: what it leased is over.
-      if (answeredAt - askedAt > SLOT_GRACE_MS) return this.#again(againMs)
+      if (answeredAt - askedAt > SLOT_GRACE_MS) {
+        this.#unused += startsMs.length
+        return this.#again(againMs)
+      }
       for (const inMs of startsMs) this.#callIn(inMs, answeredAt + inMs)
       if (startsMs.length < wanted) this.#again(againMs)
     } catch {
@@ -125,8 +146,9 @@ export class Pacer {
   #callIn(inMs: number, startsAt: number): void {
     const start = setTimeout(() => {
       this.#starts.delete(start)
-      if (performance.now() > startsAt + SLOT_GRACE_MS) this.look()
-      else this.#call(startsAt)
+      if (performance.now() <= startsAt + SLOT_GRACE_MS) return this.#call(startsAt)
+      this.#unused++
+      this.look()
     }, inMs)
     this.#starts.add(start)
   }
@@ -148,5 +170,6 @@ export class Pacer {
       next.call()
       return
     }
+    if (startsAt !== undefined) this.#unused++
   }
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { bySecond, most } from '../../drills/limitVerdict.js'
 import { eachMs, LimitKeys } from '../../src/control/limitKeys.js'
 import type { Rate } from '../../src/task/limit.js'
 import { TestClock } from '../../src/testing/clock.js'
@@ -54,10 +55,6 @@ const reserveAll = async (keys: LimitKeys, rate: Rate, messages: readonly Messag
 
 const many = (count: number, lateMs = (_n: number): number => 0): Message[] =>
   Array.from({ length: count }, (_, n) => ({ lateMs: lateMs(n), at: 0 }))
-
-/** The most starts in any window of so many milliseconds. */
-const most = (started: readonly number[], ms: number): number =>
-  Math.max(0, ...started.map((from) => started.filter((at) => at >= from && at < from + ms).length))
 
 describe('A line of reserved starts', () => {
   const rate: Rate = { count: 10, perMs: 1_000, burst: 1 }
@@ -151,5 +148,46 @@ describe('A line of reserved starts', () => {
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+describe('Leased starts', () => {
+  const rate: Rate = { count: 100, perMs: 1_000, burst: 1 }
+
+  /** Asks each 20 ms, except where `stands` says that nobody does; `missed` says of each start whether it goes unused. */
+  async function lease(untilMs: number, stands: (ms: number) => boolean, missed: (n: number) => boolean) {
+    const { clock, keys, results } = await line(rate)
+    const started: number[] = []
+    let [n, unused] = [0, 0]
+    for (let ms = 0; ms < untilMs; ms += 20) {
+      clock.moveTo(FROM + ms)
+      if (stands(ms)) continue
+      const { startsMs } = await keys.lease(OWNER, rate, 10, unused)
+      unused = 0
+      for (const inMs of startsMs) {
+        if (missed(n++)) unused++
+        else started.push(ms + inMs)
+      }
+    }
+    results.close()
+    return started
+  }
+  it('are a little closer together until what was missed is made up for, and never more', async () => {
+    const [stands, missed] = [(ms: number) => ms % 5_000 < 90, (n: number) => n % 60 === 7]
+    const started = await lease(30_000, stands, missed)
+    expect(started.length).toBeGreaterThan(2_970)
+    expect(started.length).toBeLessThanOrEqual(3_055)
+    expect(most(started, 1_000)).toBeLessThanOrEqual(105)
+    expect(Math.min(...bySecond(started, 0, 30_000))).toBeGreaterThanOrEqual(90)
+  })
+
+  it('after a rest keep to the rate', async () => {
+    const started = await lease(
+      30_000,
+      (ms) => ms > 5_000 && ms < 15_000,
+      () => false,
+    )
+    expect(most(started, 1_000)).toBeLessThanOrEqual(105)
+    expect(started.filter((at) => at >= 15_000).length).toBeLessThanOrEqual(1_555)
   })
 })

@@ -180,6 +180,34 @@ describe('Limits', () => {
     await warren.close()
   })
 
+  it('a burst starts at once, of all of a task and of each key, and again after a rest', async () => {
+    const rate = { count: 2, perMs: 1_000, burst: 3 }
+    const whole = defineTask({ name: 'user.kit.wholeBurst', input, limit: { rate } })
+    const keyed = defineTask({ name: 'user.kit.keyedBurst', input, limit: { rate, key } })
+    const warren = await testWarren()
+    const ran: string[] = []
+    const worker = warren.worker({ service: 'kit', concurrency: 20 })
+    worker.handle(whole, ({ n }) => void ran.push(`whole ${n}`))
+    worker.handle(keyed, ({ key, n }) => void ran.push(`${key} ${n}`))
+    await worker.start()
+    const count = (of: string): number => ran.filter((each) => each.startsWith(of)).length
+    for (let n = 0; n < 10; n++) {
+      await warren.send(whole, { key: 'any', n })
+      await warren.send(keyed, { key: 'a', n })
+      if (n < 5) await warren.send(keyed, { key: 'b', n })
+    }
+    await warren.idle()
+    expect([count('whole'), count('a'), count('b')]).toEqual([3, 3, 3])
+    await warren.advance(1_010)
+    expect([count('whole'), count('a'), count('b')]).toEqual([5, 5, 5])
+    await warren.advance(60_000)
+    expect(ran.length).toBe(25)
+    for (let n = 10; n < 15; n++) await warren.send(keyed, { key: 'a', n })
+    await warren.idle()
+    expect(count('a')).toBe(13)
+    await warren.close()
+  })
+
   it('a place is free when its handler has ended, and is renewed while the clock moves', async () => {
     const placed = defineTask({ name: 'user.kit.placed', input, limit: { concurrency: 1, key, leaseMs: 2_000 } })
     const warren = await testWarren()
