@@ -158,8 +158,8 @@ export class Results extends EventEmitter<ResultsEvents> {
 
   /**
    * Stores and announces, and appends `entry` to the task's events and `note` to the history, unless what the store holds
-   * stays: see `script.ts`. Waits while the store is away; throws `StoreRefusesError`. It may wait for the answer to those
-   * before, for up to 20 ms, unless `urgent`.
+   * stays: see `script.ts`.
+   * Waits while the store is away; throws `StoreRefusesError`. More than 1,000 a second may be held for up to 20 ms, unless `urgent`.
    */
   async store(speaker: ResultSpeaker, encoded: string, beside: Beside = {}): Promise<Stored> {
     const write = writeOf(speaker, encoded, beside, this.#access.hasEvents(speaker.id))

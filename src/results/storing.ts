@@ -28,8 +28,8 @@ export interface Beside {
 /** The most that one call of the script stores, in number and in characters: the store does nothing else meanwhile. */
 export const STORE_COUNT = 200
 export const STORE_CHARACTERS = 1_000_000
-/** A busy worker's results wait for the store's answer to those before: a round trip for each costs more than a short task. */
-const HOLD: Hold = { ms: 20, count: 64 }
+/** A busy worker's results wait for each other: a round trip for each costs more than a short task, in every process. */
+const HOLD: Hold = { ms: 20, count: 32, abovePerSecond: 1_000 }
 
 export const storingBatch = (
   act: (writes: readonly ResultWrite[]) => Promise<readonly number[]>,

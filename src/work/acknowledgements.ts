@@ -2,9 +2,6 @@
  * The acknowledgements of one channel, sent together once for each turn of the event loop. Where everything up to a
  * delivery tag is settled, one `basic.ack` with `multiple` says so for all of them: one frame and one command to the
  * queue instead of hundreds. Nothing is acknowledged that was not handed to `ack`.
- *
- * Where many are handed over, those that may wait do so for a moment, for others to join them: nobody waits for an
- * acknowledgement, and each costs RabbitMQ a command that it replicates (decision 0037).
  */
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { pause } from '../timers.js'
@@ -15,13 +12,6 @@ import { pause } from '../timers.js'
  */
 const HAND_OVER_MS = 150
 
-/** How long those wait that may. */
-const WAIT_MS = 20
-/** Not once so many wait, */
-const WAIT_COUNT = 32
-/** and only where so many were handed over in the last moment: else there is nothing to gain. */
-const WAIT_ABOVE = 4
-
 export class Acknowledgements {
   readonly #channel: Channel
   /** The lowest delivery tag that is not settled. Tags count from 1, without gaps, for all consumers of the channel. */
@@ -31,45 +21,14 @@ export class Acknowledgements {
   /** Handed to `ack` and not sent. */
   #unsent: ConsumeMessage[] = []
   #sentAt = -HAND_OVER_MS
-  #waiting: NodeJS.Timeout | undefined
-  /** They are sent at the end of this turn of the event loop. */
-  #going = false
-  /** How many were handed over in this moment, and in the one before it. */
-  #momentFrom = 0
-  #inMoment = 0
-  #before = 0
 
   constructor(channel: Channel) {
     this.#channel = channel
   }
 
-  /** How many are handed over and not sent. */
-  get unsent(): number {
-    return this.#unsent.length
-  }
-
-  /** `mayWait`: what is acknowledged would be found done, if it were delivered again. */
-  ack(message: ConsumeMessage, mayWait = false): void {
-    this.#unsent.push(message)
+  ack(message: ConsumeMessage): void {
+    if (this.#unsent.push(message) === 1) setImmediate(() => this.flush())
     this.#settle(message)
-    const many = this.#areMany()
-    if (this.#going) return
-    if (mayWait && many && this.#unsent.length < WAIT_COUNT) {
-      this.#waiting ??= setTimeout(() => this.flush(), WAIT_MS)
-      return
-    }
-    this.#going = true
-    setImmediate(() => this.flush())
-  }
-
-  #areMany(): boolean {
-    const now = performance.now()
-    if (now - this.#momentFrom >= WAIT_MS) {
-      this.#before = now - this.#momentFrom < 2 * WAIT_MS ? this.#inMoment : 0
-      this.#momentFrom = now
-      this.#inMoment = 0
-    }
-    return ++this.#inMoment > WAIT_ABOVE || this.#before > WAIT_ABOVE
   }
 
   giveBack(message: ConsumeMessage, counted?: true): void {
@@ -91,9 +50,6 @@ export class Acknowledgements {
 
   /** Sends what is handed over, now. */
   flush(): void {
-    clearTimeout(this.#waiting)
-    this.#waiting = undefined
-    this.#going = false
     const unsent = this.#unsent
     if (unsent.length === 0) return
     this.#unsent = []

@@ -39,8 +39,7 @@ export function queueOf({ queue, binding }: QueueDeclaration): DeliveryQueue {
 
 /** What carries out the end of a delivery on its channel. */
 export interface Settlement {
-  /** `mayWait`: the task's result is stored, so that nothing is lost or run again while the broker does not know. */
-  ack(message: ConsumeMessage, mayWait?: boolean): void
+  ack(message: ConsumeMessage): void
   /** Requeues. `counted`: where the broker makes a difference, so that it counts towards the delivery limit. */
   giveBack(message: ConsumeMessage, counted?: true): void
   /** Whether RabbitMQ will soon wait for an acknowledgement, or does so already. */
@@ -140,11 +139,11 @@ export class Delivery {
     else this.#onLost = listener
   }
 
-  /** Acknowledges; see {@link Settlement.ack}. False when it is not held any more: RabbitMQ hands a lost message out again. */
-  ack(mayWait = false): boolean {
+  /** Acknowledges. False when it is not held any more: RabbitMQ hands a lost message out again. */
+  ack(): boolean {
     if (this.#state !== 'held') return false
     this.#state = 'settled'
-    this.#settlement.ack(this.message, mayWait)
+    this.#settlement.ack(this.message)
     this.#ended(this)
     return true
   }

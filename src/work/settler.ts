@@ -101,7 +101,7 @@ export class Settler {
     if (outcome.kind === 'returned') return { outcome, settled: this.#giveBack(attempt, outcome.counted) }
     const waiting = this.#options.beforeAck(attempt.delivery)
     if (waiting !== undefined) await waiting
-    const settled = attempt.delivery.ack(stored !== undefined && outcome.kind === 'succeeded') ? 'acknowledged' : 'lost'
+    const settled = attempt.delivery.ack() ? 'acknowledged' : 'lost'
     if (outcome.kind !== 'succeeded' || stored !== 'cancelled') return { outcome, settled }
     return { outcome: { kind: 'cancelled', error: new CancelledError(attempt.id, 'while it ended') }, settled }
   }

@@ -75,11 +75,11 @@ export class Subscriptions implements Settlement {
 
   /** Whether at least half of what may be held is: RabbitMQ will soon wait for an acknowledgement, or does so already. */
   get nearlyFull(): boolean {
-    return 2 * (this.#held.size + this.#acks.unsent) >= this.prefetch
+    return 2 * this.#held.size >= this.prefetch
   }
 
-  ack(message: ConsumeMessage, mayWait = false): void {
-    this.#acks.ack(message, mayWait && !this.nearlyFull)
+  ack(message: ConsumeMessage): void {
+    this.#acks.ack(message)
   }
 
   giveBack(message: ConsumeMessage, counted?: true): void {

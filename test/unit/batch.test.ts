@@ -45,77 +45,46 @@ describe('What is asked for in one turn of the event loop is done together', () 
   })
 })
 
-describe('What is asked for while an answer is awaited may wait for it', () => {
+describe('Under load what is asked for may be held for others', () => {
   const FOR_EVER_MS = 2 ** 30
-  /** Each call is answered when the test says so. */
-  const answering = (hold: { ms: number; count: number }) => {
+  const collecting = (abovePerSecond: number) => {
     const done: number[][] = []
-    const answers: (() => void)[] = []
     const act = async (items: readonly number[]) => {
       done.push([...items])
-      await new Promise<void>((resolve) => answers.push(resolve))
       return items
     }
-    return { done, answer: () => answers.shift()?.(), batch: new Batch(act, { count: 100, hold }) }
+    return { done, batch: new Batch(act, { count: 100, hold: { ms: FOR_EVER_MS, count: 3, abovePerSecond } }) }
   }
   const aFewTurns = async () => {
     for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
   }
 
-  it('and goes together, at once when it has come', async () => {
-    const { done, answer, batch } = answering({ ms: FOR_EVER_MS, count: 100 })
-    const first = batch.add(1)
+  it('until there are enough', async () => {
+    const { done, batch } = collecting(0)
+    const first = [batch.add(1), batch.add(2)]
     await aFewTurns()
-    const more = [batch.add(2), batch.add(3)]
-    await aFewTurns()
+    expect(done).toEqual([])
+    await Promise.all([...first, batch.add(3)])
+    expect(done).toEqual([[1, 2, 3]])
+  })
+
+  it('until one is urgent', async () => {
+    const { done, batch } = collecting(0)
+    await Promise.all([batch.add(1), batch.add(2, true)])
+    expect(done).toEqual([[1, 2]])
+  })
+
+  it('for so long at most', async () => {
+    const batch = new Batch(async (items: readonly number[]) => items, {
+      ...{ count: 100, hold: { ms: 1, count: 3, abovePerSecond: 0 } },
+    })
+    expect(await batch.add(1)).toBe(1)
+  })
+
+  it('and not where few are asked for', async () => {
+    const { done, batch } = collecting(1_000_000)
+    await batch.add(1)
     expect(done).toEqual([[1]])
-    answer()
-    expect(await first).toBe(1)
-    await aFewTurns()
-    expect(done).toEqual([[1], [2, 3]])
-    answer()
-    expect(await Promise.all(more)).toEqual([2, 3])
-    void batch.add(4)
-    await aFewTurns()
-    expect(done).toEqual([[1], [2, 3], [4]])
-  })
-
-  it('no longer than until there are enough, or one is urgent', async () => {
-    const { done, batch } = answering({ ms: FOR_EVER_MS, count: 3 })
-    void batch.add(1)
-    await aFewTurns()
-    for (const item of [2, 3, 4]) void batch.add(item)
-    await aFewTurns()
-    void batch.add(5)
-    await aFewTurns()
-    void batch.add(6, true)
-    await aFewTurns()
-    expect(done).toEqual([[1], [2, 3, 4], [5, 6]])
-  })
-
-  it('and not for ever where it does not come', async () => {
-    const { done, batch } = answering({ ms: 1, count: 100 })
-    void batch.add(1)
-    await aFewTurns()
-    void batch.add(2)
-    await expect.poll(() => done).toEqual([[1], [2]])
-  })
-
-  it('an answer that is a failure ends the wait, too', async () => {
-    let fail = (): void => undefined
-    const done: number[][] = []
-    const act = async (items: readonly number[]) => {
-      done.push([...items])
-      if (done.length === 1) await new Promise((_, reject) => (fail = () => reject(new Error('away'))))
-      return items
-    }
-    const batch = new Batch(act, { count: 100, hold: { ms: FOR_EVER_MS, count: 100 } })
-    const first = batch.add(1)
-    await aFewTurns()
-    const second = batch.add(2)
-    fail()
-    await expect(first).rejects.toThrow('away')
-    expect(await second).toBe(2)
   })
 })
 
