@@ -191,7 +191,9 @@ it('The events of all tasks come in another process, with their tasks', async ()
     seen.push(`${event.id} ${event.status} ${event.queue ?? ''}`)
     if (seen.length === 2) break
   }
-  expect(seen.sort()).toEqual([`${failed.id} FAILURE `, `${done.id} SUCCESS ${plain.name}.${SERVICE}`].sort())
+  expect(seen.sort()).toEqual(
+    [`${failed.id} FAILURE ${plain.name}.${SERVICE}`, `${done.id} SUCCESS ${plain.name}.${SERVICE}`].sort(),
+  )
 })
 
 describe('The command', () => {
