@@ -12,8 +12,9 @@ import { kindOf } from '../options.js'
 import { taskQueue, withoutLane } from '../wire/names.js'
 import type { TickEvent, WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
+import type { MetricsRegistry } from './metricsRegistry.js'
 import { loadPromClient } from './promClient.js'
-import { lacks, listenTo, type MetricsRegistry, registryOf, registryProblem, Watches } from './registry.js'
+import { lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
 
 /** Seconds; from no-op tasks to long ones. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]

@@ -8,8 +8,9 @@ import { OptionsError } from '../errors/index.js'
 import { kindOf } from '../options.js'
 import { DELAY_PREFIX } from '../wire/names.js'
 import type { WarrenEvents } from './events.js'
+import type { MetricsRegistry } from './metricsRegistry.js'
 import { loadPromClient } from './promClient.js'
-import { lacks, listenTo, type MetricsRegistry, registryOf, registryProblem, Watches } from './registry.js'
+import { lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
 
 /** What is being sent at the moment. */
 export interface Sending {

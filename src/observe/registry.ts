@@ -5,13 +5,8 @@
 import type { Registry } from 'prom-client'
 import { memberOf } from '../kinds.js'
 import { kindOf } from '../options.js'
+import type { MetricsRegistry } from './metricsRegistry.js'
 import { loadPromClient } from './promClient.js'
-
-/** A `Registry` of prom-client, which is optional: these types hold where it is not installed, too. */
-export interface MetricsRegistry {
-  readonly contentType: string
-  metrics(): Promise<string>
-}
 
 /** What is wrong with a registry that somebody hands in; undefined for none and for a good one. */
 export const registryProblem = (registry: unknown): string | undefined =>

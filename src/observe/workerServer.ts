@@ -5,7 +5,8 @@ import { MissingPackageError, textOf } from '../errors/index.js'
 import { checkOptions, is } from '../options.js'
 import type { ObservedWorker } from './health.js'
 import { workerMetrics } from './metrics.js'
-import { type MetricsRegistry, registryProblem } from './registry.js'
+import type { MetricsRegistry } from './metricsRegistry.js'
+import { registryProblem } from './registry.js'
 
 export interface ServeOptions {
   /** 0 selects a free port. */
