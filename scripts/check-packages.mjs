@@ -21,7 +21,7 @@ const PACKAGES = {
   ],
   'packages/cli': [
     /^bin\.mjs$/,
-    /^dist\/[\w./-]+\.js$/,
+    /^dist\/([\w./-]+\.js|console\/(index|options)\.d\.ts)$/,
     /^config\/(?!secrets|grafana)[\w./-]+$/,
     /^console\/page\/[\w./-]+$/,
   ],
@@ -29,6 +29,9 @@ const PACKAGES = {
   'packages/outbox': [BUILT],
   'packages/create-warren': [/^index\.mjs$/, /^template\/[\w./-]+$/],
 }
+
+/** `@warren/cli/console` is an ES module alone: every Node that Warren supports can `require` one. */
+const ACCEPTED = { 'packages/cli': ['CJSResolvesToESM'] }
 
 const folder = mkdtempSync(join(tmpdir(), 'warren-packages-'))
 const problems = []
@@ -65,7 +68,9 @@ async function check(path, expected) {
   if (types === false && JSON.parse(readFileSync(join(ROOT, path, 'package.json'), 'utf8')).types !== undefined) {
     problems.push(`${path}: attw: no types found`)
   }
-  for (const { kind, ...where } of wrong) problems.push(`${path}: attw: ${kind} ${JSON.stringify(where)}`)
+  for (const { kind, ...where } of wrong) {
+    if (!ACCEPTED[path]?.includes(kind)) problems.push(`${path}: attw: ${kind} ${JSON.stringify(where)}`)
+  }
 }
 
 function run(command, args, path = '.') {
