@@ -214,6 +214,7 @@ it('A task that waits is cancelled from its page, and a queue is paused and resu
 })
 
 it('Hostile content is text: markup, scripts, odd Unicode and five megabytes', async () => {
+  await manage('DELETE', '/queues/%2F/user.dlq/contents')
   const markup = `<img src=x onerror="document.title='taken'"><script>alert(1)</script>`
   const task = `user.${markup}.\u202Egnp.exe\u0000`
   await put('', 'user.dlq', Buffer.from(JSON.stringify([[], { note: markup }, {}])), {

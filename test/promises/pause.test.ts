@@ -1,5 +1,5 @@
 /** The promise: a paused queue is taken from by no worker, over restarts, and nothing of it is lost or dead-lettered. */
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { connect, defineTask, taskQueue, type Warren } from '../../src/index.js'
 import { type ClusterUrls, deadLetters, until, virtualHost, waiting } from '../support/cluster.js'
@@ -30,6 +30,7 @@ async function worker(concurrency = 4) {
       return n
     })
   }
+  onTestFinished(() => made.stop())
   await made.start()
   const stateOf = () => made.health().queues.find((each) => each.queue === queue)
   return { made, ran, stateOf }
