@@ -46,7 +46,7 @@ it('a paused queue waits, over a restart of its workers, while others are consum
   expect(await (await warren.send(other, { n: 2 })).result(RESULT)).toBe(2)
   await first.made.stop()
   const second = await worker()
-  expect(second.stateOf()?.state).toBe('paused')
+  await until('it is paused there, too', () => second.stateOf()?.state === 'paused')
   expect(await (await warren.send(other, { n: 3 })).result(RESULT)).toBe(3)
   expect(await waiting(urls.broker, queue)).toBe(1)
   expect(await warren.paused()).toEqual([{ queue, since: expect.any(Date), reason: 'the bank is down' }])
