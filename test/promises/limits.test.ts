@@ -26,10 +26,11 @@ const define = (name: string, limit: Parameters<typeof defineTask>[0]['limit'], 
 const paced = define('paced', { rate: { count: 100, perMs: 1_000 } })
 const byKey = define('byKey', { rate: { count: 4, perMs: 1_000 }, key } as never)
 const places = define('places', { concurrency: 3, key, leaseMs: 2_000 } as never)
+const single = define('single', { concurrency: 1, key, leaseMs: 2_000 } as never)
 const drops = define('drops', { rate: { count: 2, perMs: 60_000, burst: 2 }, key, onLimit: 'drop' } as never)
 const latest = define('latest', { concurrency: 1, key, onLimit: 'cancelRunning' } as never)
 const free = define('free', undefined)
-const all = [paced, byKey, places, drops, latest, free]
+const all = [paced, byKey, places, single, drops, latest, free]
 
 let urls: ClusterUrls & { readonly vhost: string }
 let store: OwnStore
@@ -162,19 +163,17 @@ it('a place is held by no more than the limit, and each holder has a greater num
 it('with one place, handlers begin in the order of their numbers', async () => {
   const fences: number[] = []
   let running = 0
-  await warren.limits.set({ task: places, key: 'single' }, { concurrency: 1 })
-  work(places, async ({ n }, { fence }) => {
+  work(single, async ({ n }, { fence }) => {
     expect(++running).toBe(1)
     fences.push(fence as number)
     await new Promise((resolve) => setTimeout(resolve, 10))
     running--
     return n
   })
-  const sends = range(20).map((n) => warren.send(places, { key: 'single', n }))
+  const sends = range(20).map((n) => warren.send(single, { key: 'a', n }))
   await Promise.all((await Promise.all(sends)).map((handle) => handle.result(RESULT)))
   expect(fences).toEqual([...fences].sort((a, b) => a - b))
   expect(new Set(fences).size).toBe(20)
-  await warren.limits.clear({ task: places, key: 'single' })
 })
 
 it('a place that another held in between is lost, although it is free again', async () => {
