@@ -1,4 +1,4 @@
-/** A result as text for people. Pure. */
+/** A result as readable text. Pure. */
 import type { Environment } from './machine.js'
 import type { Claim, Series } from './measures/measure.js'
 import type { Result } from './results.js'

@@ -30,11 +30,11 @@ export function processButtons(element, consequences) {
 }
 
 function processButton(name, action, consequences) {
-  const mends = action === 'start' || action === 'thaw'
+  const repairs = action === 'start' || action === 'thaw'
   const act = `${NAMES[action]} ${name}`
   return actButton({
     ...{ text: NAMES[action], label: act, tone: action === 'kill' ? 'danger' : '' },
-    ask: mends
+    ask: repairs
       ? undefined
       : async () => ({ title: `${act}?`, sentences: [MEANS[action], ...(await consequences())], act, danger: true }),
     act: async () => {
