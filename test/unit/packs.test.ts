@@ -1,14 +1,10 @@
-/** Packs, on a broker and a store that do as they are told: what is put together, and how a pack ends with its members. */
+/** A worker opens packs: each ends with its members. */
 import type { ConsumeMessage } from 'amqplib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
-import { defineTask, MessageError, UnconfirmedError, UnroutableError } from '../../src/index.js'
+import { MessageError } from '../../src/index.js'
 import type { PackEvent } from '../../src/observe/events.js'
-import type { Publication } from '../../src/send/outgoing.js'
-import { type Packable, Packer } from '../../src/send/packer.js'
-import { encode } from '../../src/wire/envelope.js'
 import { headers } from '../../src/wire/names.js'
-import { encodePack, membersOf, PACK_CONTENT_TYPE, packedMember } from '../../src/wire/pack.js'
+import { membersOf } from '../../src/wire/pack.js'
 import {
   decodeResult,
   encodeCancelled,
@@ -17,170 +13,10 @@ import {
   encodeStarted,
   encodeSuccess,
 } from '../../src/wire/resultFormat.js'
-import { MessageLoad } from '../../src/work/messageLoad.js'
 import { Pack } from '../../src/work/pack.js'
 import { Packs } from '../../src/work/packs.js'
-import {
-  FakeBroker,
-  FakeClock,
-  FakeStore,
-  type MessageParts,
-  queueOf,
-  refused,
-  workerOn,
-} from '../support/harness/index.js'
-
-const input = z.object({ n: z.number(), text: z.string().optional() })
-const task = defineTask({
-  name: 'payment.pack.member',
-  input,
-  pack: {},
-  retry: { maxAttempts: 2, initialDelayMs: 100 },
-})
-const QUEUE = queueOf(task)
-
-const encoded = (id: string, n: number, more: object = {}) => encode({ task: task.name, id, input: { n }, ...more })
-
-/** A pack as a sender writes it; its inputs count from `first` on. */
-function packOf(ids: readonly string[], parts: MessageParts = {}, first = 0): MessageParts {
-  const messages = ids.map((id, index) => encoded(id, first + index))
-  const like = messages[0] as ReturnType<typeof encoded>
-  const { content, properties } = encodePack('the-pack', like, messages.map(packedMember))
-  return {
-    ...{ content, exchange: 'payment.commands', routingKey: task.name },
-    ...parts,
-    properties: { ...properties, headers: { ...properties.headers, ...(parts.properties?.headers as object) } },
-  }
-}
-
-describe('On the wire', () => {
-  const delivered = ({ content, properties }: MessageParts) =>
-    ({
-      content,
-      properties,
-      fields: { exchange: 'payment.commands', routingKey: task.name },
-    }) as unknown as ConsumeMessage
-
-  it('each member comes out as the message that it would be by itself', () => {
-    const alone = [encoded('a', 1, { tags: ['x'], sent: 5 }), encoded('ü', 2, { expires: new Date(0) })]
-    const { content, properties } = encodePack('p', alone[0] as Packable['message'], alone.map(packedMember))
-    expect(properties).toMatchObject({
-      contentType: PACK_CONTENT_TYPE,
-      messageId: 'p',
-      persistent: true,
-      mandatory: true,
-    })
-    expect(properties.headers).toEqual({ lang: 'js', task: task.name, [headers.pack]: 2 })
-    const members = membersOf(delivered({ content, properties: { ...properties } }))
-    expect(members.map((each) => each.content.toString())).toEqual(alone.map((each) => each.content.toString()))
-    for (const [index, { properties: own }] of members.entries()) {
-      const { headers: sent, messageId, contentType } = (alone[index] as Packable['message']).properties
-      expect(own).toMatchObject({ messageId, contentType, correlationId: messageId })
-      expect(own.headers).toEqual(sent)
-    }
-  })
-
-  const whole = packOf(['a', 'b'])
-  const content = whole.content as Buffer
-  it.each([
-    ['a count that is not its own', packOf(['a', 'b'], { properties: { headers: { [headers.pack]: 3 } } })],
-    ['fewer than it has', packOf(['a', 'b'], { properties: { headers: { [headers.pack]: 1 } } })],
-    ['no count', packOf(['a', 'b'], { properties: { headers: { [headers.pack]: 'two' } } })],
-    ['an end that is missing', { ...whole, content: content.subarray(0, content.length - 1) }],
-    ['headers that are no JSON', { ...whole, content: Buffer.concat([Buffer.from('{'), content]) }],
-    ['headers that are no object', { ...whole, content: Buffer.from('[]\n[]\n[]\n[]\n') }],
-    ['no content', { ...whole, content: Buffer.alloc(0) }],
-  ])('%s makes it unreadable', (_what, parts) => {
-    expect(() => membersOf(delivered(parts))).toThrow(MessageError)
-  })
-})
-
-describe('defineTask', () => {
-  it.each([
-    [{ limit: { concurrency: 1 } }, /without `limit`/],
-    [{ order: { key: () => 'a' } }, /without `order`/],
-    [{ priority: true }, /without `priority`/],
-    [{ pack: { maxTasks: 1 } }, /`maxTasks` to be an integer from 2 to 1000, got: 1/],
-    [{ pack: { maxTask: 9 } }, /unknown option `maxTask`, did you mean `maxTasks`/],
-    [{ pack: true }, /`pack` to be an object, got: true/],
-  ])('%j', (options, message) => {
-    expect(() => defineTask({ name: 'a.b', input, pack: {}, ...options } as never)).toThrow(message)
-  })
-  it('has defaults', () => {
-    expect(task.pack).toEqual({ maxTasks: 64, maxBytes: 65_536 })
-  })
-})
-
-describe('What is sent in one turn', () => {
-  let published: Publication[]
-  let answer: (publication: Publication) => Promise<void>
-  const publish = (each: Publication): Promise<void> => {
-    published.push(each)
-    return answer(each)
-  }
-  const packer = () => new Packer({ publish }, 100_000)
-  beforeEach(() => {
-    published = []
-    answer = async () => undefined
-  })
-  const publication = (id: string, more: Partial<Packable> = {}): Packable => ({
-    ...{ id, exchange: 'payment.commands', routingKey: task.name, message: encoded(id, 1), confirmTimeoutMs: 1_000 },
-    ...more,
-  })
-  const pack = { maxTasks: 3, maxBytes: 10_000 }
-  const ids = () =>
-    published.map(({ id, tasks, message }) => (tasks === undefined ? id : [tasks, message.content.length]))
-
-  it('shares a message up to the limit, and what is left alone goes alone', async () => {
-    const into = packer()
-    await Promise.all(['a', 'b', 'c', 'd'].map((id) => into.publish(publication(id), pack)))
-    expect(published.map(({ id, tasks }) => [tasks, id === 'd'])).toEqual([
-      [3, false],
-      [undefined, true],
-    ])
-  })
-  it('never exceeds the bytes; what is larger goes alone', async () => {
-    const into = packer()
-    const small = packedMember(encoded('a', 1)).bytes
-    const sizes = { maxTasks: 100, maxBytes: 2 * small }
-    const large = publication('l', { message: encode({ task: task.name, id: 'l', input: 'x'.repeat(3 * small) }) })
-    const all = [...['a', 'b', 'c', 'd', 'e'].map((id) => publication(id)), large]
-    await Promise.all(all.map((each) => into.publish(each, sizes)))
-    expect(ids()).toEqual([[2, 2 * small], [2, 2 * small], 'l', 'e'])
-  })
-  it('of another task, or with another deadline, goes elsewhere', async () => {
-    const into = packer()
-    const others = [publication('b', { routingKey: 'x.y' }), publication('c', { confirmTimeoutMs: 2_000 })]
-    await Promise.all([publication('a'), ...others].map((each) => into.publish(each, pack)))
-    expect(ids()).toEqual(['a', 'b', 'c'])
-  })
-  it('flush sends at once what is gathered', () => {
-    const into = packer()
-    void into.publish(publication('a'), pack)
-    into.flush()
-    expect(ids()).toEqual(['a'])
-  })
-  it('fails together, each with an error of its own', async () => {
-    answer = async ({ id }) => Promise.reject(new UnconfirmedError(id, 1_000, true, 'no majority'))
-    const into = packer()
-    const ended = await Promise.allSettled(['a', 'b'].map((id) => into.publish(publication(id), pack)))
-    expect(ended).toMatchObject(
-      ['a', 'b'].map((id) => ({ reason: { code: 'UNCONFIRMED', id, written: true, problem: 'no majority' } })),
-    )
-    answer = async () => Promise.reject(new UnroutableError('e', 'k', 'no queue'))
-    const refusedAll = await Promise.allSettled(['a', 'b'].map((id) => into.publish(publication(id), pack)))
-    expect(refusedAll).toMatchObject([{ reason: { code: 'UNROUTABLE' } }, { reason: { code: 'UNROUTABLE' } }])
-  })
-  it('is sent one by one where the pack is refused: one member does not fail the others', async () => {
-    answer = async ({ id }) => {
-      if (id !== 'a') throw new MessageError('refused')
-    }
-    const into = packer()
-    const ended = await Promise.allSettled(['a', 'b'].map((id) => into.publish(publication(id), pack)))
-    expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
-    expect(published).toHaveLength(3)
-  })
-})
+import { FakeBroker, FakeClock, FakeStore, refused, workerOn } from '../support/harness/index.js'
+import { packOf, QUEUE, task } from '../support/packTask.js'
 
 describe('A worker', () => {
   let clock: FakeClock
@@ -448,28 +284,5 @@ describe('A worker', () => {
     const subscribed = broker.asked('prefetch').map(([count]) => Number(count))
     expect(subscribed.filter((count) => count !== 100).reduce((sum, count) => sum + count)).toBeGreaterThan(1)
     letGo()
-  })
-})
-
-describe('A prefetch in messages', () => {
-  const load = new MessageLoad(64)
-  it.each([
-    [1, 204, 3],
-    [3, 250, 3],
-    [1, 40, 2],
-    [1, 25, 1],
-    [2, 25, 2],
-    [3, 25, 2],
-    [2, 10, 1],
-    [8, 64, 2],
-  ])('of %i, when %i tasks are wanted and each carries 64, becomes %i', (current, wanted, messages) => {
-    expect(load.messagesInTurn(current, wanted)).toBe(messages)
-  })
-  it('the first message says more than what was expected', () => {
-    const observing = new MessageLoad(64)
-    observing.observe(4)
-    expect(observing.mean).toBe(4)
-    for (let message = 0; message < 60; message++) observing.observe(1)
-    expect(observing.mean).toBe(1)
   })
 })
