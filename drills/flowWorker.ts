@@ -4,23 +4,12 @@
  * step of settling one (`src/flow/flowSettling.ts`). Its parent is told how many members it holds, and of each body.
  */
 import { subscribe } from 'node:diagnostics_channel'
-import { connect, defineTask } from 'warren'
-import { z } from 'zod'
+import { connect } from 'warren'
+import { body, member } from './flowTasks.js'
 
 const [broker = '', results = '', what = 'run'] = process.argv.slice(2)
 /** As many unacknowledged messages as RabbitMQ lets a consumer of a quorum queue have. */
 const HELD = 2_000
-
-const member = defineTask({
-  name: 'payment.drill.member',
-  input: z.object({ n: z.number() }),
-  output: z.number(),
-})
-const body = defineTask({
-  name: 'payment.drill.body',
-  input: z.object({ of: z.array(z.number()) }),
-  output: z.array(z.number()),
-})
 
 let armed = false
 process.on('message', () => {

@@ -3,10 +3,10 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join as pathOf } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect, defineTask, join, step } from 'warren'
-import { z } from 'zod'
+import { connect, join, step } from 'warren'
 import { repositoryRoot } from '../../cluster/index.js'
 import type { Drill } from '../drill.js'
+import { body, member } from '../flowTasks.js'
 
 const SERVICE = 'drill-flow'
 const MEMBERS = 10_000
@@ -17,17 +17,6 @@ const RUNNERS = 3
 const STEPS = ['0', '1', '2', '3']
 const EVERY_MS = 2_000
 const TIMEOUT_MS = 600_000
-
-const member = defineTask({
-  name: 'payment.drill.member',
-  input: z.object({ n: z.number() }),
-  output: z.number(),
-})
-const body = defineTask({
-  name: 'payment.drill.body',
-  input: z.object({ of: z.array(z.number()) }),
-  output: z.array(z.number()),
-})
 
 interface Word {
   readonly held?: number
