@@ -156,9 +156,9 @@ export const fault = {
 
 /**
  * How many messages a dead node may keep until it is back: RabbitMQ before 4.3 hands on what its consumers held, except
- * what a cancelled one held (decision 8). Some 200 for each of a few workers.
+ * what a cancelled one held (decision 8). That is what one worker holds at most.
  */
-export const HELD_BY_DEAD_NODE = 500
+export const keptByDeadNode = async (): Promise<number> => ((await isSince(4, 3)) ? 0 : 201)
 
 /** Starts again whatever is down, and waits for a whole cluster: a test that failed halfway leaves nothing to the next. */
 export async function repair(): Promise<void> {
