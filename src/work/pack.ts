@@ -10,21 +10,17 @@
  * A pack that is handed out again is not opened: it is taken apart (`packs.ts`).
  */
 import type { ConsumeMessage } from 'amqplib'
-import { ClosedError } from '../errors/index.js'
-import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
+import { Delivery, type DeliveryQueue } from './delivery.js'
+import { Held, type Settlement } from './held.js'
 
 /** Publishes members as messages of their own. Rejects when one of them is not confirmed. */
 export type PublishSingly = (pack: Pack, members: readonly ConsumeMessage[]) => Promise<void>
 
-export class Pack {
-  readonly message: ConsumeMessage
+export class Pack extends Held {
   readonly queue: DeliveryQueue
   /** The messages of its members. */
   readonly contents: readonly ConsumeMessage[]
-  readonly #since = performance.now()
-  readonly #settlement: Settlement
   readonly #ended: (pack: Pack) => void
-  #state: 'held' | 'settled' | 'lost' = 'held'
   #members: readonly Delivery[] = []
   #publish: PublishSingly | undefined
   /** Members that have not ended. */
@@ -41,21 +37,11 @@ export class Pack {
     queue: DeliveryQueue,
     { settlement, ended }: { readonly settlement: Settlement; readonly ended: (pack: Pack) => void },
   ) {
-    this.message = message
+    super(message, settlement)
     this.contents = contents
     this.queue = queue
-    this.#settlement = settlement
     this.#ended = ended
     this.#left = contents.length
-  }
-
-  get held(): boolean {
-    return this.#state === 'held'
-  }
-
-  /** How long ago it came. */
-  get heldMs(): number {
-    return performance.now() - this.#since
   }
 
   /** Members that have not ended. */
@@ -74,29 +60,9 @@ export class Pack {
     return this.#members
   }
 
-  /** Acknowledges it whole. False when it is not held any more. */
-  ack(): boolean {
-    if (this.#state !== 'held') return false
-    this.#state = 'settled'
-    this.#settlement.ack(this.message)
+  protected override ended(reason?: unknown): void {
     this.#ended(this)
-    return true
-  }
-
-  /** Requeues it whole; whoever gets it takes it apart. False when it is not held any more. */
-  giveBack(reason: unknown = new ClosedError('The delivery'), counted?: true): boolean {
-    if (this.#state !== 'held') return false
-    this.#settlement.giveBack(this.message, counted)
-    this.lose(reason)
-    return true
-  }
-
-  /** RabbitMQ has taken it back. */
-  lose(reason: unknown): void {
-    if (this.#state !== 'held') return
-    this.#state = 'lost'
-    this.#ended(this)
-    for (const member of this.#members) member.lose(reason)
+    if (this.lost) for (const member of this.#members) member.lose(reason)
   }
 
   #forMembers(): Settlement {
@@ -107,14 +73,14 @@ export class Pack {
         if (pack.#returned.push(message) === 1) setImmediate(() => pack.#returnMembers())
       },
       get nearlyFull() {
-        return pack.#settlement.nearlyFull
+        return pack.urgent
       },
     }
   }
 
   #returnMembers(): void {
     const returned = this.#returned.splice(0)
-    if (this.#state !== 'held') return
+    if (!this.held) return
     // As it came: nobody has begun with it.
     if (returned.length === this.contents.length || this.#publish === undefined) return void this.giveBack()
     this.#publish(this, returned).then(

@@ -15,7 +15,8 @@ import { withoutSpans } from '../observe/tracing.js'
 import { isPack, membersOf } from '../wire/pack.js'
 import { Acknowledgements } from './acknowledgements.js'
 import type { OnConsumerTimeout } from './consumerTimeout.js'
-import { Delivery, type DeliveryQueue, type Settlement } from './delivery.js'
+import { Delivery, type DeliveryQueue } from './delivery.js'
+import type { Held, Settlement } from './held.js'
 import { Pack } from './pack.js'
 
 export interface SubscriptionsOptions extends OnConsumerTimeout {
@@ -44,7 +45,7 @@ export class Subscriptions implements Settlement {
   readonly #acks: Acknowledgements
   /** The first has the base prefetch, the others what growth added. */
   #active: Subscription[] = []
-  readonly #held = new Set<Delivery | Pack>()
+  readonly #held = new Set<Held>()
   /** Which subscription brought a message; none for one that was fetched. */
   readonly #from = new WeakMap<object, Subscription>()
   #retired = false
@@ -184,7 +185,7 @@ export class Subscriptions implements Settlement {
 
   /** What a cancelled subscription delivered is RabbitMQ's again; what others of the channel delivered is not. */
   async #takenBack(subscription: Subscription): Promise<void> {
-    const delivered = (): (Delivery | Pack)[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
+    const delivered = (): Held[] => [...this.#held].filter((each) => this.#from.get(each) === subscription)
     const [oldest] = delivered()
     const { reason, keepsTheRest } = await this.#options.whyCancelled(oldest?.heldMs)
     if (keepsTheRest && !this.#gone) {
@@ -227,7 +228,7 @@ export class Subscriptions implements Settlement {
     }
   }
 
-  readonly #ended = (delivery: Delivery | Pack): void => {
+  readonly #ended = (delivery: Held): void => {
     this.#held.delete(delivery)
     if (this.#retired && this.#held.size === 0) void this.close()
   }
