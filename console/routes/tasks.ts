@@ -37,7 +37,7 @@ export function taskRoutes(api: Hono<Env>, parts: Parts): void {
   api.get('/tasks/:id/dead-letters', async (context) => {
     const id = checkTaskId(context.req.param('id'))
     const domain = context.req.query('domain')
-    const filled = deadLettersWithin(parts).filter(({ ready }) => (ready ?? 0) > 0)
+    const filled = deadLettersWithin(parts).filter(({ ready }) => ready !== 0)
     const first = filled.filter(({ name }) => domain === undefined || name === `${domain}.dlq`)
     const find = (queues: typeof filled) => Promise.all(queues.map(({ name }) => desk.show(name, id).catch(() => [])))
     const found = (await find(first)).flat()

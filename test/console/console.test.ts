@@ -159,6 +159,7 @@ describe('The node that hosts the classic queue', () => {
 
 it('A dead letter is found by its error, and sent back from its task’s page; its task is done', async () => {
   await scale(0)
+  await manage('DELETE', '/queues/%2F/payment.dlq/contents')
   const id = randomUUID()
   const task = 'payment.invoice.create'
   const input = { customer: 'c1', amountCents: 100, seconds: 0 }
@@ -274,6 +275,7 @@ it('A viewer sees all of it and is offered nothing that changes it', async () =>
 })
 
 it('Stopping the console changes nothing for tasks', async () => {
+  await scale(2)
   const warren = await connect({ ...addresses('client'), logger: false })
   try {
     const results: Promise<unknown>[] = []

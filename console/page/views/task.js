@@ -2,7 +2,7 @@
 import { get, post } from '../api.js'
 import { h, setText } from '../dom.js'
 import { dateTime, excerpt, visible } from '../format.js'
-import { loader } from '../loader.js'
+import { isPaused, loader } from '../loader.js'
 import { actButton } from '../parts/act.js'
 import { badge, setBadge, taskState } from '../parts/badge.js'
 import { copyButton, shortId } from '../parts/id.js'
@@ -13,8 +13,11 @@ import { timeline } from '../parts/timeline.js'
 import { href } from '../router.js'
 
 const FINAL = new Set(['SUCCESS', 'FAILURE', 'REVOKED'])
-/** How long it is looked for in the dead-letter queues when it may still come there. */
-const LOOK_AGAIN = 3
+/**
+ * How long after each look at the dead-letter queues the next one is due, while the task may still come there. RabbitMQ's
+ * counts, by which the server skips the empty ones, are some seconds old.
+ */
+const LOOK_AFTER_MS = [2_000, 4_000, 8_000, 16_000, 32_000, 64_000]
 const SELDOM = 5
 
 export function taskView({ params: { id }, session }) {
@@ -64,23 +67,26 @@ export function taskView({ params: { id }, session }) {
   const again = async () => {
     dead = undefined
     looks = 0
+    nextLookAt = 0
     await load.now()
   }
 
   let looks = 0
+  let nextLookAt = 0
   let seen = 0
   const lookForLetter = async () => {
+    if (page === undefined || dead?.length > 0 || performance.now() < nextLookAt) return
     const { stored } = page
     // A success is no dead letter, and looking for one means going through all of them.
-    if (stored?.status === 'SUCCESS' || dead?.length > 0 || looks >= LOOK_AGAIN) return
-    if (stored !== null && !FINAL.has(stored.status)) return
-    looks++
+    if (stored !== null && (stored.status === 'SUCCESS' || !FINAL.has(stored.status))) return
+    nextLookAt = Number.POSITIVE_INFINITY
     const domain = stored?.task === undefined ? '' : `?domain=${encodeURIComponent(stored.task.split('.', 1)[0])}`
     try {
       dead = await get(`/tasks/${encodeURIComponent(id)}/dead-letters${domain}`)
     } catch {
       dead = []
     }
+    if (looks < LOOK_AFTER_MS.length) nextLookAt = performance.now() + LOOK_AFTER_MS[looks++]
     draw()
   }
 
@@ -139,8 +145,10 @@ export function taskView({ params: { id }, session }) {
     ),
     query: () => undefined,
     on(event) {
+      if (event !== 'moment') return
       // What has ended may be sent again by somebody else.
-      if (event === 'moment' && (!FINAL.has(page?.stored?.status) || ++seen % SELDOM === 0)) load.again()
+      if (!FINAL.has(page?.stored?.status) || ++seen % SELDOM === 0) load.again()
+      else if (!isPaused()) void lookForLetter()
     },
     close: load.close,
   }
