@@ -22,12 +22,14 @@ interface Kind {
   readonly timeoutMs: number
   /** Where its files are. Default: the folder of its name. */
   readonly include?: string | readonly string[]
+  /** Whether each file loads its modules anew, which costs more than most unit tests do. Default true. */
+  readonly isolate?: boolean
   /** On the cluster that `globalSetup.ts` starts once for all. */
   readonly onSharedCluster?: boolean
 }
 
 function project(name: string, kind: Kind): TestProjectInlineConfiguration {
-  const { group, workers, timeoutMs, include = `test/${name}/**/*.test.ts`, onSharedCluster = false } = kind
+  const { group, workers, timeoutMs, include = `test/${name}/**/*.test.ts`, isolate = true, onSharedCluster = false } = kind
   return {
     resolve: { alias },
     test: {
@@ -38,6 +40,7 @@ function project(name: string, kind: Kind): TestProjectInlineConfiguration {
       // On a busy machine three nodes at times take longer than a test waits. A test that fails twice is a failure; one that
       // passes the second time is named at the end of the run.
       retry: onSharedCluster ? 1 : 0,
+      isolate,
       sequence: { groupOrder: groups.indexOf(group) },
       ...(workers === undefined ? {} : { maxWorkers: workers }),
       ...(onSharedCluster
@@ -55,10 +58,12 @@ export default defineConfig({
     projects: [
       // Nothing outside the process: modules, and the tools that look at the whole repository.
       project('unit', {
-        ...{ group: 'quick', timeoutMs: 60_000, workers: 4 },
+        ...{ group: 'quick', timeoutMs: 60_000, workers: 4, isolate: false },
         // Those in examples/web need packages of the documentation's: `npm run docs` runs them.
         include: ['test/unit/**/*.test.ts', 'examples/*.test.ts', 'examples/{how-to,tutorial}/*.test.ts'],
       }),
+      // amqplib replaced by a fake broker, which needs modules of their own.
+      project('fakeBroker', { group: 'quick', timeoutMs: 60_000, workers: 4 }),
       project('static', { group: 'quick', timeoutMs: 120_000, workers: 4 }),
       // Clusters of their own, started and stopped: they mostly wait, and the quick ones run meanwhile.
       project('cluster', { group: 'quick', timeoutMs: 120_000, workers: 4 }),

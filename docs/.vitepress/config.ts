@@ -17,7 +17,6 @@ export default defineConfig({
     ...['doctor/**', 'drills/**', 'examples/**', 'fuzz/**', 'monitoring/**', 'scripts/**', 'src/**', 'test/**'],
     'packages/*/!(README).md',
     'packages/*/*/**',
-    'packages/cli/**',
   ],
   rewrites: (page) => `${addressOf(page.replace(/\.md$/, ''))}.md`,
   base: process.env.WARREN_DOCS_BASE ?? '/',

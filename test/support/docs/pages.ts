@@ -11,7 +11,7 @@ const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf
   .filter((name) => name.endsWith('.md') && !name.startsWith('.vitepress') && !name.startsWith('api/'))
   .map((name) => join('docs', name))
 
-const ofPackages = ['nestjs', 'outbox', 'create-warren', 'create-warren/template'].map(
+const ofPackages = ['cli', 'nestjs', 'outbox', 'create-warren', 'create-warren/template'].map(
   (name) => `packages/${name}/README.md`,
 )
 
