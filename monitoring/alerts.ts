@@ -8,6 +8,7 @@ import {
   DEAD_LETTER_QUEUES,
   DELAY_LEVELS,
   DISK_IN_A_DAY,
+  flowsEnded,
   ofQueues,
   quantileOrNone,
   STORE_FILLED,
@@ -197,6 +198,15 @@ export const alerts: readonly Alert[] = [
     severity: 'critical',
     summary: '{{ $value }} ticks of schedules of the last 5 minutes could not be sent',
     action: 'warren schedule list names the schedule and its problem: a task without a queue, or a missing right.',
+  },
+  {
+    name: 'FlowsPastDeadline',
+    measure: flowsEnded('deadline', '15m'),
+    condition: '> 0',
+    for: '0s',
+    severity: 'warning',
+    summary: '{{ $value }} flows of the last 15 minutes ended at their deadline, without a result',
+    action: 'warren flow ID names the members that had not ended. Look for workers that run those tasks.',
   },
   {
     name: 'QueuePaused',

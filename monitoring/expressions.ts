@@ -54,6 +54,10 @@ export const quantileOrNone = (part: number, histogram: string, window = WINDOW)
 export const ticked = (filter: string, window: string): string =>
   `(sum(increase(warren_ticks_total{${filter}}[${window}])) or vector(0))`
 
+/** Flows that ended for a reason, within a time; 0 where none has. */
+export const flowsEnded = (reason: string, window: string): string =>
+  `(sum(increase(warren_flows_ended_total{reason="${reason}"}[${window}])) or vector(0))`
+
 /** Tasks done, by queue. */
 export const DONE = 'settled="acknowledged"'
 

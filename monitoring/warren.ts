@@ -148,27 +148,34 @@ export function systemDashboard(): Dashboard {
           },
         }),
       ],
-      'Schedules, limits, pauses': [
+      'Schedules, limits, flows, pauses': [
         series({
           title: 'Ticks of schedules',
           about:
             'By what became of them. skipped: paused, overlapping or missed. failed: the task could not be published.',
           unit: 'ops',
-          width: 8,
+          width: 6,
           queries: { '{{action}}': rate('warren_ticks_total', ['action']) },
         }),
         series({
           title: 'Times that limits held tasks back',
           about: 'By what became of the task: held by the worker, delayed in the broker, dropped.',
           unit: 'ops',
-          width: 8,
+          width: 6,
           stacked: true,
           queries: { '{{action}}': rate('warren_limited_total', ['action']) },
         }),
         series({
+          title: 'Flows that ended',
+          about: 'By how they ended. warren flow ID says why one of them failed.',
+          unit: 'ops',
+          width: 6,
+          queries: { '{{state}}': rate('warren_flows_ended_total', ['state']) },
+        }),
+        series({
           title: 'Paused queues',
           about: 'Queues that are paused. warren queues says since when and why.',
-          width: 8,
+          width: 6,
           queries: { paused: 'sum(max by (queue) (warren_queue_paused))' },
         }),
       ],

@@ -105,7 +105,7 @@ export class Warren extends ContainedEmitter<WarrenEvents> {
     const to = { producer: this.#producer, connection: this.#publishing, routes: this.#delays, clock }
     const replyTo = replyChannel(this.#producerId)
     const sending = { ...settled, ...of, ...to, results: this.#results, control: this.#control }
-    this.flows = new Flows({ ...sending, replyTo })
+    this.flows = new Flows({ ...sending, replyTo, tell: (event, value) => this.tell(event, value as never) })
     const lanes = { broker: () => this.#publishing.broker, delayed: new Delayed(to), packs: true }
     this.#sender = new Sender({ ...sending, ...lanes, replyTo: results && replyTo })
     this.#results?.on('storeState', (event) => {

@@ -40,7 +40,12 @@ export const sections: readonly Section[] = [
           ...guide('tracing', 'testing'),
           ...howTo('schema-changes', 'renaming-tasks', 'many-services'),
           ...guide('packaging'),
-          ...['packages/cli/README', 'packages/nestjs/README', 'packages/outbox/README', 'packages/create-warren/README'],
+          ...[
+            'packages/cli/README',
+            'packages/nestjs/README',
+            'packages/outbox/README',
+            'packages/create-warren/README',
+          ],
         ],
       },
       {

@@ -11,6 +11,7 @@
  */
 import { channel } from 'node:diagnostics_channel'
 import { FlowFailedError, textOf } from '../errors/index.js'
+import type { WarrenEvents } from '../observe/events.js'
 import type { Clock } from '../time/clock.js'
 import type { FlowMark } from '../wire/flowMark.js'
 import { flowTag } from '../wire/names.js'
@@ -28,6 +29,8 @@ export interface FlowSettlingOptions {
   readonly clock: Clock
   /** Cancels all that was sent with a tag until now. */
   readonly cancelTag: (tag: string) => Promise<unknown>
+  /** Notified when a flow has ended and its end is stored. */
+  readonly onEnd: (event: WarrenEvents['flowEnded'][0]) => void
 }
 
 /** Larger results are not put into a message: the worker that gets it fetches them. */
@@ -125,6 +128,7 @@ export class FlowSettling {
     const speaker = { id: flow, attempt: 1, run: startedAt, task: TASK }
     const encoded = encodeFailure({ ...speaker, error, doneAt: new Date() })
     await this.#options.store.results.store({ ...speaker, replyTo: reply || undefined }, encoded, { urgent: true })
+    this.#options.onEnd({ flow, state: 'failed', reason, tookMs: this.#now - startedAt })
   }
 
   /** The input of a member whose results were too large for its message. Throws `FlowFailedError`, and what the store throws. */
@@ -217,7 +221,7 @@ export class FlowSettling {
   }
 
   async #tell(flow: string, state: FlowState, end: FlowEnd): Promise<void> {
-    const { store, cancelTag } = this.#options
+    const { store, cancelTag, onEnd } = this.#options
     if (state !== 'succeeded') await cancelTag(flowTag(flow))
     const record = await store.look(flow)
     const speaker = {
@@ -235,6 +239,13 @@ export class FlowSettling {
         : encodeFailure({ ...speaker, error: { errorClass: 'FlowFailedError', message, traceback: undefined }, doneAt })
     await store.results.store(speaker, encoded, { urgent: true })
     await store.told(flow)
+    if (state === 'running') return
+    const { at, reason, member } = end
+    onEnd({
+      ...{ flow, state, tookMs: Math.max(0, at - (record?.startedAt ?? at)) },
+      ...(reason === undefined ? {} : { reason }),
+      ...(member === undefined ? {} : { member }),
+    })
   }
 }
 

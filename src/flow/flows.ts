@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Connection } from '../amqp/connection.js'
 import type { Control } from '../control/control.js'
 import { InputError, NoResultStoreError, OptionsError, textOf, UnconfirmedError } from '../errors/index.js'
+import type { WarrenEvents } from '../observe/events.js'
 import { is, settleOptions } from '../options.js'
 import type { Results } from '../results/store.js'
 import { checkAsSent } from '../task/check.js'
@@ -50,6 +51,7 @@ export interface FlowsDependencies {
   readonly replyTo: string
   readonly confirmTimeoutMs: number
   readonly maxMessageBytes: number
+  readonly tell: <Event extends 'flowStarted' | 'flowEnded'>(event: Event, value: WarrenEvents[Event][0]) => void
 }
 
 /** What settles the members of flows, and looks after them. */
@@ -96,7 +98,7 @@ export class Flows {
     } = settleOptions('flows.start', options, START_CHECKS, FLOW_DEFAULTS)
     checkFlowId('flows.start: id', id, FLOW_ID)
     checkParts('flows.start', [part])
-    const { clock, replyTo } = this.#dependencies
+    const { clock, replyTo, tell } = this.#dependencies
     const { store, settling, mail } = this.#own
     await checkInputs(part, false)
     const plan = planOf(part, inputJson)
@@ -109,6 +111,7 @@ export class Flows {
       if (before.digest === digestOf(plan, onFailure)) return handle
       throw new OptionsError('flows.start', [`expected an id of its own: there is another flow under ${id}`])
     }
+    tell('flowStarted', { flow: id, steps: plan.nodes.filter(({ task }) => task !== undefined).length })
     try {
       // Before the first step: from here on the flow ends, whoever dies.
       await mail.passOn({ flow: id, visit: 0, startedAt, deadline, reply: replyTo, seen: [] }, nextVisitMs(0))
@@ -151,10 +154,11 @@ export class Flows {
   }
 
   #make(results: Results, publish: Publish): FlowWorks {
-    const { control, vhost, clock, routes, confirmTimeoutMs, maxMessageBytes } = this.#dependencies
+    const { control, vhost, clock, routes, confirmTimeoutMs, maxMessageBytes, tell } = this.#dependencies
     const store = new FlowStore(results, vhost)
     const mail = new FlowMail({ publish, routes, clock, confirmTimeoutMs, maxMessageBytes })
-    const settling = new FlowSettling({ store, mail, clock, cancelTag: (tag) => control.cancel({ tag }) })
+    const cancelTag = (tag: string): Promise<unknown> => control.cancel({ tag })
+    const settling = new FlowSettling({ store, mail, clock, cancelTag, onEnd: (event) => tell('flowEnded', event) })
     const isTaken = (task: string): Promise<boolean> => routes.isTakenNow(task)
     return { store, mail, settling, watch: new FlowWatch({ store, mail, settling, clock, isTaken }) }
   }

@@ -2,6 +2,7 @@
  * All events that Warren reports while it runs. The logger, the metrics and the console are listeners of these events and have
  * no other source. Durations are in milliseconds and end in `Ms`.
  */
+import type { FlowFailure, FlowMemberName } from '../errors/index.js'
 import type { OutcomeKind } from '../task/outcome.js'
 import type { DeadLetterReason } from '../wire/deadLetterReason.js'
 
@@ -29,6 +30,22 @@ export interface WarrenEvents {
   storeState: [{ state: 'available' | 'unavailable'; address: string; reason?: string }]
   /** Another server answers as the result store, and lacked results that this process had stored: they are there again. */
   resultsRestored: [{ count: number; address: string }]
+  /** A flow was started here, of so many steps. */
+  flowStarted: [{ flow: string; steps: number }]
+  /**
+   * A flow has ended, here: this process settled the step that ended it, watched over it, or cancelled it. If another process
+   * died while it did so, this one reports what that one may have reported. `reason` and `member` are why it did not succeed;
+   * `tookMs` counts from its start.
+   */
+  flowEnded: [
+    {
+      flow: string
+      state: 'succeeded' | 'failed' | 'cancelled'
+      reason?: FlowFailure
+      member?: FlowMemberName
+      tookMs: number
+    },
+  ]
 }
 
 interface AttemptRef {

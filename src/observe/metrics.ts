@@ -14,7 +14,7 @@ import type { TickEvent, WorkerEvents } from './events.js'
 import type { ObservedWorker } from './health.js'
 import type { MetricsRegistry } from './metricsRegistry.js'
 import { loadPromClient } from './promClient.js'
-import { lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
+import { fewValues, lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
 
 /** Seconds; from no-op tasks to long ones. */
 const DURATION_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
@@ -26,7 +26,6 @@ const WAIT_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200, 8
 const UNKNOWN_TASK = 'unknown'
 /** Schedules are named by users: there may be one for each customer. */
 const MAX_SCHEDULES = 100
-const OTHER_SCHEDULE = 'other'
 
 /**
  * Registers the metrics of one worker in `given`, a `Registry` of prom-client, or in a new one, until the worker stops.
@@ -254,14 +253,7 @@ function register(registry: Registry, workers: () => Iterable<ObservedWorker>) {
 
 const workers = new Watches(register)
 
-const schedules = new Set<string>()
-
-function scheduleLabel(schedule: string): string {
-  if (schedules.has(schedule)) return schedule
-  if (schedules.size === MAX_SCHEDULES) return OTHER_SCHEDULE
-  schedules.add(schedule)
-  return schedule
-}
+const scheduleLabel = fewValues(MAX_SCHEDULES)
 
 /** Of a tick that failed, the reason is an error's text. */
 const reasonLabel = (action: TickEvent['action'], reason: string): string => (action === 'skipped' ? reason : '')

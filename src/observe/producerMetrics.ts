@@ -10,7 +10,7 @@ import { DELAY_PREFIX } from '../wire/names.js'
 import type { WarrenEvents } from './events.js'
 import type { MetricsRegistry } from './metricsRegistry.js'
 import { loadPromClient } from './promClient.js'
-import { lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
+import { fewValues, lacks, listenTo, registryOf, registryProblem, Watches } from './registry.js'
 
 /** What is being sent at the moment. */
 export interface Sending {
@@ -32,6 +32,11 @@ export type ObservedWarren = Pick<EventEmitter<WarrenEvents>, 'on' | 'off'> & {
 /** Seconds; a confirm takes a write to the disks of most nodes. */
 const CONFIRM_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30]
 
+/** Seconds; from a few short steps to a day. */
+const FLOW_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 1_800, 7_200, 86_400]
+/** There are about twenty; a dead letter may have brought another one. */
+const MAX_FLOW_REASONS = 40
+
 /**
  * Registers the metrics of what is sent over a connection in `given`, a `Registry` of prom-client, or in a new one, until
  * the connection is closed. As `workerMetrics` otherwise: both may be in one registry. Throws `OptionsError`, and
@@ -52,7 +57,7 @@ export function producerMetrics(warren: ObservedWarren, given?: MetricsRegistry)
 
 function listen(
   warren: ObservedWarren,
-  { confirms, latency, republished, blockedFor }: ReturnType<typeof register>,
+  { confirms, latency, republished, blockedFor, flowsStarted, flowsEnded, flowDuration }: ReturnType<typeof register>,
   forget: () => void,
 ): () => void {
   const { name } = warren.sending
@@ -60,6 +65,7 @@ function listen(
   latency.zero({ name })
   republished.inc({ name }, 0)
   blockedFor.inc({ name }, 0)
+  flowsStarted.inc({ name }, 0)
   const listeners: { [Event in keyof WarrenEvents]?: (...values: WarrenEvents[Event]) => void } = {
     confirmed: ({ exchange, latencyMs }) => {
       confirms.inc({ name, exchange: exchange.startsWith(DELAY_PREFIX) ? DELAYED : exchange })
@@ -68,6 +74,11 @@ function listen(
     republished: ({ count }) => republished.inc({ name }, count),
     unblocked: ({ role, blockedMs }) => {
       if (role === 'publish') blockedFor.inc({ name }, blockedMs / 1000)
+    },
+    flowStarted: () => flowsStarted.inc({ name }),
+    flowEnded: ({ state, reason = '', tookMs }) => {
+      flowsEnded.inc({ name, state, reason: reason && flowReason(reason) })
+      flowDuration.observe({ name, state }, tookMs / 1000)
     },
     connectionState: ({ role, state }) => {
       if (role === 'publish' && state === 'closed') forget()
@@ -119,8 +130,26 @@ function register(registry: Registry, warrens: () => Iterable<ObservedWarren>) {
     help: 'How long the broker blocked publishers, of blocks that have ended.',
     ...{ labelNames, registers },
   })
+  const flowsStarted = new Counter({
+    name: 'warren_flows_started_total',
+    help: 'Flows that were started.',
+    ...{ labelNames, registers },
+  })
+  const flowsEnded = new Counter({
+    name: 'warren_flows_ended_total',
+    help: 'Flows that ended, by how, and why they did not succeed.',
+    labelNames: ['name', 'state', 'reason'],
+    registers,
+  })
+  const flowDuration = new Histogram({
+    name: 'warren_flow_duration_seconds',
+    help: 'How long flows took, from their start to their end.',
+    labelNames: ['name', 'state'],
+    buckets: FLOW_BUCKETS,
+    registers,
+  })
   return {
-    ...{ confirms, latency, republished, blockedFor },
+    ...{ confirms, latency, republished, blockedFor, flowsStarted, flowsEnded, flowDuration },
     unconfirmed: gauge('warren_unconfirmed', 'Messages that wait for their confirm.', (of) => of.unconfirmed, sum),
     blocked: gauge('warren_blocked', '1 while the broker blocks publishers.', (of) => Number(of.blocked), Math.max),
     connected: gauge(
@@ -140,5 +169,7 @@ function register(registry: Registry, warrens: () => Iterable<ObservedWarren>) {
 
 type Both = (one: number, other: number) => number
 const sum: Both = (one, other) => one + other
+
+const flowReason = fewValues(MAX_FLOW_REASONS)
 
 const watches = new Watches(register)

@@ -115,5 +115,16 @@ export function listenTo(
   }
 }
 
+const OTHER = 'other'
+
+/** Keeps a label that users name to few values: all but the first `most` become `other`. */
+export function fewValues(most: number): (value: string) => string {
+  const known = new Set<string>()
+  return (value) => {
+    if (known.size < most) known.add(value)
+    return known.has(value) ? value : OTHER
+  }
+}
+
 /** prom-client's types leave the name out. */
 const nameOf = (metric: object): string => (metric as { name: string }).name

@@ -5,7 +5,7 @@ import { type MemoryBroker, memoryProducer } from './broker.js'
 
 export const memoryFlows = (
   broker: MemoryBroker,
-  parts: Pick<FlowsDependencies, 'results' | 'control' | 'clock' | 'routes' | 'connection' | 'replyTo'>,
+  parts: Pick<FlowsDependencies, 'results' | 'control' | 'clock' | 'routes' | 'connection' | 'replyTo' | 'tell'>,
 ): Flows =>
   new Flows({
     ...parts,

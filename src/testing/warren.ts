@@ -18,7 +18,7 @@ import {
 import type { Limits } from '../control/limits.js'
 import type { DeadLettersOptions } from '../deadLetters/deadLetters.js'
 import { ClosedError } from '../errors/index.js'
-import type { Flows } from '../flow/flows.js'
+import type { Flows, FlowsDependencies } from '../flow/flows.js'
 import { containedLogger, problemLog } from '../observe/contained.js'
 import type { Sending } from '../observe/producerMetrics.js'
 import { defaults, is, settleOptions } from '../options.js'
@@ -116,11 +116,10 @@ export class TestWarren extends Warren {
     this.#control = new Control({ results: this.#results, vhost: '/', clock, resultTtlMs, log: this.#log })
     this.limits = this.#control.limits
     const parts = { results: this.#results, control: this.#control, replyTo }
-    this.#sender = new Sender({
-      ...{ ...parts, producer: this.#producer, confirmTimeoutMs, maxMessageBytes },
-      delayed: new Delayed({ producer: this.#producer, routes: this.#routes, clock }),
-    })
-    this.flows = memoryFlows(this.#broker, { ...parts, clock, routes: this.#routes, connection: this.#connection })
+    const to = { producer: this.#producer, routes: this.#routes, connection: this.#connection, clock }
+    this.#sender = new Sender({ ...parts, ...to, confirmTimeoutMs, maxMessageBytes, delayed: new Delayed(to) })
+    const tell: FlowsDependencies['tell'] = (event, value) => this.tell(event, value as never)
+    this.flows = memoryFlows(this.#broker, { ...parts, ...to, tell })
     for (const [service, tasks] of Object.entries(services)) for (const task of tasks) this.#bind(service, task)
   }
 

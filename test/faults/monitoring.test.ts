@@ -11,7 +11,7 @@ import { createAccount, createInvoice, SERVICE } from '../../demo/tasks.js'
 import { alerts } from '../../monitoring/alerts.js'
 import { dashboards } from '../../monitoring/files.js'
 import { serveStoreMetrics } from '../../monitoring/storeExporter.js'
-import { connect, type Schedules, type Warren } from '../../src/index.js'
+import { connect, type Schedules, step, type Warren } from '../../src/index.js'
 import { planLevel } from '../../src/time/delayLevels.js'
 import { delayHeaders, PASSES } from '../../src/wire/delayedKey.js'
 import { DELAY_DUE, delayHeader, delayLevel } from '../../src/wire/names.js'
@@ -67,6 +67,7 @@ function load(): () => Promise<void> {
         Array.from({ length: 20 }, () => warren.send(createInvoice, { customer: 'c1', amountCents: 1, seconds: 0.05 })),
       )
       const sent = await warren.send(createAccount, account)
+      await admin.flows.start(step(createInvoice, { customer: 'c1', amountCents: 1, seconds: 0 }))
       await deadLetter()
       await Promise.all([...handles, sent].slice(-5).map((each) => each.result({ timeoutMs: 60_000 })))
     }

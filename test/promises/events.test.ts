@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { run } from '../../cli/program.js'
 import { connect, defineTask, type TaskEvent, type TaskEvents, type Warren } from '../../src/index.js'
 import { type ClusterUrls, consuming, testCluster, until, virtualHost, waiting } from '../support/cluster.js'
+import { command, jsonLines } from '../support/command.js'
 
 const SERVICE = 'events'
 const input = z.object({ does: z.string() })
@@ -197,19 +197,6 @@ it('The events of all tasks come in another process, with their tasks', async ()
 })
 
 describe('The command', () => {
-  async function command(...words: string[]) {
-    const said = { out: '', err: '' }
-    const code = await run(words, {
-      out: (text) => (said.out += text),
-      err: (text) => (said.err += text),
-    })
-    return { code, ...said }
-  }
-  const lines = (out: string): Record<string, unknown>[] =>
-    out
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
   const servers = (): string[] => ['--broker', urls.broker, '--results', urls.results]
 
   it('`warren task` shows the state and the events, and follows', async () => {
@@ -218,10 +205,10 @@ describe('The command', () => {
     expect(followed).toMatchObject({ code: 0, err: '' })
     const events = ['queued', 'started', 'progress', 'retry', 'started', 'progress', 'done']
     // It knows of the task once a worker has spoken.
-    expect(lines(followed.out).map(({ event }) => event)).toEqual(events)
+    expect(jsonLines(followed.out).map(({ event }) => event)).toEqual(events)
     const shown = await command('task', handle.id, '--json', ...servers())
-    expect(lines(shown.out).map(({ event }) => event)).toEqual(['state', ...events])
-    expect(lines(shown.out)[0]).toMatchObject({ status: 'SUCCESS', attempt: 2, task: plain.name, id: handle.id })
+    expect(jsonLines(shown.out).map(({ event }) => event)).toEqual(['state', ...events])
+    expect(jsonLines(shown.out)[0]).toMatchObject({ status: 'SUCCESS', attempt: 2, task: plain.name, id: handle.id })
     const text = (await command('task', handle.id, ...servers())).out
     expect(text).toMatch(/^state {5}SUCCESS$/m)
     expect(text).toMatch(/ {2}retry {4}attempt 1 {2}TypeError: told to fail; the next attempt is due \d+ ms later$/m)
@@ -245,7 +232,7 @@ describe('The command', () => {
         ...['queues', '--json', '--broker', urls.broker, '--management', management, ...more],
       )
       expect([code, err]).toEqual([0, ''])
-      return lines(out)
+      return jsonLines(out)
     }
     const ofQueue = (found: readonly Record<string, unknown>[], task: { name: string }) =>
       found.find(({ queue }) => queue === `${task.name}.${SERVICE}`)

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { run } from '../../cli/program.js'
 import { waitFor } from '../../cluster/index.js'
 import { connect, defineTask, type Warren } from '../../src/index.js'
 import { parseResults, type StoreClient } from '../../src/results/connection.js'
@@ -14,6 +13,7 @@ import { decodeItem, encodeNotes, type HistoryEntry, type HistoryNote } from '..
 import { eventsKey, historyKey, resultKey, unsuccessfulKey } from '../../src/wire/names.js'
 import { encodeCancelled, encodeFailure, encodeStarted, encodeSuccess } from '../../src/wire/resultFormat.js'
 import { type ClusterUrls, consuming, virtualHost } from '../support/cluster.js'
+import { command, jsonLines } from '../support/command.js'
 import { atEnd, type OwnStore, ownCluster, ownStore } from '../support/ownStore.js'
 
 const queue = { name: 'user.account.create.crm', task: 'user.account.create' }
@@ -225,13 +225,10 @@ describe('Of a real worker', () => {
   afterAll(() => warren?.close())
 
   /** What the command prints, by line. */
-  async function command(...words: string[]): Promise<Record<string, unknown>[]> {
-    let said = ''
-    const where = ['--json', '--broker', urls.broker, '--results', urls.results]
-    const output = { out: (text: string) => (said += text), err: (text: string) => (said += text) }
-    expect(await run([...words, ...where], output)).toBe(0)
-    const lines = said.split('\n').filter((line) => line !== '')
-    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  async function printed(...words: string[]): Promise<Record<string, unknown>[]> {
+    const { code, out } = await command(...words, '--json', '--broker', urls.broker, '--results', urls.results)
+    expect(code).toBe(0)
+    return jsonLines(out)
   }
 
   it('a task that fails twice and succeeds has three attempts, and the waits between them', async () => {
@@ -262,7 +259,7 @@ describe('Of a real worker', () => {
     const admin = new Redis(urls.results)
     await admin.del(resultKey(handle.id), eventsKey(handle.id))
     admin.disconnect()
-    expect(await command('task', handle.id)).toMatchObject([
+    expect(await printed('task', handle.id)).toMatchObject([
       { event: 'attempt', id: handle.id, attempt: 1, state: 'RETRY' },
       { event: 'attempt', id: handle.id, attempt: 2, state: 'SUCCESS' },
     ])
@@ -274,12 +271,12 @@ describe('Of a real worker', () => {
     await expect(handle.result(LIMIT)).rejects.toMatchObject({ code: 'TASK_FAILED' })
     const words = ['--state', 'failure', '--since', '1h', '--task', task.name, '--search', message.toUpperCase()]
     const attempt = { event: 'task', id: handle.id, attempt: 3, error: { errorClass: 'RangeError', message } }
-    expect(await command('tasks', ...words)).toMatchObject([{ ...attempt, state: 'FAILURE' }])
+    expect(await printed('tasks', ...words)).toMatchObject([{ ...attempt, state: 'FAILURE' }])
     failing = false
     await warren.deadLetters({ domain: 'payment' }).redrive({ id: handle.id })
     const succeeded = async () => ((await handle.state())?.status === 'SUCCESS' ? undefined : 'not yet')
     await waitFor('it has succeeded', succeeded, LIMIT)
-    expect(await command('tasks', ...words)).toEqual([])
+    expect(await printed('tasks', ...words)).toEqual([])
     const { attempts = [] } = (await warren.history.task(handle.id)) ?? {}
     expect(attempts.map(({ attempt, state }) => `${state} ${attempt}`)).toEqual(
       ['RETRY 1', 'RETRY 2', 'FAILURE 3', 'SUCCESS 1'], // Of the first run, then of the second.
@@ -290,6 +287,6 @@ describe('Of a real worker', () => {
   it('one that waits and is cancelled is there as REVOKED, with its name', async () => {
     const handle = await warren.send(task, { fails: 0, message: '' }, { delayMs: 3_600_000 })
     expect(await handle.cancel()).toMatchObject({ outcome: 'cancelled' })
-    expect(await command('tasks', '--state', 'REVOKED')).toMatchObject([{ id: handle.id, task: task.name, attempt: 0 }])
+    expect(await printed('tasks', '--state', 'REVOKED')).toMatchObject([{ id: handle.id, task: task.name, attempt: 0 }])
   })
 })

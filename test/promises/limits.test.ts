@@ -1,7 +1,6 @@
 /** The promise: a limit holds over all workers, nobody is held up by another's limit, and nothing that waits is lost. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
-import { run } from '../../cli/program.js'
 import { type Entry, fenceOf, LimitKeys } from '../../src/control/limitKeys.js'
 import {
   type AttemptContext,
@@ -14,6 +13,7 @@ import {
 } from '../../src/index.js'
 import { placesKey } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, until, virtualHost } from '../support/cluster.js'
+import { command, jsonLines } from '../support/command.js'
 import { atEnd, type OwnStore, ownStore } from '../support/ownStore.js'
 
 const SERVICE = 'limits'
@@ -289,21 +289,16 @@ it('a limit that is set live holds at once, for a task without one, too, and is 
 })
 
 it('the command line sets, lists and clears', async () => {
-  const warrenCli = async (...words: string[]) => {
-    let said = ''
-    const where = ['--broker', urls.broker, '--results', store.url]
-    const output = { out: (text: string) => (said += text), err: (text: string) => (said += text) }
-    return { code: await run(['limit', ...words, ...where], output), said: said.trim() }
-  }
+  const limit = (...words: string[]) => command('limit', ...words, '--broker', urls.broker, '--results', store.url)
   const set = { task: free.name, key: 'k', rate: { count: 5, perMs: 60_000, burst: 2 }, concurrency: 3 }
   const flags = ['--key', 'k', '--rate', '5/1m', '--burst', '2', '--concurrency', '3', '--json']
-  expect(JSON.parse((await warrenCli('set', free.name, ...flags)).said)).toEqual({ event: 'set', ...set })
-  const lines = (await warrenCli('list', '--json')).said.split('\n').map((line) => JSON.parse(line))
+  expect(jsonLines((await limit('set', free.name, ...flags)).out)[0]).toEqual({ event: 'set', ...set })
+  const lines = jsonLines((await limit('list', '--json')).out)
   expect(lines).toContainEqual({ event: 'limit', source: 'set', since: expect.any(String), ...set })
-  expect((await warrenCli('list')).said).toContain('5 in 60000 ms, burst 2')
-  expect((await warrenCli('set', free.name, '--rate', 'fast')).code).toBe(2)
-  expect((await warrenCli('clear', free.name, '--key', 'k')).code).toBe(0)
-  expect((await warrenCli('clear', free.name, '--key', 'k')).code).toBe(1)
+  expect((await limit('list')).out).toContain('5 in 60000 ms, burst 2')
+  expect((await limit('set', free.name, '--rate', 'fast')).code).toBe(2)
+  expect((await limit('clear', free.name, '--key', 'k')).code).toBe(0)
+  expect((await limit('clear', free.name, '--key', 'k')).code).toBe(1)
 })
 
 it('while the store is away, a task with a limit waits, and then runs', async () => {

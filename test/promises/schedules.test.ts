@@ -2,11 +2,11 @@
 import { Redis } from 'iovalkey'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { run as runCli } from '../../cli/program.js'
 import { connect, defineTask, type TickEvent, UnknownScheduleError, type Warren } from '../../src/index.js'
 import { pause } from '../../src/timers.js'
 import { delayLevel, scheduleKey, schedulesKey, ticksQueue } from '../../src/wire/names.js'
 import { type ClusterUrls, consuming, manage, until, virtualHost, waiting } from '../support/cluster.js'
+import { command } from '../support/command.js'
 import { STEPS, startTickVictim } from '../support/tickVictims.js'
 
 const SERVICE = 'rota'
@@ -248,19 +248,8 @@ describe.concurrent('A schedule', () => {
     const id = `cli-${run}`
     const definition = { task: taskOf('report'), input: { what: 'cli' }, cron: '30 2 * * *', timeZone: 'Europe/Berlin' }
     await schedules.upsert(id, definition)
-    const said = async (...words: string[]) => {
-      let [out, err] = ['', '']
-      const where = ['--broker', urls.broker, '--results', urls.results]
-      const code = await runCli(['schedule', ...words, ...where], {
-        out: (text) => {
-          out += text
-        },
-        err: (text) => {
-          err += text
-        },
-      })
-      return { code, out, err }
-    }
+    const where = ['--broker', urls.broker, '--results', urls.results]
+    const said = (...words: string[]) => command('schedule', ...words, ...where)
     const list = await said('list', '--service', service('cli'))
     expect(list).toMatchObject({ code: 0, out: expect.stringMatching(/30 2 \* \* \* Europe\/Berlin .* active/) })
     expect(JSON.parse((await said('list', '--service', service('cli'), '--json')).out)).toMatchObject({ id })

@@ -17,6 +17,7 @@ import {
   type Task,
   taskQueue,
   type Warren,
+  type WarrenEvents,
   type WorkerEvents,
 } from '../../src/index.js'
 import { behave, behaveTask, type Seen } from './behave.js'
@@ -312,6 +313,36 @@ export function describeEndings(where: string, open: () => Promise<Ground>): voi
       expect(await pass(continued.result({ timeoutMs: 30_000 }))).toEqual({ a: null, b: null, c: { of: 3 }, d: null })
       expect((await continued.members()).map(({ state }) => state)).toEqual([
         ...['failed', 'skipped', 'succeeded', 'skipped'],
+      ])
+    })
+
+    it('each flow is reported as it starts, and as it ends, with the reason', async () => {
+      const told: unknown[] = []
+      const onStart = ({ flow, steps }: WarrenEvents['flowStarted'][0]) => told.push([flow, steps])
+      const onEnd = ({ flow, state, reason, member, tookMs }: WarrenEvents['flowEnded'][0]) =>
+        told.push([flow, state, reason, member?.task, tookMs >= 0])
+      warren.on('flowStarted', onStart).on('flowEnded', onEnd)
+      const good = await warren.flows.start(chain(step(collect, { of: 1 }), group([])))
+      await pass(until(() => told.length === 2))
+      const bad = await warren.flows.start(step(collect, { of: 1, fails: true }))
+      await pass(until(() => told.length === 4))
+      const stopped = await warren.flows.start(step(kept, { does: ['hang'] }))
+      await stopped.cancel()
+      await pass(until(() => told.length === 6))
+      warren.off('flowStarted', onStart).off('flowEnded', onEnd)
+      expect(told).toEqual([
+        ...[
+          [good.id, 1],
+          [good.id, 'succeeded', undefined, undefined, true],
+        ],
+        ...[
+          [bad.id, 1],
+          [bad.id, 'failed', 'failed', collect.name, true],
+        ],
+        ...[
+          [stopped.id, 1],
+          [stopped.id, 'cancelled', 'cancelled', undefined, true],
+        ],
       ])
     })
 

@@ -245,6 +245,26 @@ describe('Metrics of what is sent', () => {
     ])
   })
 
+  it('count flows by how they ended, with few reasons, and how long they took', async () => {
+    const [warren, registry] = [new FakeWarren(), new Registry()]
+    producerMetrics(warren, registry)
+    expect(await lines(registry, 'warren_flows_started_total')).toEqual(['warren_flows_started_total{name="shop"} 0'])
+    warren.emit('flowStarted', { flow: 'f', steps: 2 })
+    warren.emit('flowEnded', { flow: 'f', state: 'succeeded', tookMs: 250 })
+    for (let n = 0; n < 100; n++) {
+      warren.emit('flowEnded', { flow: `f${n}`, state: 'failed', reason: `reason ${n}`, tookMs: 1_000 })
+    }
+    expect(await lines(registry, 'warren_flows_started_total')).toEqual(['warren_flows_started_total{name="shop"} 1'])
+    const ended = await lines(registry, 'warren_flows_ended_total')
+    expect(ended[0]).toBe('warren_flows_ended_total{name="shop",state="succeeded",reason=""} 1')
+    expect(ended.length).toBeLessThanOrEqual(42)
+    expect(ended.at(-1)).toContain('reason="other"')
+    expect(await lines(registry, 'warren_flow_duration_seconds_count')).toEqual([
+      'warren_flow_duration_seconds_count{name="shop",state="succeeded"} 1',
+      'warren_flow_duration_seconds_count{name="shop",state="failed"} 100',
+    ])
+  })
+
   it('say what is in flight, blocked, and published again', async () => {
     const [warren, registry] = [new FakeWarren(), new Registry()]
     producerMetrics(warren, registry)
