@@ -131,7 +131,7 @@ export const alerts: readonly Alert[] = [
   {
     name: 'DelayLevelStuck',
     // What is not due yet is ready. What is due and was not taken over by the next level is not, and is counted: a queue
-    // hands on 32 at a time, and tries one that nobody takes again every 3 minutes. So a level stands still when 32 or more
+    // hands on 32 at a time, and tries one that nobody takes again later. So a level stands still when 32 or more
     // are due for a while, and where fewer are due and no others wait, these do.
     measure: `${OVERDUE} * on (queue) clamp_max((${ofQueues('messages_ready', DELAY_LEVELS)} == bool 0) + (${OVERDUE} >= bool 32), 1)`,
     condition: '> 0',

@@ -15,7 +15,8 @@ const FIRST_DUE_MS = 20_000
 const LAST_DUE_MS = 120_000
 const TICK_MS = 100
 /**
- * How long after they are due all have run. A level whose next queue has lost its leader in between tries again after 180 s.
+ * How long after they are due all have run. A level whose next queue has lost its leader tries again after 15 to 30 s
+ * (`config/rabbitmq/advanced.config`), at each level on the way.
  */
 const OVERDUE_MS = 240_000
 const LEVELS = 24

@@ -45,6 +45,8 @@ export interface FlowToken {
   readonly reply: string
   /** The tasks for which a queue was seen. */
   readonly seen: readonly string[]
+  /** How many nodes had been sent at its last visit; earlier versions of Warren do not say. */
+  readonly sent?: number
 }
 
 export class FlowMail {

@@ -90,11 +90,12 @@ export class FlowSettling {
   async sendAll(flow: string, numbers: readonly number[]): Promise<void> {
     const { store } = this.#options
     const record = await store.look(flow)
-    const unsent = await store.unsent(flow, numbers)
     if (record === undefined) return
     const before = new Map<number, Promise<unknown>>()
-    for (let index = 0; index < unsent.length; index += TOGETHER) {
-      const some = unsent.slice(index, index + TOGETHER)
+    for (let index = 0; index < numbers.length; index += TOGETHER) {
+      // Asked for each part: somebody else may be sending the same.
+      const some = await store.unsent(flow, numbers.slice(index, index + TOGETHER))
+      if (some.length === 0) continue
       const [nodes, inputs] = await Promise.all([store.nodes(flow, some), store.inputs(flow, some)])
       const failures: { readonly number: number; readonly error: unknown }[] = []
       await Promise.all(

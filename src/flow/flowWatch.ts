@@ -45,11 +45,11 @@ export class FlowWatch {
     const { store, mail, clock } = this.#options
     // An older one: its visit was carried out, and its worker died before it could acknowledge.
     if ((await store.visit(token.flow)) > token.visit) return
-    const seen = await this.#look(token)
-    if (seen === undefined) return
+    const next = await this.#look(token)
+    if (next === undefined) return
     const visit = token.visit + 1
     const leftMs = Math.max(1_000, token.deadline - clock.now())
-    await mail.passOn({ ...token, visit, seen }, Math.min(leftMs, nextVisitMs(visit)))
+    await mail.passOn({ ...token, ...next, visit }, Math.min(leftMs, nextVisitMs(visit)))
     await store.visited(token.flow, visit)
   }
 
@@ -70,8 +70,9 @@ export class FlowWatch {
     await settling.settle({ flow, node, gather }, end)
   }
 
-  /** The tasks for which queues were seen; undefined when the flow has ended. */
-  async #look({ flow, startedAt, deadline, reply, seen }: FlowToken): Promise<readonly string[] | undefined> {
+  /** What the token remembers of this visit; undefined when the flow has ended. */
+  async #look(token: FlowToken): Promise<Pick<FlowToken, 'seen' | 'sent'> | undefined> {
+    const { flow, startedAt, deadline, reply, seen } = token
     const { store, settling, clock } = this.#options
     const whole = await store.whole(flow)
     if (whole === undefined) {
@@ -84,11 +85,11 @@ export class FlowWatch {
       await settling.end(flow, record.state, record.end ?? { at: clock.now() })
       return undefined
     }
-    await this.#goOn(flow, whole)
+    await this.#goOn(flow, whole, token.sent)
     const open = whole.nodes.flatMap((node, number) => (isOpen(whole, node, number) ? [{ node, number }] : []))
     await this.#takeUp(flow, open)
     const still = await store.look(flow)
-    if (still?.state !== 'running') return this.#look({ flow, startedAt, deadline, reply, seen, visit: 0 })
+    if (still?.state !== 'running') return this.#look(token)
     if (clock.now() >= deadline) {
       const text = `its deadline was ${new Date(deadline).toISOString()}, and not ended are ${named(flow, open)}`
       await settling.end(flow, 'failed', {
@@ -97,13 +98,19 @@ export class FlowWatch {
       })
       return undefined
     }
-    return this.#checkQueues(flow, open, seen)
+    return { seen: await this.#checkQueues(flow, open, seen), sent: whole.sent.size }
   }
 
-  /** Repeats what was noted and not carried out. */
-  async #goOn(flow: string, { record, nodes, ends, sent }: WholeFlow): Promise<void> {
+  /**
+   * Repeats what was noted and not carried out. Thousands of steps take longer to be sent than a token takes to come: those of
+   * which a part is sent, and more than at the visit before, are left to whoever sends them.
+   */
+  async #goOn(flow: string, { record, nodes, ends, sent }: WholeFlow, sentBefore = sent.size): Promise<void> {
     const { settling } = this.#options
-    if (record.roots.some((root) => !sent.has(root))) await settling.sendAll(flow, record.roots)
+    const grows = sent.size > sentBefore
+    const isLeft = (steps: readonly number[]): boolean =>
+      steps.some((each) => !sent.has(each)) && !(grows && steps.some((each) => sent.has(each)))
+    if (isLeft(record.roots)) await settling.sendAll(flow, record.roots)
     const ended = new Map<number, number>()
     for (const number of ends.keys()) {
       const gather = nodes[number]?.up?.[0]
@@ -113,7 +120,7 @@ export class FlowWatch {
     for (const [number, end] of ends) {
       const node = nodes[number] as PlanNode
       const [gather, , size] = node.up ?? []
-      const unsent = node.next?.some((next) => !sent.has(next)) === true && end.kind !== 'failed'
+      const unsent = node.next !== undefined && isLeft(node.next) && end.kind !== 'failed'
       const full = gather !== undefined && (ended.get(gather) ?? 0) >= (size ?? 0) && !ends.has(gather)
       const strands = unsent || (full && !repeated.has(gather)) || isStranded(record, number, node, end, ends)
       if (!strands) continue
@@ -151,11 +158,7 @@ export class FlowWatch {
   }
 
   /** A member whose queue was there and is gone does not end by itself. */
-  async #checkQueues(
-    flow: string,
-    open: readonly Open[],
-    seen: readonly string[],
-  ): Promise<readonly string[] | undefined> {
+  async #checkQueues(flow: string, open: readonly Open[], seen: readonly string[]): Promise<readonly string[]> {
     const { settling, isTaken } = this.#options
     const tasks = new Set(open.map(({ node }) => node.task ?? ''))
     const now = new Set(seen)

@@ -114,7 +114,7 @@ export class Flows {
     tell('flowStarted', { flow: id, steps: plan.nodes.filter(({ task }) => task !== undefined).length })
     try {
       // Before the first step: from here on the flow ends, whoever dies.
-      await mail.passOn({ flow: id, visit: 0, startedAt, deadline, reply: replyTo, seen: [] }, nextVisitMs(0))
+      await mail.passOn({ flow: id, visit: 0, startedAt, deadline, reply: replyTo, seen: [], sent: 0 }, nextVisitMs(0))
       await settling.sendAll(id, plan.roots)
     } catch (error) {
       const end = {

@@ -1,8 +1,8 @@
 /** Flows: those whose members are among the latest tasks, and any other by its id. */
 import { h } from '../dom.js'
 import { ago, excerpt, visible } from '../format.js'
-import { loader } from '../loader.js'
 import { flowState } from '../parts/badge.js'
+import { filteredList } from '../parts/filteredList.js'
 import { tabs, textFilter } from '../parts/filters.js'
 import { shortId } from '../parts/id.js'
 import { badgeCell, linkCell, list, textCell } from '../parts/list.js'
@@ -20,7 +20,6 @@ const STATES = [
 const ASKED = ['q', 'state', 'page']
 
 export function flowsView({ query, session }) {
-  let now = query
   const head = viewHead({ title: 'Flows' })
   if (!session.can.tasks) {
     const why = 'This console has no result store (--results), and flows are kept there.'
@@ -71,49 +70,25 @@ export function flowsView({ query, session }) {
       },
     ],
   })
-  const load = loader(
-    () => `/flows?${new URLSearchParams(ASKED.flatMap((name) => (now[name] ? [[name, now[name]]] : [])))}`,
-    (page) => {
+  const flows = filteredList({
+    ...{ path: '/flows', query, asked: ASKED, filters: [states, words], everyMs: 4_000 },
+    show(page) {
       table.update(page.items, page.inAll === 0 ? 'No member of a flow is among the latest tasks.' : 'No flow fits.')
       pages.update(page)
     },
-    { everyMs: 4_000 },
-  )
+  })
   const about = h(
     'p',
     { class: 'quiet' },
     'The store keeps flows by their ids alone: listed are those whose members are among the latest tasks.',
   )
-  const update = () => {
-    states.update(now)
-    words.update(now)
-  }
-  update()
-  void load.now()
-  return {
-    title: 'Flows',
-    element: h(
+  const filters = h('div', { class: 'filters' }, words.element, open)
+  return flows.view(
+    'Flows',
+    h(
       'div',
       { class: 'view' },
-      head.element,
-      states.element,
-      h('div', { class: 'filters' }, words.element, open),
-      load.note,
-      table.element,
-      pages.element,
-      about,
+      ...[head.element, states.element, filters, flows.note, table.element, pages.element, about],
     ),
-    query(next) {
-      now = next
-      update()
-      void load.now()
-    },
-    on(event) {
-      if (event === 'moment') load.again()
-    },
-    close() {
-      load.close()
-      words.close()
-    },
-  }
+  )
 }

@@ -1,8 +1,8 @@
 /** Queues: where each is, what waits, what goes in and out, and whether what dies there is kept. */
 import { h, setText } from '../dom.js'
 import { count, duration, isAway, rate, visible } from '../format.js'
-import { loader } from '../loader.js'
 import { setBadge } from '../parts/badge.js'
+import { filteredList } from '../parts/filteredList.js'
 import { choiceFilter, filterBar, tabs, textFilter } from '../parts/filters.js'
 import { list, textCell } from '../parts/list.js'
 import { pager } from '../parts/pager.js'
@@ -64,7 +64,6 @@ const nameCell = () => {
 }
 
 export function queuesView({ query }) {
-  let now = query
   let down = new Set()
   const head = viewHead({ title: 'Queues' })
   const states = tabs('state', 'States', STATES)
@@ -75,7 +74,7 @@ export function queuesView({ query }) {
     label: 'Queues',
     empty: 'No queue fits.',
     key: ({ vhost, name }) => `${vhost}\n${name}`,
-    sorted: () => now,
+    sorted: () => queues.query(),
     columns: [
       { head: 'Queue', name: 'name', phone: 'main', sort: 'name', cell: nameCell },
       { head: 'Type', cell: textCell(({ type }) => type) },
@@ -111,41 +110,24 @@ export function queuesView({ query }) {
       },
     ],
   })
-  const load = loader(
-    () => `/queues?${new URLSearchParams(ASKED.flatMap((name) => (now[name] ? [[name, now[name]]] : [])))}`,
-    (page) => {
+  const queues = filteredList({
+    ...{ path: '/queues', query, asked: ASKED, filters: [states, ...filters] },
+    show(page) {
       table.update(page.items)
       pages.update(page)
       more.hidden = page.problem === null
       setText(more, page.problem === null ? '' : 'RabbitMQ does not answer: the names are those of before.')
     },
-  )
-  const update = () => {
-    states.update(now)
-    for (const filter of filters) filter.update(now)
-  }
-  update()
-  void load.now()
-  return {
-    title: 'Queues',
-    element: h(
+  })
+  return queues.view(
+    'Queues',
+    h(
       'div',
       { class: 'view queues' },
-      ...[head.element, states.element, filterBar(...filters), load.note, more, table.element, pages.element],
+      ...[head.element, states.element, filterBar(...filters), queues.note, more, table.element, pages.element],
     ),
-    query(next) {
-      now = next
-      update()
-      void load.now()
+    ({ nodes }) => {
+      down = new Set(nodes.filter(({ state }) => state === 'down' || state === 'frozen').map(({ name }) => name))
     },
-    on(event, data) {
-      if (event !== 'moment') return
-      down = new Set(data.nodes.filter(({ state }) => state === 'down' || state === 'frozen').map(({ name }) => name))
-      load.again()
-    },
-    close() {
-      load.close()
-      filters[0].close()
-    },
-  }
+  )
 }

@@ -1,7 +1,7 @@
 /** The schedules of all services: when each comes next, what it sent last, and whether it is paused. */
 import { h, setText } from '../dom.js'
 import { ago, dateTime, duration, visible } from '../format.js'
-import { loader } from '../loader.js'
+import { filteredList } from '../parts/filteredList.js'
 import { choiceFilter, filterBar, tabs, textFilter } from '../parts/filters.js'
 import { shortId } from '../parts/id.js'
 import { badgeCell, linkCell, list, textCell } from '../parts/list.js'
@@ -42,7 +42,6 @@ const lastCell = () => {
 }
 
 export function schedulesView({ query, session }) {
-  let now = query
   const head = viewHead({ title: 'Schedules' })
   if (!session.can.tasks) {
     const why = 'This console has no result store (--results), and schedules are kept there.'
@@ -61,7 +60,7 @@ export function schedulesView({ query, session }) {
         const text = `${item.service} ${item.id} ${item.task} ${item.paused === undefined}`
         if (text === offered) return
         offered = text
-        element.replaceChildren(...scheduleActs(item, () => load.now()))
+        element.replaceChildren(...scheduleActs(item, () => schedules.now()))
       },
     }
   }
@@ -90,9 +89,9 @@ export function schedulesView({ query, session }) {
       ...(session.can.act ? [{ head: '', name: 'acts-cell', cell: acts }] : []),
     ],
   })
-  const load = loader(
-    () => `/schedules?${new URLSearchParams(ASKED.flatMap((name) => (now[name] ? [[name, now[name]]] : [])))}`,
-    (page) => {
+  const schedules = filteredList({
+    ...{ path: '/schedules', query, asked: ASKED, filters: [states, ...filters] },
+    show(page) {
       const none =
         page.inAll === 0
           ? 'No service has a schedule. An application makes one with warren.schedules().upsert().'
@@ -101,38 +100,15 @@ export function schedulesView({ query, session }) {
       pages.update(page)
       service.offer([['', 'any'], ...page.services.map((name) => [name, visible(name)])])
     },
-  )
-  const update = () => {
-    states.update(now)
-    for (const filter of filters) filter.update(now)
-  }
-  update()
-  void load.now()
-  return {
-    title: 'Schedules',
-    element: h(
+  })
+  return schedules.view(
+    'Schedules',
+    h(
       'div',
       { class: 'view' },
-      head.element,
-      states.element,
-      filterBar(...filters),
-      load.note,
-      table.element,
-      pages.element,
+      ...[head.element, states.element, filterBar(...filters), schedules.note, table.element, pages.element],
     ),
-    query(next) {
-      now = next
-      update()
-      void load.now()
-    },
-    on(event) {
-      if (event === 'moment') load.again()
-    },
-    close() {
-      load.close()
-      filters[0].close()
-    },
-  }
+  )
 }
 
 export const when = (at) => (at === undefined ? '–' : `${dateTime(at)} (${ago(at)})`)

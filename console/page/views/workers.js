@@ -1,8 +1,8 @@
 /** Workers of any service: what each runs and holds, what it waits for, and, on the local cluster, what can be done to it. */
 import { h, setText } from '../dom.js'
 import { ago, count, plural, rate, visible } from '../format.js'
-import { loader } from '../loader.js'
 import { processTone } from '../parts/badge.js'
+import { filteredList } from '../parts/filteredList.js'
 import { choiceFilter, filterBar, textFilter } from '../parts/filters.js'
 import { badgeCell, list, textCell } from '../parts/list.js'
 import { pager } from '../parts/pager.js'
@@ -28,7 +28,6 @@ function doing({ state, running, held, queues, ready, foreign }) {
 }
 
 export function workersView({ query, session }) {
-  let now = query
   const head = viewHead({ title: 'Workers' })
   const service = choiceFilter('service', 'Service', [['', 'any']])
   const filters = [textFilter('q', 'Name or queue'), service]
@@ -58,9 +57,9 @@ export function workersView({ query, session }) {
       ...(session.can.control ? [{ head: '', name: 'acts-cell', phone: 'acts', cell: acts }] : []),
     ],
   })
-  const load = loader(
-    () => `/workers?${new URLSearchParams(ASKED.flatMap((name) => (now[name] ? [[name, now[name]]] : [])))}`,
-    (page) => {
+  const workers = filteredList({
+    ...{ path: '/workers', query, asked: ASKED, filters },
+    show(page) {
       const none = page.unknown
         ? 'Nobody has said yet which workers there are.'
         : page.inAll === 0
@@ -70,37 +69,12 @@ export function workersView({ query, session }) {
       pages.update(page)
       service.offer([['', 'any'], ...page.services.map((name) => [name, visible(name)])])
     },
-  )
-  const update = () => {
-    for (const filter of filters) filter.update(now)
-  }
-  update()
-  void load.now()
-  return {
-    title: 'Workers',
-    element: h(
-      'div',
-      { class: 'view workers' },
-      ...[head.element, total, scale?.element, filterBar(...filters), load.note, table.element, pages.element].filter(
-        Boolean,
-      ),
-    ),
-    query(next) {
-      now = next
-      update()
-      void load.now()
-    },
-    on(event, data) {
-      if (event !== 'moment') return
-      const { inAll, busy, silent } = data.workers
-      const known = busy === undefined ? '' : `, ${count(busy)} busy${silent > 0 ? `, ${count(silent)} silent` : ''}`
-      setText(total, `${plural(inAll, 'worker')}${known}.`)
-      scale?.look(data)
-      load.again()
-    },
-    close() {
-      load.close()
-      filters[0].close()
-    },
-  }
+  })
+  const parts = [head.element, total, scale?.element, filterBar(...filters), workers.note, table.element, pages.element]
+  return workers.view('Workers', h('div', { class: 'view workers' }, ...parts.filter(Boolean)), (data) => {
+    const { inAll, busy, silent } = data.workers
+    const known = busy === undefined ? '' : `, ${count(busy)} busy${silent > 0 ? `, ${count(silent)} silent` : ''}`
+    setText(total, `${plural(inAll, 'worker')}${known}.`)
+    scale?.look(data)
+  })
 }
