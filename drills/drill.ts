@@ -61,8 +61,11 @@ export interface Drill {
   readonly throughProxy?: true
   /** Seconds of the producer's heartbeat, where the library's default would make the drill long. */
   readonly heartbeatSeconds?: number
-  /** Whether dead letters are an ending that the drill allows. Default: none are. */
-  readonly deadLetters?: 'allowed'
+  /**
+   * Whether dead letters are an ending that the drill allows. `expired`: those of the classic queue that passed their minute while
+   * its node was away. Default: none are.
+   */
+  readonly deadLetters?: 'allowed' | 'expired'
   /** How long it may take from the repair until all rates are normal. Default 30,000. Null: not looked at. */
   readonly recoverWithinMs?: number | null
   /** The classic queue is needed: with quorum queues only, the drill has nothing to show. */
