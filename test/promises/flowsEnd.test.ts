@@ -1,6 +1,6 @@
 /** The promise: a flow ends whatever becomes of its store, its results, its queues and its clock, and says why. */
 import { connect as amqpConnect } from 'amqplib'
-import { beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
   chain,
@@ -38,7 +38,8 @@ beforeAll(async () => {
   ;[urls, store] = await Promise.all([virtualHost(SERVICE, tasks, retention), ownStore()])
   warren = await connect({ broker: urls.broker, results: store.url, logger: false, resultTtlMs: 1_500 })
   atEnd(() => warren.close())
-  worker = warren.worker({ service: SERVICE })
+  // One that is held leaves places for the others, whichever comes first.
+  worker = warren.worker({ service: SERVICE, concurrency: 5 })
   worker.handle(text, ({ size }) => 'x'.repeat(size))
   worker.handle(held, async () => {
     await new Promise<void>((resolve) => release.push(resolve))
@@ -52,6 +53,11 @@ beforeAll(async () => {
   gone.handle(idle, () => 1)
   await consuming(gone)
   await gone.stop()
+})
+
+// What a failed test leaves held must not be taken for the next one's.
+afterEach(() => {
+  for (const each of release.splice(0)) each()
 })
 
 const failureOf = (flow: FlowHandle<unknown>): Promise<FlowFailedError> =>
