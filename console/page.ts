@@ -46,14 +46,19 @@ export function shellFor(path: string): PageFile {
   const known = shells.get(up)
   if (known !== undefined) return known
   const html = readFileSync(join(pageFolder(), 'index.html'), 'utf8')
-  const shell = fileOf(
-    '.html',
-    Buffer.from(html.replace('<base href="./">', `<base href="${'../'.repeat(up) || './'}">`)),
-  )
+  const based = html.replace('<base href="./">', `<base href="${'../'.repeat(up) || './'}">`)
+  const shell = fileOf('.html', Buffer.from(based.replace('  <script type="module"', `${preloads()}$&`)))
   // No view has a longer path; somebody may ask for one all the same.
   if (up <= MAX_DEPTH) shells.set(up, shell)
   return shell
 }
+
+/** The modules are asked for together, and not each after the one that imports it. */
+const preloads = (): string =>
+  [...pageFiles().keys()]
+    .filter((path) => path.endsWith('.js'))
+    .map((path) => `  <link rel="modulepreload" href="${path.slice(1)}">\n`)
+    .join('')
 
 const MAX_DEPTH = 4
 const shells = new Map<number, PageFile>()

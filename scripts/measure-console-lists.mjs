@@ -18,9 +18,7 @@ import { parseArgs } from 'node:util'
 import { Redis } from 'iovalkey'
 import { chromium } from 'playwright-core'
 import { startConsole } from '../dist/console/index.js'
-import { noteScript } from '../dist/src/results/historyScripts.js'
-import { encodeNotes } from '../dist/src/wire/historyEntry.js'
-import { historyKey } from '../dist/src/wire/names.js'
+import { Remembering } from '../dist/src/results/remembering.js'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const { values } = parseArgs({
@@ -126,10 +124,14 @@ store.on('error', () => undefined)
 await store.ping()
 
 const before = await memory()
+const remembering = new Remembering('/', { maxEntries: TASKS * 2, keepMs: 86_400_000 })
 for (let first = 0; first < TASKS; first += 100) {
-  const notes = Array.from({ length: 100 }, (_, each) => noteOf(first + each))
-  const { states, names, entries, errors } = encodeNotes(notes, Date.now(), { hostname: 'h', pid: 1 })
-  await noteScript(store, historyKey('/'), 100, '', TASKS * 2, 86_400_000, 0, states, names, entries, errors)
+  const writes = Array.from({ length: 100 }, (_, each) => ({ note: noteOf(first + each) }))
+  await remembering.note(
+    store,
+    writes,
+    writes.map(() => 1),
+  )
 }
 const historyBytes = (await memory()) - before
 
