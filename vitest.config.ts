@@ -29,7 +29,14 @@ interface Kind {
 }
 
 function project(name: string, kind: Kind): TestProjectInlineConfiguration {
-  const { group, workers, timeoutMs, include = `test/${name}/**/*.test.ts`, isolate = true, onSharedCluster = false } = kind
+  const {
+    group,
+    workers,
+    timeoutMs,
+    include = `test/${name}/**/*.test.ts`,
+    isolate = true,
+    onSharedCluster = false,
+  } = kind
   return {
     resolve: { alias },
     test: {
