@@ -59,7 +59,7 @@ export function clusterView({ query, session }) {
       'div',
       { class: 'view cluster' },
       head.element,
-      section('The way of a message', { wide: true, name: 'way-panel' }, way.element),
+      section('The path of a message', { wide: true, name: 'way-panel' }, way.element),
       section('Nodes and store', { wide: true }, nodes.element),
       section(
         'Queues and their copies',
@@ -139,7 +139,8 @@ function wayOf() {
             text: workers.inAll === undefined ? '–' : `${count(workers.well)} of ${count(workers.inAll)} well`,
           },
           tone: workers.inAll > 0 && workers.well === workers.inAll ? 'good' : undefined,
-          speed: store === undefined ? undefined : rate(rates.finished),
+          // Those that are silent do not say what they store.
+          speed: store === undefined ? undefined : rate(workers.silent > 0 ? undefined : rates.finished),
         },
         ...(store === undefined ? [] : [{ name: 'result store', text: store.state, tone: tone(store) }]),
       ])

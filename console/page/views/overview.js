@@ -131,8 +131,10 @@ function tilesOf(live) {
       setText(all.waiting.more, oldest === undefined ? '' : `oldest ${words[oldest.how]}${duration(oldest.ms)}`)
       setText(all.running.value, count(unacknowledged))
       setText(all.running.more, workers.running === undefined ? '' : `${plural(workers.running, 'handler')} run`)
-      setText(all.done.value, rate(rates.finished ?? rates.acknowledged))
-      setText(all.done.more, rates.finished === undefined && rates.acknowledged !== undefined ? 'acknowledged' : '')
+      // Where some workers do not say what they finish, RabbitMQ's count is nearer to the truth than the others' sum.
+      const whole = rates.finished !== undefined && !(workers.silent > 0 && rates.acknowledged !== undefined)
+      setText(all.done.value, rate(whole ? rates.finished : rates.acknowledged))
+      setText(all.done.more, whole || rates.acknowledged === undefined ? '' : 'acknowledged')
       setText(all.p95.value, duration(p95))
       setText(all.p95.more, p95 === undefined ? '' : 'of the slowest task')
       setText(all.delayed.value, count(delayed))

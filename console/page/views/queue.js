@@ -167,7 +167,8 @@ function consumersOf({ detail }) {
     return section('Consumers', {}, h('p', { class: 'quiet' }, 'RabbitMQ does not say who they are.'))
   const { consumers, consumersInAll } = detail
   if (consumersInAll === 0) return section('Consumers', {}, h('p', { class: 'quiet' }, 'Nobody takes from it.'))
-  const items = consumers.map(({ name, prefetch, active }) =>
+  const sorted = [...consumers].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+  const items = sorted.map(({ name, prefetch, active }) =>
     h(
       'li',
       {},
