@@ -23,18 +23,22 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** By path: `/` and `/style.css`, and the chart library's two files under `/lib/`. */
 export function pageFiles(): ReadonlyMap<string, PageFile> {
+  return new Map(pagePaths().map(([path, file]) => [path, read(file)]))
+}
+
+/** Where each path of the page is on the disk. */
+function pagePaths(): [string, string][] {
   const folder = pageFolder()
   const require = createRequire(import.meta.url)
   const charts = dirname(require.resolve('uplot'))
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => extname(name) in TYPES)
     .map((name): [string, string] => [name === 'index.html' ? '/' : `/${name}`, join(folder, name)])
-  const all: [string, string][] = [
+  return [
     ...files,
     ['/lib/uPlot.esm.js', join(charts, 'uPlot.esm.js')],
     ['/lib/uPlot.min.css', join(charts, 'uPlot.min.css')],
   ]
-  return new Map(all.map(([path, file]) => [path, read(file)]))
 }
 
 /**
@@ -54,11 +58,14 @@ export function shellFor(path: string): PageFile {
 }
 
 /** The modules are asked for together, and not each after the one that imports it. */
-const preloads = (): string =>
-  [...pageFiles().keys()]
-    .filter((path) => path.endsWith('.js'))
-    .map((path) => `  <link rel="modulepreload" href="${path.slice(1)}">\n`)
+function preloads(): string {
+  preloading ??= pagePaths()
+    .filter(([path]) => path.endsWith('.js'))
+    .map(([path]) => `  <link rel="modulepreload" href="${path.slice(1)}">\n`)
     .join('')
+  return preloading
+}
+let preloading: string | undefined
 
 const MAX_DEPTH = 4
 const shells = new Map<number, PageFile>()
