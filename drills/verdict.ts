@@ -25,10 +25,10 @@ function broken(drill: Drill, evidence: Evidence): string[] {
   if (counts.open > 0) reasons.push(`${messages(counts.open)} sent without ever reporting an end`)
   if (counts.unexpected > 0) reasons.push(`${messages(counts.unexpected)} ran without having been sent`)
   if (counts.afterStored > 0) reasons.push(`${messages(counts.afterStored)} ran again after the result was stored`)
-  const dead = Object.entries(counts.deadLetterReasons).filter(([reason]) => reason !== drill.deadLetters)
-  if (dead.length > 0 && drill.deadLetters !== 'allowed') {
-    const count = dead.reduce((sum, [, each]) => sum + each, 0)
-    reasons.push(`${messages(count)} dead-lettered (${dead.map(([reason, each]) => `${each} ${reason}`).join(', ')})`)
+  const expected = drill.deadLetters === 'expired' ? (counts.deadLetterReasons.expired ?? 0) : 0
+  if (counts.deadLettered > expected && drill.deadLetters !== 'allowed') {
+    const why = Object.entries(counts.deadLetterReasons).map(([reason, count]) => `${count} ${reason}`)
+    reasons.push(`${messages(counts.deadLettered)} dead-lettered (${why.join(', ')})`)
   }
   if (counts.lost + counts.unsettled + counts.unexpected > 0) {
     reasons.push(...ledger.examples().map((example) => `for example ${example}`))
