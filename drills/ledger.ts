@@ -48,6 +48,8 @@ export interface LedgerCounts {
   readonly stored: number
   readonly deadLettered: number
   readonly deadLetterReasons: Readonly<Record<string, number>>
+  /** Of those: accounts that expired, in the classic queue. */
+  readonly expiredAccounts: number
   /** Confirmed, in no store, in no dead-letter queue, and its queue is empty. */
   readonly lost: number
   /** Confirmed and not accounted for while its queue still holds messages. */
@@ -199,7 +201,7 @@ export class Ledger {
         stored: 0,
         deadLettered: 0,
       },
-      ...{ lost: 0, unsettled: 0, duplicated: 0, cutOff: 0, afterStored: 0, unexpected: 0 },
+      ...{ expiredAccounts: 0, lost: 0, unsettled: 0, duplicated: 0, cutOff: 0, afterStored: 0, unexpected: 0 },
     }
     const refused: Record<string, number> = Object.fromEntries(this.#refusedWithoutId)
     const deadLetterReasons: Record<string, number> = {}
@@ -219,6 +221,7 @@ export class Ledger {
       if (entry.deadLettered !== undefined) {
         counts.deadLettered++
         deadLetterReasons[entry.deadLettered] = (deadLetterReasons[entry.deadLettered] ?? 0) + 1
+        if (entry.deadLettered === 'expired' && entry.queue === 'user') counts.expiredAccounts++
       }
       if (entry.confirmed && !entry.stored && entry.deadLettered === undefined) {
         counts[holding.has(entry.queue) ? 'unsettled' : 'lost']++

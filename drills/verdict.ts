@@ -25,7 +25,7 @@ function broken(drill: Drill, evidence: Evidence): string[] {
   if (counts.open > 0) reasons.push(`${messages(counts.open)} sent without ever reporting an end`)
   if (counts.unexpected > 0) reasons.push(`${messages(counts.unexpected)} ran without having been sent`)
   if (counts.afterStored > 0) reasons.push(`${messages(counts.afterStored)} ran again after the result was stored`)
-  const expected = drill.deadLetters === 'expired' ? (counts.deadLetterReasons.expired ?? 0) : 0
+  const expected = drill.deadLetters === 'expired' ? counts.expiredAccounts : 0
   if (counts.deadLettered > expected && drill.deadLetters !== 'allowed') {
     const why = Object.entries(counts.deadLetterReasons).map(([reason, count]) => `${count} ${reason}`)
     reasons.push(`${messages(counts.deadLettered)} dead-lettered (${why.join(', ')})`)
