@@ -50,6 +50,22 @@ describe("a drill's verdict", () => {
     expect(reasons.join('\n')).toContain(expected)
   })
 
+  it.each([
+    ['user', 'expired', 'passed'],
+    ['payment', 'expired', 'failed'],
+    ['user', 'failed', 'failed'],
+  ] as const)(
+    'where accounts may expire, one of the %s queue that is dead-lettered as %s: %s',
+    (queue, reason, expected) => {
+      const { evidence, ledger } = good()
+      ledger.sent()
+      ledger.confirmed('dead', queue)
+      ledger.deadLettered('dead', queue, reason)
+      const allowing: Drill = { ...drill, deadLetters: 'expired' }
+      expect(judge(allowing, { ...evidence, counts: ledger.counts() }, []).verdict).toBe(expected)
+    },
+  )
+
   it('fails for surprises, for rates that stay down, for broken promises of its own, and without any load', () => {
     const { evidence } = good()
     const own: Drill = { ...drill, check: () => ['its own promise is broken'] }
