@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Redis } from 'iovalkey'
 import { chromium } from 'playwright-core'
+import { freePortBlock } from '../dist/cluster/index.js'
 import { startConsole } from '../dist/console/index.js'
 import { Remembering } from '../dist/src/results/remembering.js'
 
@@ -27,7 +28,6 @@ const { values } = parseArgs({
 const TASKS = Number(values.tasks)
 const QUEUES = 1_000
 const WORKERS = 200
-const STORE_PORT = 47_379
 
 const status = JSON.parse(
   execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'status', '--json', '--dir', values.dir], {
@@ -116,9 +116,12 @@ const binary = ['valkey-server', 'redis-server'].find((name) => {
     return false
   }
 })
+const STORE_PORT = (await freePortBlock()).base
 const server = spawn(binary, ['--port', String(STORE_PORT), '--save', '', '--appendonly', 'no', '--dir', folder], {
   stdio: 'ignore',
 })
+// Also when this ends by an error.
+process.on('exit', () => server.kill())
 const store = new Redis(STORE_PORT, { maxRetriesPerRequest: null })
 store.on('error', () => undefined)
 await store.ping()

@@ -2,27 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { run } from '../../cli/program.js'
 import { parseScale } from '../../cli/scale.js'
 import { duration, statusText } from '../../cli/status.js'
 import { table } from '../../cli/table.js'
 import { parseWorkers } from '../../cli/up.js'
+import { command as warren } from '../support/command.js'
 
 const empty = mkdtempSync(join(tmpdir(), 'warren-cli-'))
 afterAll(() => rmSync(empty, { recursive: true }))
-
-async function warren(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' }
-  const code = await run(words, {
-    out: (text) => {
-      said.out += text
-    },
-    err: (text) => {
-      said.err += text
-    },
-  })
-  return { code, ...said }
-}
 
 const VERBS = [
   'up',

@@ -4,21 +4,8 @@ import { age } from '../../cli/dlq.js'
 import { details } from '../../cli/dlqLook.js'
 import { sweepText } from '../../cli/dlqSweep.js'
 import { jsonLine, printable, printableLines } from '../../cli/printable.js'
-import { run } from '../../cli/program.js'
 import type { DeadLetterContent, RedriveSummary } from '../../src/index.js'
-
-async function warren(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' }
-  const code = await run(words, {
-    out: (text) => {
-      said.out += text
-    },
-    err: (text) => {
-      said.err += text
-    },
-  })
-  return { code, ...said }
-}
+import { command as warren } from '../support/command.js'
 
 describe('text from strangers', () => {
   const codePoint = fc
