@@ -239,8 +239,9 @@ export class FlowSettling {
         ? encodeSuccess({ ...speaker, output: null, doneAt })
         : encodeFailure({ ...speaker, error: { errorClass: 'FlowFailedError', message, traceback: undefined }, doneAt })
     await store.results.store(speaker, encoded, { urgent: true })
-    await store.told(flow)
-    if (state === 'running') return
+    // Several may tell at once: a member's two copies, or a member and the watchdog. One of them reports it.
+    const first = record === undefined || (await store.told(flow))
+    if (!first || state === 'running') return
     const { at, reason, member } = end
     onEnd({
       ...{ flow, state, tookMs: Math.max(0, at - (record?.startedAt ?? at)) },

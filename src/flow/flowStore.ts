@@ -183,9 +183,9 @@ export class FlowStore {
     return held === undefined ? undefined : { state: held, end: JSON.parse(text) as FlowEnd, told: told === '1' }
   }
 
-  /** Those who wait know how it ended. */
-  async told(flow: string): Promise<void> {
-    await this.results.ask((store) => store.hset(flowKey(flow), 'told', '1'))
+  /** Those who wait know how it ended. Returns whether this is the first to note so. */
+  async told(flow: string): Promise<boolean> {
+    return (await this.results.ask((store) => store.hset(flowKey(flow), 'told', '1'))) === 1
   }
 
   async visited(flow: string, visit: number): Promise<void> {

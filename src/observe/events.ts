@@ -33,9 +33,8 @@ export interface WarrenEvents {
   /** A flow was started here, of so many steps. */
   flowStarted: [{ flow: string; steps: number }]
   /**
-   * A flow has ended, here: this process settled the step that ended it, watched over it, or cancelled it. If another process
-   * died while it did so, this one reports what that one may have reported. `reason` and `member` are why it did not succeed;
-   * `tookMs` counts from its start.
+   * A flow has ended, here: this process settled the step that ended it, watched over it, or cancelled it. One process
+   * reports each flow, once. `reason` and `member` are why it did not succeed; `tookMs` counts from its start.
    */
   flowEnded: [
     {
