@@ -20,7 +20,7 @@ import {
 import { isElsewhere } from './identity.js'
 import { LauncherError } from './launcher.js'
 import type { ConsoleSettings } from './options.js'
-import { type PageFile, pageFiles, shellFor } from './page.js'
+import { type PageFile, pageFiles, pageVersion, shellFor } from './page.js'
 import type { Parts } from './parts.js'
 import { Refusal } from './refusal.js'
 import { apiRoutes } from './routes/index.js'
@@ -61,10 +61,12 @@ export function createApp(parts: AppParts): { readonly app: Hono<Env>; readonly 
   )
   // The page's own addresses are relative: they need the slash at the end.
   if (basePath !== '') app.get(basePath, (context) => context.redirect(`${basePath}/`, 308))
-  for (const [path, file] of pageFiles()) app.get(path, (context) => pageFile(context, file))
-  for (const view of VIEWS) {
-    const shell = (context: Context) => pageFile(context, shellFor(pathIn(context.req.raw, basePath)))
-    app.get(`/${view}`, shell).get(`/${view}/*`, shell)
+  const shell = (context: Context) => pageFile(context, shellFor(pathIn(context.req.raw, basePath)))
+  app.get('/', shell)
+  for (const view of VIEWS) app.get(`/${view}`, shell).get(`/${view}/*`, shell)
+  for (const [path, file] of pageFiles()) {
+    app.get(path, (context) => pageFile(context, file))
+    app.get(`/v/:version${path}`, (context) => pageFile(context, file, context.req.param('version') === pageVersion()))
   }
   signIn(app, parts, viewers)
   const api = new Hono<Env>()
@@ -80,11 +82,14 @@ function pathIn(request: Request, basePath: string): string {
   return basePath !== '' && pathname.startsWith(`${basePath}/`) ? pathname.slice(basePath.length) : pathname
 }
 
-/** Compressed for those who take that: the page is a few times smaller then. */
-function pageFile(context: Context, { type, body, etag, zipped }: PageFile): Response {
+/**
+ * Compressed for those who take that: the page is a few times smaller then. `kept`: its address names this version of it, so
+ * that the browser need not ask again. A page that is older than this console gets the new files, and keeps none of them.
+ */
+function pageFile(context: Context, { type, body, etag, zipped }: PageFile, kept = false): Response {
   const zip = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/.test(context.req.header('accept-encoding') ?? '')
   const tag = zip ? etag.replace(/"$/, '-gzip"') : etag
-  context.header('cache-control', 'no-cache')
+  context.header('cache-control', kept ? 'public, max-age=31536000, immutable' : 'no-cache')
   context.header('vary', 'accept-encoding')
   context.header('etag', tag)
   if (context.req.header('if-none-match') === tag) return context.body(null, 304)

@@ -15,27 +15,38 @@ export interface PageFile {
 }
 
 const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 }
 
-/** By path: `/` and `/style.css`, and the chart library's two files under `/lib/`. */
+/** By path, as `/style.css`; the chart library's two files are under `/lib/`. The page itself is {@link shellFor}'s. */
 export function pageFiles(): ReadonlyMap<string, PageFile> {
-  return new Map(pagePaths().map(([path, file]) => [path, read(file)]))
+  files ??= new Map(pagePaths().map(([path, file]) => [path, read(file)]))
+  return files
 }
+let files: ReadonlyMap<string, PageFile> | undefined
+
+/**
+ * Stands for all of the files as they are: in the addresses by which the page asks for them, so that a browser may keep them
+ * and asks again only after they have changed.
+ */
+export function pageVersion(): string {
+  const etags = [...pageFiles()].flatMap(([path, { etag }]) => [path, etag])
+  version ??= createHash('sha256').update(etags.join()).digest('base64url').slice(0, 12)
+  return version
+}
+let version: string | undefined
 
 /** Where each path of the page is on the disk. */
 function pagePaths(): [string, string][] {
   const folder = pageFolder()
   const require = createRequire(import.meta.url)
   const charts = dirname(require.resolve('uplot'))
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => extname(name) in TYPES)
-    .map((name): [string, string] => [name === 'index.html' ? '/' : `/${name}`, join(folder, name)])
   return [
-    ...files,
+    ...readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => extname(name) in TYPES)
+      .map((name): [string, string] => [`/${name}`, join(folder, name)]),
     ['/lib/uPlot.esm.js', join(charts, 'uPlot.esm.js')],
     ['/lib/uPlot.min.css', join(charts, 'uPlot.min.css')],
   ]
@@ -49,9 +60,10 @@ export function shellFor(path: string): PageFile {
   const up = Math.max(0, path.split('/').length - 2)
   const known = shells.get(up)
   if (known !== undefined) return known
-  const html = readFileSync(join(pageFolder(), 'index.html'), 'utf8')
-  const based = html.replace('<base href="./">', `<base href="${'../'.repeat(up) || './'}">`)
-  const shell = fileOf('.html', Buffer.from(based.replace('  <script type="module"', `${preloads()}$&`)))
+  const html = readFileSync(join(pageFolder(), SHELL), 'utf8')
+    .replace('<base href="./">', `<base href="${'../'.repeat(up) || './'}">`)
+    .replaceAll(/(?<=<(?:link|script) .*(?:href|src)=")/g, `v/${pageVersion()}/`)
+  const shell = fileOf('.html', Buffer.from(html.replace('  <script type="module"', `${preloads()}$&`)))
   // No view has a longer path; somebody may ask for one all the same.
   if (up <= MAX_DEPTH) shells.set(up, shell)
   return shell
@@ -59,14 +71,13 @@ export function shellFor(path: string): PageFile {
 
 /** The modules are asked for together, and not each after the one that imports it. */
 function preloads(): string {
-  preloading ??= pagePaths()
-    .filter(([path]) => path.endsWith('.js'))
-    .map(([path]) => `  <link rel="modulepreload" href="${path.slice(1)}">\n`)
+  return [...pageFiles().keys()]
+    .filter((path) => path.endsWith('.js'))
+    .map((path) => `  <link rel="modulepreload" href="v/${pageVersion()}${path}">\n`)
     .join('')
-  return preloading
 }
-let preloading: string | undefined
 
+const SHELL = 'index.html'
 const MAX_DEPTH = 4
 const shells = new Map<number, PageFile>()
 
@@ -76,14 +87,14 @@ function fileOf(extension: string, content: Buffer): PageFile {
   const body = new Uint8Array(content)
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
   const zipped = new Uint8Array(gzipSync(body, { level: 9 }))
-  return { type: TYPES[extension] ?? 'application/octet-stream', body, zipped, etag }
+  return { type: TYPES[extension] ?? 'text/html; charset=utf-8', body, zipped, etag }
 }
 
 /** It needs no build, so that it is not in `dist`: it stands in the package's own `console/page`. */
 function pageFolder(): string {
   const here = dirname(fileURLToPath(import.meta.url))
   const found = [join(here, 'page'), join(here, '../../console/page')].find((each) =>
-    existsSync(join(each, 'index.html')),
+    existsSync(join(each, SHELL)),
   )
   if (found === undefined) throw new Error(`The console's page is missing: there is no page/index.html near ${here}`)
   return found

@@ -1,7 +1,7 @@
 /** The files of the console’s page, as they are served. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RunningConsole, startConsole } from '../../console/index.js'
-import { pageFiles } from '../../console/page.js'
+import { pageFiles, pageVersion, shellFor } from '../../console/page.js'
 import { errorOf, OPTIONS, signInAt } from '../support/unreachingConsole.js'
 
 let served: RunningConsole
@@ -48,7 +48,7 @@ describe('Under a path prefix', () => {
     expect(await errorOf(response)).toBe('INVALID_OPTIONS')
   })
   it('nothing of the page asks for an address at the root', async () => {
-    for (const [path, { body }] of pageFiles()) {
+    for (const [path, { body }] of [...pageFiles(), ['the shell', shellFor('/')] as const]) {
       if (!path.startsWith('/lib/'))
         expect(Buffer.from(body).toString(), path).not.toMatch(/(?:src|href)[=:] ?['"]\/|from '\/|['`]\/api/)
     }
@@ -59,7 +59,7 @@ describe('Under a path prefix', () => {
 })
 
 it('The page is at most 150 kB for browsers that take gzip, and whole for others', async () => {
-  const sent = [...pageFiles().values()].reduce((sum, { zipped }) => sum + zipped.length, 0)
+  const sent = [...pageFiles().values(), shellFor('/')].reduce((sum, { zipped }) => sum + zipped.length, 0)
   expect(sent).toBeLessThanOrEqual(150_000)
   const take = (encoding: string) => fetch(`${base}/main.js`, { headers: { 'accept-encoding': encoding } })
   const [zip, whole, none] = await Promise.all([take('br, gzip'), take('identity'), take('gzip;q=0, identity')])
@@ -76,4 +76,42 @@ it('Serves the page’s own files and nothing beside them', async () => {
   const first = await fetch(`${base}/style.css`)
   const again = await fetch(`${base}/style.css`, { headers: { 'if-none-match': first.headers.get('etag') ?? '' } })
   expect([first.status, again.status]).toEqual([200, 304])
+})
+
+describe('The page asks for its files', () => {
+  const asked = async (path: string): Promise<string[]> => {
+    const html = await (await fetch(`${base}${path}`)).text()
+    const root = new URL(/<base href="([^"]+)">/.exec(html)?.[1] ?? '', `${base}${path}`)
+    return [...html.matchAll(/<(?:link|script) [^>]*(?:href|src)="([^"]+)"/g)].map(
+      ([, address = '']) => new URL(address, root).href,
+    )
+  }
+
+  it('by addresses that name their version, which a browser keeps', async () => {
+    const addresses = await asked('/')
+    expect(addresses.length).toBeGreaterThan(pageFiles().size - 5)
+    for (const address of addresses) {
+      const response = await fetch(address)
+      expect([response.status, response.headers.get('cache-control')], address).toEqual([
+        ...[200, 'public, max-age=31536000, immutable'],
+      ])
+    }
+    expect(await asked('/tasks/one')).toEqual(addresses)
+  })
+
+  it('of another version, and gets what there is, which a browser asks for again', async () => {
+    const response = await fetch(`${base}/v/another/main.js`)
+    expect([response.status, response.headers.get('cache-control')]).toEqual([200, 'no-cache'])
+    expect(await response.text()).toBe(Buffer.from(pageFiles().get('/main.js')?.body ?? []).toString())
+    expect((await fetch(`${base}/v/${pageVersion()}/nothing.js`)).status).toBe(404)
+  })
+
+  it('all at once, and the page itself is always asked for again', async () => {
+    const html = await fetch(`${base}/`)
+    expect(html.headers.get('cache-control')).toBe('no-cache')
+    const preloaded = [...(await html.text()).matchAll(/rel="modulepreload" href="v\/[^/]+([^"]+)"/g)]
+    expect(preloaded.map(([, path]) => path).sort()).toEqual(
+      [...pageFiles().keys()].filter((path) => path.endsWith('.js')).sort(),
+    )
+  })
 })
