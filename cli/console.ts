@@ -9,6 +9,7 @@ interface ConsoleCommandOptions {
   readonly broker?: string
   readonly results?: string
   readonly management?: string
+  readonly metrics?: string
   readonly host?: string
   readonly port?: number
   readonly readOnly?: boolean
@@ -32,6 +33,10 @@ export function addConsole(program: Command, { out }: Output, _verdict: Verdict)
     .option(
       '--management <url>',
       "RabbitMQ's management API, several separated by commas (default: WARREN_MANAGEMENT, or port 15672 of the broker)",
+    )
+    .option(
+      '--metrics <url>',
+      'the Prometheus endpoint of each node, separated by commas; used only if RabbitMQ collects no statistics for its management API (default: WARREN_METRICS, or port 15692 of each management address)',
     )
     .option('--host <host>', 'host to listen on (default: 127.0.0.1)')
     .option('--port <port>', 'port to listen on; 0 selects a free one (default: 8080)', portNumber)
@@ -121,6 +126,7 @@ async function serve(options: ConsoleCommandOptions, out: Output['out']): Promis
 type Addresses = Pick<Parameters<typeof import('../console/index.js').startConsole>[0], 'broker'> & {
   results?: string
   management?: string[]
+  metrics?: string[]
   control?: string
   deliveryLimit?: number
 }
@@ -136,11 +142,13 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   const store = (options.results || process.env.WARREN_RESULTS)?.trim()
   const results = store ? withPassword(store, process.env) : undefined
   const management = list(options.management || process.env.WARREN_MANAGEMENT)
+  const metrics = list(options.metrics || process.env.WARREN_METRICS)
   if (broker !== undefined) {
     return {
       broker,
       ...(results === undefined ? {} : { results }),
       ...(management === undefined ? {} : { management }),
+      ...(metrics === undefined ? {} : { metrics }),
       // Only the local cluster has a launcher and the demo's policies.
       ...(options.control === undefined ? {} : { control: options.control, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT }),
     }
@@ -153,6 +161,7 @@ async function addressesOf(options: ConsoleCommandOptions): Promise<Addresses> {
   return {
     ...{ broker: running.broker, results: results ?? running.results },
     management: management ?? [...addresses.management.nodes],
+    metrics: metrics ?? [...addresses.management.metrics],
     ...{ control: options.control ?? new Folder(dir).controlSocket, deliveryLimit: DEAD_LETTER_DELIVERY_LIMIT },
   }
 }

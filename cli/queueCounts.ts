@@ -35,7 +35,7 @@ const COLUMNS = 'name,state,messages,messages_ready,messages_unacknowledged,effe
 export function queueCounts(management: readonly string[], vhost: string): Promise<Counts> {
   return askEach(management, async (address) => {
     const [queues, bindings] = await Promise.all([
-      listed(address, `/queues/${encodeURIComponent(vhost)}?columns=${COLUMNS}`),
+      listed(address, `/queues/${encodeURIComponent(vhost)}?enable_queue_totals=true&columns=${COLUMNS}`),
       listed(address, `/bindings/${encodeURIComponent(vhost)}?columns=source,destination,destination_type`),
     ])
     return countsOf(queues, bindings)

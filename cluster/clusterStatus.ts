@@ -15,11 +15,14 @@ export interface ClusterAddresses {
   readonly results: string
   /** The HTTP edge, without a closing slash. */
   readonly edge: string
-  /** RabbitMQ's management through the edge, and on each node. */
-  readonly management: { readonly edge: string; readonly nodes: readonly string[] }
+  /** RabbitMQ's management through the edge and on each node, and each node's metrics for Prometheus. */
+  readonly management: { readonly edge: string; readonly nodes: readonly string[]; readonly metrics: readonly string[] }
   /** Prometheus' address: undefined if it is not installed, and before the start. */
   readonly prometheus: string | undefined
 }
+
+export const metricsAddresses = (plan: Settings['ports']): string[] =>
+  NODE_NUMBERS.map((node) => `http://${LOOPBACK}:${ports.nodeMetrics(plan, node)}`)
 
 export function addressesOf(settings: Settings, hasPrometheus: boolean): ClusterAddresses {
   const { ports: plan } = settings
@@ -32,6 +35,7 @@ export function addressesOf(settings: Settings, hasPrometheus: boolean): Cluster
     management: {
       edge: `${edge}/rabbitmq`,
       nodes: NODE_NUMBERS.map((node) => `http://${LOOPBACK}:${ports.nodeManagement(plan, node)}/rabbitmq`),
+      metrics: metricsAddresses(plan),
     },
     prometheus: hasPrometheus ? `${edge}/prometheus` : undefined,
   }

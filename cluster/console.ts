@@ -1,5 +1,6 @@
 /** The console: the page behind `/` of the edge. It reaches this launcher by its control socket, as other terminals do. */
 import { join } from 'node:path'
+import { metricsAddresses } from './clusterStatus.js'
 import { repositoryRoot } from './folder.js'
 import { LOOPBACK, NODE_NUMBERS, ports } from './ports.js'
 import type { ProcessDefinition } from './processDefinition.js'
@@ -29,6 +30,7 @@ export function consoleProcess(settings: Settings): ProcessDefinition {
         WARREN_MANAGEMENT: NODE_NUMBERS.map(
           (node) => `http://${LOOPBACK}:${ports.nodeManagement(plan, node)}/rabbitmq`,
         ).join(','),
+        WARREN_METRICS: metricsAddresses(plan).join(','),
       },
     }),
     // Its page is available before the cluster is, and shows how the cluster starts.

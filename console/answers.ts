@@ -22,7 +22,6 @@ interface Rate {
 export interface RawStats {
   readonly publish?: number
   readonly publish_details?: Rate
-  readonly confirm_details?: Rate
   readonly deliver_get_details?: Rate
   readonly ack_details?: Rate
   readonly redeliver_details?: Rate
@@ -64,6 +63,8 @@ export interface RawBinding {
 export interface RawOverview {
   readonly cluster_name?: string
   readonly rabbitmq_version?: string
+  /** Nothing is counted for the management API (`management_agent.disable_metrics_collector`). */
+  readonly disable_stats?: boolean
   readonly message_stats?: RawStats
   readonly queue_totals?: { readonly messages_ready?: number; readonly messages_unacknowledged?: number }
 }
@@ -111,6 +112,8 @@ export interface BrokerFacts {
   readonly queues: RawPage<RawQueue>
   readonly exchanges: readonly RawExchange[]
   readonly bindings: readonly RawBinding[]
+  /** Why rates are not known, where the management API does not have them. */
+  readonly metricsProblem?: string
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -154,7 +157,6 @@ function statsOf(value: unknown): RawStats | undefined {
   return said({
     publish: numberOf(fields.publish),
     publish_details: rate('publish'),
-    confirm_details: rate('confirm'),
     deliver_get_details: rate('deliver_get'),
     ack_details: rate('ack'),
     redeliver_details: rate('redeliver'),
@@ -186,6 +188,7 @@ export function readOverview(value: unknown): RawOverview {
   const {
     cluster_name: cluster,
     rabbitmq_version: version,
+    disable_stats: off,
     message_stats: stats,
     queue_totals: totals,
   } = fieldsOf(value)
@@ -193,6 +196,7 @@ export function readOverview(value: unknown): RawOverview {
   return said({
     cluster_name: textOf(cluster),
     rabbitmq_version: textOf(version),
+    disable_stats: flagOf(off),
     message_stats: statsOf(stats),
     queue_totals: said({
       messages_ready: numberOf(queues.messages_ready),

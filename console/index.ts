@@ -12,6 +12,7 @@ import { Drills } from './drills.js'
 import { FlowDesk } from './flowDesk.js'
 import { Launcher } from './launcher.js'
 import { Library } from './library.js'
+import { NodeMetrics } from './nodeMetrics.js'
 import { Observer } from './observer.js'
 import { type ConsoleOptions, type ConsoleSettings, settle } from './options.js'
 import { RabbitmqApi } from './rabbitmq.js'
@@ -123,12 +124,16 @@ function once(act: () => Promise<void>): () => Promise<void> {
 }
 
 function assembleParts(settings: ConsoleSettings) {
-  const { accounts, results, control, drillCommand, management, deliveryLimit, readOnly, stateFolder } = settings
+  const { accounts, results, control, drillCommand, management, metrics, deliveryLimit, readOnly, stateFolder } =
+    settings
   const library = new Library(settings)
   const open = () => library.open()
   const tasks = results === undefined ? undefined : new RecentTasks(results, (id) => library.state(id))
   const launcher = control === undefined ? undefined : new Launcher(control)
-  const observer = new Observer({ api: new RabbitmqApi(management), launcher, storeState: () => tasks?.state })
+  const observer = new Observer({
+    ...{ api: new RabbitmqApi(management), metrics: new NodeMetrics(metrics) },
+    ...{ launcher, storeState: () => tasks?.state },
+  })
   const bursts = new Bursts(open)
   const history = tasks === undefined ? undefined : new StoredHistory(open, tasks, observer.names)
   const drills = drillCommand === undefined || launcher === undefined ? undefined : new Drills(drillCommand)

@@ -13,6 +13,7 @@ import type { BusyTaskView } from './busyTasks.js'
 import { compare, type Happening, moveSentence, moves, type Place, remember, type Said } from './happenings.js'
 import { History, type Row } from './history.js'
 import type { Launcher, LauncherChange, LauncherProcess, LauncherStatus } from './launcher.js'
+import type { NodeMetrics } from './nodeMetrics.js'
 import { ProcessNames } from './processNames.js'
 import { type Age, QueueAges } from './queueAge.js'
 import { QueueTrends } from './queueTrends.js'
@@ -49,6 +50,7 @@ const FOLLOW_STEP_MS = 100
 
 export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happening]; row: [Row] }> {
   readonly api: RabbitmqApi
+  readonly #metrics: NodeMetrics
   readonly #launcher: Launcher | undefined
   readonly #storeState: () => string | undefined
   readonly #workers = new WorkerWatch()
@@ -85,6 +87,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
 
   constructor(dependencies: {
     readonly api: RabbitmqApi
+    readonly metrics: NodeMetrics
     readonly launcher: Launcher | undefined
     /** As the connection to the store has it; undefined without a store. */
     readonly storeState: () => string | undefined
@@ -92,6 +95,7 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
     super()
     this.setMaxListeners(0)
     this.api = dependencies.api
+    this.#metrics = dependencies.metrics
     this.#launcher = dependencies.launcher
     this.#storeState = dependencies.storeState
   }
@@ -186,7 +190,8 @@ export class Observer extends EventEmitter<{ moment: [Moment]; happening: [Happe
         this.#bindings = bindings ?? this.#bindings
         this.#bindingsRead ||= bindings !== undefined
       }
-      this.#broker = { overview, nodes, queues, exchanges: this.#exchanges, bindings: this.#bindings }
+      const facts = { overview, nodes, queues, exchanges: this.#exchanges, bindings: this.#bindings }
+      this.#broker = overview.disable_stats === true ? await this.#metrics.complete(facts) : facts
       this.#failures = 0
       this.#problem = undefined
     } catch (error) {

@@ -37,6 +37,11 @@ export interface ConsoleOptions {
    * those of the broker. Default: port 15672 of each broker address.
    */
   readonly management?: string | readonly string[]
+  /**
+   * Each node's Prometheus endpoint (the plugin `rabbitmq_prometheus`), without the path `/metrics`. Asked for rates alone,
+   * and only where RabbitMQ counts none for its management API. Default: port 15692 of each management address.
+   */
+  readonly metrics?: string | readonly string[]
   /** Where to listen. Default `127.0.0.1`. */
   readonly host?: string
   /** Default 8080; 0 takes a free one. */
@@ -75,6 +80,7 @@ export interface ConsoleSettings {
   readonly broker: readonly string[]
   readonly results: string | undefined
   readonly management: readonly string[]
+  readonly metrics: readonly string[]
   readonly host: string
   readonly port: number
   readonly loopback: boolean
@@ -94,6 +100,7 @@ export interface ConsoleSettings {
 }
 
 const DEFAULT_MANAGEMENT_PORT = 15_672
+const DEFAULT_METRICS_PORT = 15_692
 export const DEFAULT_PORT = 8080
 export const DEFAULT_HOST = '127.0.0.1'
 
@@ -163,6 +170,7 @@ const SECRET = {
   broker: oneOrMore(addressWith('amqp:', 'amqps:'), '["amqp://one", "amqp://two"]'),
   results: storeAddress,
   management: oneOrMore(addressWith('http:', 'https:'), '["http://one:15672", "http://two:15672"]'),
+  metrics: oneOrMore(addressWith('http:', 'https:'), '["http://one:15692", "http://two:15692"]'),
   accounts: is.listOf(isAccount, 'a list of accounts, each with user, password and role'),
 }
 
@@ -203,10 +211,11 @@ export function settle(options: ConsoleOptions, { mounted = false } = {}): Conso
   const loopback = isOnlyHere(options, mounted)
   const { identify, trustedHeader: trusted } = options
   const broker = listOf(options.broker)
+  const management = managementOf(broker, options.management === undefined ? undefined : listOf(options.management))
   return {
-    broker,
+    ...{ broker, management },
     results: options.results,
-    management: managementOf(broker, options.management === undefined ? undefined : listOf(options.management)),
+    metrics: options.metrics === undefined ? metricsOf(management) : listOf(options.metrics),
     host,
     port: options.port ?? DEFAULT_PORT,
     loopback,
@@ -257,6 +266,11 @@ export function managementOf(broker: readonly string[], given: readonly string[]
     }
     return url.href.replace(/\/$/, '')
   })
+}
+
+function metricsOf(management: readonly string[]): string[] {
+  const hosts = new Set(management.map((each) => new URL(each).hostname))
+  return [...hosts].map((host) => `http://${host}:${DEFAULT_METRICS_PORT}`)
 }
 
 function vhostOf({ pathname }: URL): string {

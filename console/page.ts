@@ -93,9 +93,7 @@ function fileOf(extension: string, content: Buffer): PageFile {
 /** It needs no build, so that it is not in `dist`: it stands in the package's own `console/page`. */
 function pageFolder(): string {
   const here = dirname(fileURLToPath(import.meta.url))
-  const found = [join(here, 'page'), join(here, '../../console/page')].find((each) =>
-    existsSync(join(each, SHELL)),
-  )
+  const found = [join(here, 'page'), join(here, '../../console/page')].find((each) => existsSync(join(each, SHELL)))
   if (found === undefined) throw new Error(`The console's page is missing: there is no page/index.html near ${here}`)
   return found
 }

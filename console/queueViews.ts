@@ -84,7 +84,7 @@ export function queueViews(broker: BrokerFacts | undefined, short: (name: string
       const { messages_ready: ready, messages_unacknowledged: unacknowledged, head_message_timestamp: head } = queue
       const leader = queue.leader ?? queue.node
       const deadLetterExchange = deadLetterExchangeOf(queue)
-      const rates = ratesOf(queue.message_stats, ready !== undefined)
+      const rates = ratesOf(queue.message_stats, ready !== undefined && broker.overview.disable_stats !== true)
       const onlineThere = online ?? (leader !== undefined && state === 'running' ? [leader] : undefined)
       return {
         ...{ name, vhost, type: type ?? 'classic', role: roleOf(queue), state: state ?? 'unknown' },
@@ -106,7 +106,7 @@ type QueueRates = Pick<QueueView, 'published' | 'delivered' | 'acknowledged' | '
 
 /** RabbitMQ leaves out what never happened: of a queue that it counts, a missing rate is 0. Else nothing is known. */
 function ratesOf(stats: RawStats | undefined, counted: boolean): QueueRates {
-  if (!counted) return {}
+  if (!counted && stats === undefined) return {}
   return {
     published: stats?.publish_details?.rate ?? 0,
     delivered: stats?.deliver_get_details?.rate ?? 0,
@@ -191,7 +191,8 @@ export function exchangeViews(broker: BrokerFacts | undefined, queues: readonly 
         : isCommands(name)
           ? 'commands'
           : 'other'
-    const published = stats?.publish_in_details?.rate ?? 0
-    return [{ name, vhost, role, published, queues: [...(bound.get(id(vhost, name)) ?? [])] } as const]
+    const rate = stats?.publish_in_details?.rate ?? (broker.overview.disable_stats === true ? undefined : 0)
+    const published = rate === undefined ? {} : { published: rate }
+    return [{ name, vhost, role, ...published, queues: [...(bound.get(id(vhost, name)) ?? [])] } as const]
   })
 }

@@ -22,7 +22,10 @@ import {
   readQueueDetail,
   readQueues,
 } from './answers.js'
+import { causeOf, type Server, serverAt, textFrom } from './http.js'
 
+/** Where nothing is counted for the management API, it has the numbers of messages all the same if they are asked for. */
+const TOTALS = 'enable_queue_totals=true'
 /** How many queues the console looks at. */
 export const MAX_QUEUES = 2_000
 /** RabbitMQ's own bound for one page. */
@@ -38,35 +41,25 @@ const NODE_COLUMNS = 'name,running,mem_used,mem_limit,mem_alarm,disk_free,disk_f
 const TIMEOUT_MS = 1_500
 /** Counting hundreds of queues takes RabbitMQ a second. */
 const MANY_TIMEOUT_MS = 5_000
-/** 500 queues take some 750 kB; a cluster with very many bindings some megabytes. */
-const MAX_ANSWER = 32 * 1024 * 1024
+const REFUSED = 'check user and password; the user needs the tag `monitoring`'
 
 export class RabbitmqApi {
-  readonly #addresses: readonly { readonly base: string; readonly authorization: string }[]
+  readonly #addresses: readonly Server[]
   #current = 0
   #queuesMs = TIMEOUT_MS
 
   constructor(addresses: readonly string[]) {
-    this.#addresses = addresses.map((address) => {
-      const url = new URL(address)
-      const user = `${decoded(url.username)}:${decoded(url.password)}`
-      url.username = ''
-      url.password = ''
-      return {
-        base: `${url.href.replace(/\/$/, '')}/api`,
-        authorization: `Basic ${Buffer.from(user).toString('base64')}`,
-      }
-    })
+    this.#addresses = addresses.map(serverAt)
   }
 
   nodes = (): Promise<RawNode[]> => this.#get(`/nodes?columns=${NODE_COLUMNS}`, readNodes)
   overview = (): Promise<RawOverview> =>
-    this.#get('/overview?columns=cluster_name,rabbitmq_version,message_stats,queue_totals', readOverview)
+    this.#get('/overview?columns=cluster_name,rabbitmq_version,disable_stats,message_stats,queue_totals', readOverview)
   /** At most {@link MAX_QUEUES}, by name. */
   async queues(): Promise<RawPage<RawQueue>> {
     let read: RawPage<RawQueue> = { items: [], total_count: 1 }
     for (let page = 1; read.items.length < Math.min(read.total_count, MAX_QUEUES); page++) {
-      const path = `/queues?page=${page}&page_size=${PAGE}&columns=${QUEUE_COLUMNS}`
+      const path = `/queues?page=${page}&page_size=${PAGE}&${TOTALS}&columns=${QUEUE_COLUMNS}`
       const { items, total_count } = await this.#get(path, readQueues, page > 1 ? MANY_TIMEOUT_MS : this.#queuesMs)
       if (page === 1) this.#queuesMs = total_count > PAGE / 2 ? MANY_TIMEOUT_MS : TIMEOUT_MS
       read = { items: [...read.items, ...items], total_count }
@@ -100,54 +93,23 @@ export class RabbitmqApi {
       const address = this.#addresses[index]
       if (address === undefined) break
       try {
-        const response = await fetch(`${address.base}${path}`, {
-          headers: { authorization: address.authorization },
-          signal: AbortSignal.timeout(timeoutMs),
-          // Another server must not get the password.
-          redirect: 'manual',
-        })
-        const answer = readAnswer(await jsonOf(response))
+        const text = await textFrom(address, `/api${path}`, { timeoutMs, refused: REFUSED })
+        const answer = readAnswer(parsed(text))
         this.#current = index
         return answer
       } catch (error) {
-        problems.push(`${address.base}: ${textOf(causeOf(error))}`)
+        problems.push(`${address.base}/api: ${textOf(causeOf(error))}`)
       }
     }
     throw new Error(problems.at(-1))
   }
 }
 
-async function jsonOf(response: Response): Promise<unknown> {
-  if (!response.ok) {
-    await response.body?.cancel()
-    const refused = response.status === 401 || response.status === 403
-    throw new Error(
-      `it answered ${response.status}${refused ? ': check user and password; the user needs the tag `monitoring`' : ''}`,
-    )
-  }
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER) throw new Error(`it answered more than ${MAX_ANSWER} bytes`)
-    chunks.push(chunk)
-  }
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(text)
   } catch {
     // The parser's own message would quote whatever somebody else's server sent.
     throw new Error('the answer is not JSON: is this the management API?')
-  }
-}
-
-/** `fetch` says only that it failed; why is in the cause. */
-const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause !== undefined ? error.cause : error)
-
-/** A per cent sign that is none of URL's own stands for itself. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
   }
 }

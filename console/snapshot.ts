@@ -2,6 +2,7 @@
 import type { BrokerFacts, RawNode, RawStats } from './answers.js'
 import type { LauncherStatus } from './launcher.js'
 import { type ExchangeView, exchangeViews, type QueueView, queueViews } from './queueViews.js'
+import { sum, wholeSum } from './sums.js'
 
 /** `unknown`: nobody who could know has answered. */
 export type NodeState = 'up' | 'down' | 'frozen' | 'starting' | 'stopping' | 'unknown'
@@ -65,7 +66,6 @@ export interface ServerView {
 /** A second. What nobody says is left out. Looking at dead letters is no work, and not among them. */
 export interface Rates {
   readonly published?: number
-  readonly confirmed?: number
   readonly delivered?: number
   readonly acknowledged?: number
   readonly redelivered?: number
@@ -78,6 +78,8 @@ export interface Snapshot {
   readonly at: number
   /** Why RabbitMQ's part is missing, or no more than its names. */
   readonly problem?: string
+  /** Why rates are missing, where the management API does not have them. */
+  readonly metricsProblem?: string
   readonly cluster: string
   readonly version: string
   readonly nodes: readonly NodeView[]
@@ -127,6 +129,7 @@ export function assemble(sources: Sources): Snapshot {
   return {
     at,
     ...(brokerProblem === undefined ? {} : { problem: brokerProblem }),
+    ...(broker?.metricsProblem === undefined ? {} : { metricsProblem: broker.metricsProblem }),
     cluster: broker?.overview.cluster_name ?? '',
     version: broker?.overview.rabbitmq_version ?? '',
     nodes: nodeViews(broker, silent, launcher, short),
@@ -170,14 +173,14 @@ const nameOf = ({
  */
 function brokerRates(broker: BrokerFacts | undefined, queues: readonly QueueView[]): Rates {
   if (broker === undefined || totalsOf(broker).messages_ready === undefined) return {}
-  const stats = broker.overview.message_stats
-  const rate = (name: 'publish' | 'confirm' | 'deliver_get' | 'ack' | 'redeliver') =>
+  const { message_stats: stats, disable_stats: off } = broker.overview
+  if (off === true && stats === undefined) return {}
+  const rate = (name: 'publish' | 'deliver_get' | 'ack' | 'redeliver') =>
     stats?.[`${name}_details` satisfies keyof RawStats]?.rate ?? 0
   const dead = queues.filter(({ role }) => role === 'deadLetters')
   const deadLettered = wholeSum(dead.map(({ published }) => published))
   return {
     published: rate('publish'),
-    confirmed: rate('confirm'),
     delivered: less(dead, rate('deliver_get'), ({ delivered }) => delivered),
     acknowledged: less(dead, rate('ack'), ({ acknowledged }) => acknowledged),
     redelivered: less(dead, rate('redeliver'), ({ redelivered }) => redelivered),
@@ -201,12 +204,6 @@ function totals(
     ...(held === undefined ? {} : { unacknowledged: less(dead, held, (queue) => queue.unacknowledged) }),
   }
 }
-
-const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0)
-
-/** Undefined when one of them is: a part of a sum is not the sum. */
-const wholeSum = (values: readonly (number | undefined)[]): number | undefined =>
-  values.includes(undefined) ? undefined : sum(values as readonly number[])
 
 /** `rabbitmq-1` of `rabbitmq-1@localhost`, unless that would make two nodes one. */
 export function nodeNamer(names: readonly string[]): (name: string) => string {

@@ -16,6 +16,7 @@ const UNROUTABLE = 'warren.delay.unroutable'
 export function troublesOf(moment: Moment, paused: readonly PausedQueue[] | undefined): Trouble[] {
   const all = [
     ...nodeTroubles(moment),
+    ...metricsTroubles(moment),
     ...serverTroubles(moment),
     ...queueTroubles(moment),
     ...(paused ?? []).map(({ queue, reason }) =>
@@ -38,6 +39,11 @@ function nodeTroubles({ nodes, problem }: Moment): Trouble[] {
     ...alarms.map((alarm) => bad(`${name} has a ${alarm} alarm: producers are blocked until it is over`, 'cluster')),
     ...(partitions.length > 0 ? [bad(`${name} is cut off from ${partitions.join(', ')}`, 'cluster')] : []),
   ])
+}
+
+function metricsTroubles({ problem, metricsProblem }: Moment): Trouble[] {
+  if (problem !== undefined || metricsProblem === undefined) return []
+  return [warn(`Rates are not known: RabbitMQ counts none for its management API here, and ${metricsProblem}`)]
 }
 
 function serverTroubles({ store, proxy }: Moment): Trouble[] {

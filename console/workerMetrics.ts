@@ -7,10 +7,10 @@ export interface Sample {
   readonly value: number
 }
 
-const LINE = /^(warren_[a-z_]+)(?:\{(.*)\})? (\S+)$/
+const LINE = /^((?:warren|rabbitmq)_[a-z_]+)(?:\{(.*)\})? (\S+)$/
 const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/g
 
-/** Warren's own samples in Prometheus' text format; whatever is no sample is left out. */
+/** Warren's and RabbitMQ's samples in Prometheus' text format; whatever is none of them is left out. */
 export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
     const [, name, labels = '', number] = LINE.exec(line) ?? []

@@ -22,7 +22,6 @@ export const overview = (more: Partial<Overview> = {}): Overview => ({
   nodes: [node('rabbitmq-1'), node('rabbitmq-2'), node('rabbitmq-3')],
   rates: {
     published: 6,
-    confirmed: 6,
     delivered: 6,
     acknowledged: 6,
     redelivered: 0,

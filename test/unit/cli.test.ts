@@ -225,7 +225,7 @@ describe('its parts', () => {
           nodes: [],
           results: 'redis://127.0.0.1:26040',
           edge: 'http://127.0.0.1:8000',
-          management: { edge: '', nodes: [] },
+          management: { edge: '', nodes: [], metrics: [] },
           prometheus: undefined,
         },
         processes: [

@@ -67,7 +67,7 @@ describe('what does not work although its node runs', () => {
       ...{ dir: '/w/.warren', pid: 7, state: 'running', processes: [] },
       addresses: {
         ...{ amqp: [], nodes: [], results: '', edge: '', prometheus: undefined },
-        management: { edge: '', nodes: [] },
+        management: { edge: '', nodes: [], metrics: [] },
       },
     }
     const [trouble] = troublesIn(nodes, [], [classic({ state: 'down' })])

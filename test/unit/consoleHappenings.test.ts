@@ -32,7 +32,7 @@ const snapshot = (change: Partial<Snapshot> = {}): Snapshot => ({
   nodes: ['rabbitmq-1', 'rabbitmq-2', 'rabbitmq-3'].map((name) => node(name)),
   queues: [classic, queue('payment.invoice.create.demo-service')],
   workers: [worker('worker-1'), worker('worker-2')],
-  rates: { published: 0, confirmed: 0, delivered: 0, acknowledged: 0, redelivered: 0, deadLettered: 0 },
+  rates: { published: 0, delivered: 0, acknowledged: 0, redelivered: 0, deadLettered: 0 },
   ...{ ready: 0, unacknowledged: 0, connections: 0 },
   ...change,
 })
