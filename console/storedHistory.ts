@@ -3,7 +3,9 @@
  * an id, a task's name, or a part of an error. Where the store keeps none, what the console has seen itself.
  */
 import type { HistoryEntry, HistoryState, Warren } from 'warren'
+import { given } from './given.js'
 import type { ProcessNames } from './processNames.js'
+import { Refusal } from './refusal.js'
 import type { TaskHistory, TaskItem, TaskSearch, TasksFound } from './taskHistory.js'
 import { STATES } from './taskHistory.js'
 import { excerpt } from './text.js'
@@ -13,6 +15,16 @@ const MAX_ERROR = 300
 const ASKED_MS = 10_000
 const NAME = /^[\w@-]+(?:\.[\w@-]+)+$/
 const NO_SPACE = /^\S{4,255}$/
+/** How long one page is searched for: behind it, the page says how far that came, and goes on. */
+const SEARCH_MS = 300
+
+type Way = 'i' | 'n' | 'e'
+interface Words {
+  readonly id?: string
+  readonly task?: string
+  readonly search?: string
+  readonly limit?: number
+}
 
 export class StoredHistory implements TaskHistory {
   readonly #open: () => Promise<Warren>
@@ -31,42 +43,44 @@ export class StoredHistory implements TaskHistory {
     const warren = await this.#open()
     if (!(await this.#isKept(warren))) return this.#sample.find(search)
     const { q, after } = search
-    if (q === undefined || after !== undefined) return this.#page(warren, search, q === undefined ? {} : { search: q })
-    // What names a task, or is its id, is meant so; the same words may be in an error, too.
-    const [byId, byName, byError] = await Promise.all([
-      NO_SPACE.test(q) ? this.#page(warren, search, { id: q }) : undefined,
-      NAME.test(q) && search.task === undefined ? this.#page(warren, search, { task: q }) : undefined,
-      this.#page(warren, search, { search: q }),
-    ])
+    if (q === undefined) return this.#page(warren, search, {})
+    const places = after === undefined ? undefined : placesIn(after)
+    const ways = waysFor(q, search).filter(({ key }) => places === undefined || places.has(key))
+    if (ways.length === 0)
+      throw new Refusal(400, 'BAD_FILTER', 'Expected `after` to be where a page of this search ended')
+    const pages = ways.map(({ key, words }) =>
+      this.#page(warren, { ...search, ...given('after', places?.get(key)) }, words),
+    )
+    const all = Promise.all(pages)
+    all.catch(() => undefined)
+    // What is an id is meant so: nothing else is waited for then.
+    const byId = ways[0]?.key === 'i' ? await pages[0] : undefined
     if (byId !== undefined && byId.items.length > 0) return { items: byId.items, source: 'history' }
-    const known = new Set(byError.items.map(({ id }) => id))
-    const named = (byName?.items ?? []).filter(({ id }) => !known.has(id))
-    return { ...byError, items: [...named, ...byError.items].slice(0, search.size) }
+    return together(
+      ways.map(({ key }) => key),
+      await all,
+    )
   }
 
-  async #page(
-    warren: Warren,
-    search: TaskSearch,
-    words: { search?: string; id?: string; task?: string },
-  ): Promise<TasksFound> {
+  async #page(warren: Warren, search: TaskSearch, words: Words): Promise<TasksFound> {
     const { state, task, queue, worker, since, until, size, after } = search
     const { entries, cursor, searchedTo } = await warren.history.tasks({
       ...(state === undefined ? {} : { state: STATES[state].filter(isKeptState) }),
-      ...(task === undefined ? {} : { task }),
-      ...(queue === undefined ? {} : { queue }),
+      ...given('task', task),
+      ...given('queue', queue),
       ...(since === undefined ? {} : { since: new Date(since) }),
       ...(until === undefined ? {} : { until: new Date(until) }),
+      ...given('cursor', after),
+      ...{ limit: size, searchMs: SEARCH_MS },
       ...words,
-      ...(after === undefined ? {} : { cursor: after }),
-      limit: size,
     })
     const items = entries
       .map((entry) => itemOf(entry, this.#names))
       .filter((item) => worker === undefined || item.worker?.startsWith(worker))
-    const short = items.length < size && searchedTo !== undefined
+    const short = items.length < size && cursor !== undefined && searchedTo !== undefined
     return {
       ...{ items, source: 'history' as const },
-      ...(cursor === undefined ? {} : { next: cursor }),
+      ...given('next', cursor),
       ...(short ? { searchedTo: searchedTo.toISOString() } : {}),
     }
   }
@@ -83,6 +97,35 @@ export class StoredHistory implements TaskHistory {
     return this.#kept.is
   }
 }
+
+/** Words may be a task's id, its name, or a part of an error. An id is found once, and nothing is looked for behind it. */
+function waysFor(q: string, { task }: TaskSearch): { readonly key: Way; readonly words: Words }[] {
+  return [
+    ...(NO_SPACE.test(q) ? [{ key: 'i', words: { id: q, limit: 1 } } as const] : []),
+    ...(NAME.test(q) && task === undefined ? [{ key: 'n', words: { task: q } } as const] : []),
+    { key: 'e', words: { search: q } },
+  ]
+}
+
+/** One page of what was found each way; it goes on where there is more to look at. */
+function together(keys: readonly Way[], pages: readonly TasksFound[]): TasksFound {
+  const items = new Map(pages.flatMap((page) => page.items).map((item) => [item.id, item]))
+  const next = pages.flatMap((page, at) => (page.next === undefined ? [] : [`${keys[at]}${page.next}`])).join('_')
+  // Up to where every way has looked at all.
+  const [searchedTo] = pages
+    .flatMap((page) => page.searchedTo ?? [])
+    .sort()
+    .reverse()
+  return {
+    ...{ items: [...items.values()], source: 'history' },
+    ...(next === '' ? {} : { next }),
+    ...given('searchedTo', searchedTo),
+  }
+}
+
+/** Where each way continues. */
+const placesIn = (after: string): ReadonlyMap<string, string> =>
+  new Map(after.split('_').map((place) => [place.slice(0, 1), place.slice(1)]))
 
 const isKeptState = (state: string): state is HistoryState => state !== 'PROGRESS'
 

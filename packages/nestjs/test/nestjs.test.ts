@@ -3,6 +3,7 @@
  * broker. `example/app.ts` is the application.
  */
 import 'reflect-metadata'
+import { randomUUID } from 'node:crypto'
 import { type INestApplicationContext, Injectable, Logger, Module, Scope } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { Test } from '@nestjs/testing'
@@ -47,9 +48,12 @@ const started = (app: INestApplicationContext): Promise<void> =>
 
 describe('An application', () => {
   it('starts its three handlers in two modules, on two workers, and drains at SIGTERM', async () => {
+    const order = randomUUID()
     const mails: string[] = []
-    let finishMail = (): void => undefined
+    let finishMail: (() => void) | undefined
     vi.spyOn(Mailer.prototype, 'deliver').mockImplementation(async (_to, text) => {
+      // Another's is one of this test before it was repeated.
+      if (text !== `invoice for ${order}`) return
       await new Promise<void>((resolve) => (finishMail = resolve))
       mails.push(text)
     })
@@ -60,10 +64,10 @@ describe('An application', () => {
     await started(app)
     expect(Object.keys(app.get(WarrenWorkers).running).sort()).toEqual(['default', 'mail'])
 
-    const handle = await app.get(Billing).bill('order-1', 1200)
-    expect(await handle.result({ timeoutMs: 20_000 })).toEqual({ invoice: 'INV-order-1' })
-    await (await outside.send(cancelInvoice, { order: 'order-1' })).result({ timeoutMs: 20_000 })
-    expect(log).toHaveBeenCalledWith('cancelled the invoice for order-1')
+    const handle = await app.get(Billing).bill(order, 1200)
+    expect(await handle.result({ timeoutMs: 20_000 })).toEqual({ invoice: `INV-${order}` })
+    await (await outside.send(cancelInvoice, { order })).result({ timeoutMs: 20_000 })
+    expect(log).toHaveBeenCalledWith(`cancelled the invoice for ${order}`)
 
     // The mail is being sent: SIGTERM waits for it. Nest ends the process afterwards, with the same signal.
     const ended = new Promise((resolve) => {
@@ -72,12 +76,13 @@ describe('An application', () => {
         return true
       })
     })
+    await until('the mail is being sent', () => finishMail !== undefined)
     process.emit('SIGTERM', 'SIGTERM')
     await until('the workers drain', () => app.get(WarrenWorkers).running.mail?.health().state === 'draining')
     expect(mails).toEqual([])
-    finishMail()
+    finishMail?.()
     expect(await ended).toEqual([process.pid, 'SIGTERM'])
-    expect(mails).toEqual(['invoice for order-1'])
+    expect(mails).toEqual([`invoice for ${order}`])
     expect(await outside.handle(sendMail, `mail-${handle.id}`).state()).toMatchObject({ status: 'SUCCESS' })
     await expect(app.get(Billing).bill('order-2', 1)).rejects.toMatchObject({ code: 'CLOSED' })
   })
