@@ -20,7 +20,7 @@ export function addSoak(drill: Command, output: Output, verdict: Verdict): void 
   drill
     .command('soak')
     .description('steady work for an hour, with a restart now and then: nothing may grow')
-    .option('--minutes <n>', 'how long the work goes on (default: 60)', whole(4, 10_080), 60)
+    .option('--minutes <n>', 'how long the work lasts (default: 60)', whole(4, 10_080), 60)
     .option('--rate <n>', 'tasks a second, of all kinds (default: 40)', whole(1, 1_000), 40)
     .option('--report <file>', 'write one HTML page with a chart of everything that was sampled')
     .option('--dir <dir>', "folder of the soak's own cluster (default: .warren-drill)", '.warren-drill')

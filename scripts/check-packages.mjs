@@ -16,7 +16,8 @@ const BUILT = /^dist\/(esm|cjs)\/[\w./-]+(\.js|\.d\.ts)$|^dist\/cjs\/package\.js
 const PACKAGES = {
   '.': [
     /^dist\/(src|cjs)\/[\w./-]+(\.js|\.d\.ts)$|^dist\/cjs\/package\.json$/,
-    /^docs\/[\w./-]+\.(md|png|svg)$/,
+    // The pictures are four fifths of the whole, and npm's page takes them from the repository.
+    /^docs\/[\w./-]+\.(md|svg)$/,
     /^(CHANGELOG|CONTRIBUTING|SECURITY|CODE_OF_CONDUCT)\.md$|^\.env\.example$/,
   ],
   'packages/cli': [

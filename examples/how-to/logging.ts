@@ -5,7 +5,7 @@ import { z } from 'zod'
 
 const log = pino({
   level: process.env.LOG_LEVEL ?? 'info',
-  redact: ['card'], // never written, whoever logs it
+  redact: ['card'], // never written, no matter who logs it
 })
 
 const charge = defineTask({

@@ -2,7 +2,7 @@
 import { type HandlerOf, Reject } from 'warren'
 import type { makeReport, sumUp } from './tasks.js'
 
-/** Stands for a shop's orders. */
+/** Stands in for a shop's orders. */
 export const shop = {
   down: false,
   async orders(month: string): Promise<number[]> {

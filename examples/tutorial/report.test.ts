@@ -13,7 +13,7 @@ it('adds up the orders of a month, and reports its progress', async () => {
   expect(attempt.reported.at(-1)).toEqual({ done: 3, of: 3 })
 })
 
-it('is retried while the shop is down, and dead-lettered where there is nothing to report', async () => {
+it('is retried while the shop is down, and dead-lettered when there is nothing to report', async () => {
   await using warren = await testWarren()
   await warren.worker({ service: 'reports' }).handle(makeReport, report).start()
 

@@ -1,4 +1,4 @@
-/** The tasks: whoever sends one and whoever handles it import it from here. */
+/** The tasks, shared by the programs that send them and the worker that handles them. */
 import { defineTask } from 'warren'
 import { z } from 'zod'
 

@@ -1,4 +1,4 @@
-/** The web server: takes an order for a report, and says later how far it is. Any framework does it in the same way. */
+/** The web server: takes an order for a report, and later says how far it is. It works the same way in any framework. */
 import { createServer } from 'node:http'
 import { connect } from 'warren'
 import { makeReport } from './tasks.js'

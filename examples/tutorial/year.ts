@@ -1,4 +1,4 @@
-/** Orders the reports of twelve months beside each other, and their sum once all of them are there. */
+/** Orders the reports of twelve months in parallel, and their sum once all of them are done. */
 import { connect, join, step } from 'warren'
 import { makeReport, sumUp } from './tasks.js'
 

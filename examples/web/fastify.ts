@@ -5,7 +5,7 @@ import { makeReport } from './tasks.js'
 
 export function makeServer(warren: Warren): FastifyInstance {
   const server = fastify()
-  server.addHook('onClose', () => warren.close()) // after the requests under way
+  server.addHook('onClose', () => warren.close()) // after the requests in progress
 
   server.post<{ Body: { month: string } }>('/reports', async (request, reply) => {
     const { id } = await warren.send(makeReport, request.body, { confirmTimeoutMs: 5_000 })

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { addressOf, sections } from '../../docs/.vitepress/sections.js'
-import { pages, root } from '../support/docs/pages.js'
+import { pages, root, text } from '../support/docs/pages.js'
 
 const listed = sections.flatMap(({ groups }) => groups.flatMap(({ pages }) => pages))
 
@@ -22,4 +22,15 @@ it('names every page of the tutorial, the reference, the how-to guides and the p
 it('gives each page an address of its own', () => {
   const addresses = pages.map((page) => addressOf(page.slice(0, -3)))
   expect(addresses.filter((address, index) => addresses.indexOf(address) !== index)).toEqual([])
+})
+
+it('hides the picture of the other appearance, which a page shows under the name that the style sheet has', () => {
+  const hidden = [...text('docs/.vitepress/theme/custom.css').matchAll(/img\[src\*="([^"]+)"\]/g)].map(
+    ([, part = '']) => part,
+  )
+  expect(hidden).toHaveLength(2)
+  const pictures = pages.flatMap((page) =>
+    [...text(page).matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, src = '']) => src),
+  )
+  expect(hidden.filter((part) => !pictures.some((src) => src.includes(part)))).toEqual([])
 })

@@ -52,6 +52,16 @@ describe('runHandler', () => {
     attempt.abort(new TimeLimitError(task.name, 1_000))
     await expect(ran).rejects.toThrow(TimeLimitError)
   })
+
+  it('a thousand of them take less than five seconds of the processor', async () => {
+    const before = process.cpuUsage()
+    for (let n = 0; n < 1_000; n++) {
+      const attempt = testAttempt(task, { id: `task-${n}` })
+      expect(await runHandler(task, (input) => ({ twice: input.n * 2 }), { n }, attempt)).toEqual({ twice: n * 2 })
+    }
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1_000).toBeLessThan(5_000)
+  })
 })
 
 describe('testWarren', () => {

@@ -80,7 +80,7 @@ async function relay() {
   try {
     await relaying.start()
   } catch {
-    // The database is away: started anew.
+    // The database is away: started again.
     process.exit(1)
   }
   ready()
