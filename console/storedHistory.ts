@@ -18,12 +18,16 @@ const NO_SPACE = /^\S{4,255}$/
 /** How long one page is searched for: behind it, the page says how far that came, and goes on. */
 const SEARCH_MS = 300
 
+/** How much a worker's clock may differ from the store's. */
+const CLOCKS_MS = 2_000
+
 type Way = 'i' | 'n' | 'e'
 interface Words {
   readonly id?: string
   readonly task?: string
   readonly search?: string
   readonly limit?: number
+  readonly searchMs?: number
 }
 
 export class StoredHistory implements TaskHistory {
@@ -44,6 +48,8 @@ export class StoredHistory implements TaskHistory {
     if (!(await this.#isKept(warren))) return this.#sample.find(search)
     const { q, after } = search
     if (q === undefined) return this.#page(warren, search, {})
+    const known = after === undefined && NO_SPACE.test(q) ? await this.#known(warren, search, q) : undefined
+    if (known !== undefined) return known
     const places = after === undefined ? undefined : placesIn(after)
     const ways = waysFor(q, search).filter(({ key }) => places === undefined || places.has(key))
     if (ways.length === 0)
@@ -60,6 +66,21 @@ export class StoredHistory implements TaskHistory {
       ways.map(({ key }) => key),
       await all,
     )
+  }
+
+  /** The task with this id whose result is kept: that says when it ended, so that the history is read there alone. */
+  async #known(warren: Warren, search: TaskSearch, id: string): Promise<TasksFound | undefined> {
+    const at = (await stateOf(warren, id))?.doneAt?.getTime()
+    if (at === undefined) return undefined
+    const { since = 0, until = Number.POSITIVE_INFINITY } = search
+    const [from, to] = [Math.max(since, at - CLOCKS_MS), Math.min(until, at + CLOCKS_MS)]
+    if (from > to) return undefined
+    const { items } = await this.#page(
+      warren,
+      { ...search, since: from, until: to },
+      { id, limit: 1, searchMs: SEARCH_MS / 2 },
+    )
+    return items.length === 0 ? undefined : { items, source: 'history' }
   }
 
   async #page(warren: Warren, search: TaskSearch, words: Words): Promise<TasksFound> {
@@ -95,6 +116,15 @@ export class StoredHistory implements TaskHistory {
       })
     }
     return this.#kept.is
+  }
+}
+
+/** Undefined where nothing is known, and of words that cannot be an id. */
+const stateOf = async (warren: Warren, id: string) => {
+  try {
+    return await warren.state(id)
+  } catch {
+    return undefined
   }
 }
 

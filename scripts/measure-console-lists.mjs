@@ -29,6 +29,8 @@ const TASKS = Number(values.tasks)
 const QUEUES = 1_000
 const WORKERS = 200
 const TURNS = 10
+/** The oldest task, whose result is kept. */
+const KNOWN = randomUUID()
 
 const status = JSON.parse(
   execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), 'status', '--json', '--dir', values.dir], {
@@ -128,6 +130,7 @@ store.on('error', () => undefined)
 await store.ping()
 
 const before = await memory()
+const begun = Date.now()
 const remembering = new Remembering('/', { maxEntries: TASKS * 2, keepMs: 86_400_000 })
 for (let first = 0; first < TASKS; first += 100) {
   const writes = Array.from({ length: 100 }, (_, each) => ({ note: noteOf(first + each) }))
@@ -138,12 +141,22 @@ for (let first = 0; first < TASKS; first += 100) {
   )
 }
 const historyBytes = (await memory()) - before
+await store.set(
+  `celery-task-meta-${KNOWN}`,
+  JSON.stringify({ status: 'SUCCESS', result: null, task_id: KNOWN, date_done: new Date(begun).toISOString() }),
+)
 
 function noteOf(index) {
   const at = Date.now()
   const failed = index % 20 === 0
   return {
-    ...{ id: randomUUID(), state: failed ? 'FAILURE' : 'SUCCESS', attempt: 1, run: 0, task: taskName(index % QUEUES) },
+    ...{
+      id: index === 1 ? KNOWN : randomUUID(),
+      state: failed ? 'FAILURE' : 'SUCCESS',
+      attempt: 1,
+      run: 0,
+      task: taskName(index % QUEUES),
+    },
     ...{
       queue: { name: queueName(index % QUEUES), task: taskName(index % QUEUES) },
       queued: at - 40,
@@ -225,6 +238,7 @@ try {
     byTask: await asked(`/tasks?task=${taskName(7)}`),
     byError: await asked('/tasks?q=hay'),
     rareError: await asked('/tasks?q=needle'),
+    knownId: await asked(`/tasks?q=${KNOWN}`),
     unknownId: await asked(`/tasks?q=${randomUUID()}`),
   }
   const session = await page.context().newCDPSession(page)

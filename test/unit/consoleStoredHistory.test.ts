@@ -14,14 +14,18 @@ const found = (ids: readonly string[], more: Partial<HistoryPage> = {}): History
 
 type Way = 'id' | 'task' | 'search'
 /** Answers each way to search as it is told, and keeps what it was asked. */
-function history(answers: Partial<Record<Way, (cursor: string | undefined) => HistoryPage | Promise<HistoryPage>>>) {
+function history(
+  answers: Partial<Record<Way, (cursor: string | undefined) => HistoryPage | Promise<HistoryPage>>>,
+  doneAt?: Date,
+) {
   const asked: HistoryQuery[] = []
   const tasks = async (query: HistoryQuery): Promise<HistoryPage> => {
     asked.push(query)
     const way = (['id', 'task', 'search'] as const).find((each) => query[each] !== undefined) ?? 'search'
     return answers[way]?.(query.cursor) ?? found([])
   }
-  const warren = { history: { tasks, range: async () => ({}) } } as unknown as Warren
+  const state = async () => (doneAt === undefined ? undefined : { doneAt })
+  const warren = { state, history: { tasks, range: async () => ({}) } } as unknown as Warren
   const stored = new StoredHistory(
     async () => warren,
     { find: () => Promise.reject(new Error('there is a history')) },
@@ -39,6 +43,17 @@ it('An id is answered as soon as it is found, whatever the search for errors tak
     ['some-id', 1],
     [undefined, 50],
   ])
+})
+
+it('An id whose result is kept is looked for where it ended, and nowhere else', async () => {
+  const { ask, asked } = history({ id: () => found(['done-id']) }, AT)
+  expect(ids(await ask({ q: 'done-id' }))).toEqual(['done-id'])
+  expect(asked).toHaveLength(1)
+  const [{ since, until } = {}] = asked
+  expect([since, until]).toEqual([new Date(AT.getTime() - 2_000), new Date(AT.getTime() + 2_000)])
+  // Outside the time that is asked for, it is searched for as any other.
+  await ask({ q: 'done-id', until: AT.getTime() - 120_000 })
+  expect(asked).toHaveLength(3)
 })
 
 it('An id that is not found yet is looked for on the next page, and the page says how far it came', async () => {
