@@ -181,6 +181,9 @@ function serverChanges(before: Snapshot, after: Snapshot): Said[] {
   return [
     [before.store, after.store, 'workers hold finished tasks until it is back'] as const,
     [before.proxy, after.proxy, 'clients and workers cannot reach the nodes'] as const,
+    ...pairs(before.stores ?? [], after.stores ?? [], ({ name }) => name).map(
+      ([old, now]) => [old, now, 'the other server of the result store is all there is'] as const,
+    ),
   ].flatMap(([old, now, means]) => {
     if (old === undefined || now === undefined || old.state === now.state) return []
     const well = (state: string) => state === 'running' || state === 'available'

@@ -10,7 +10,17 @@ import { type Trouble, troublesOf } from './troubles.js'
 export interface Overview
   extends Pick<
     Moment,
-    'at' | 'problem' | 'cluster' | 'version' | 'nodes' | 'proxy' | 'store' | 'rates' | 'ready' | 'unacknowledged'
+    | 'at'
+    | 'problem'
+    | 'cluster'
+    | 'version'
+    | 'nodes'
+    | 'proxy'
+    | 'store'
+    | 'stores'
+    | 'rates'
+    | 'ready'
+    | 'unacknowledged'
   > {
   readonly addresses?: Moment['addresses']
   /** Messages in the delay levels, and dead letters within reach of the console. */
@@ -53,6 +63,7 @@ export function overviewOf(moment: Moment, vhost: string, paused: readonly Pause
     ...(moment.problem === undefined ? {} : { problem: moment.problem }),
     ...(moment.proxy === undefined ? {} : { proxy: moment.proxy }),
     ...(moment.store === undefined ? {} : { store: moment.store }),
+    ...(moment.stores === undefined ? {} : { stores: moment.stores }),
     ...(moment.addresses === undefined ? {} : { addresses: moment.addresses }),
     ...(moment.ready === undefined ? {} : { ready: waiting(moment.ready, queues) }),
     ...(moment.unacknowledged === undefined ? {} : { unacknowledged: moment.unacknowledged }),

@@ -92,6 +92,8 @@ export interface Snapshot {
   readonly workersUnknown?: true
   readonly proxy?: ServerView
   readonly store?: ServerView
+  /** The servers of a store that has a replica. */
+  readonly stores?: readonly ServerView[]
   readonly rates: Rates
   /** Messages in queues, without dead letters. */
   readonly ready?: number
@@ -122,10 +124,9 @@ export function assemble(sources: Sources): Snapshot {
   const queues = silent ? views.map(nameOf) : views
   const exchanges = exchangeViews(broker, views)
   const finished = workers?.map((worker) => worker.finished).filter((each) => each !== undefined) ?? []
-  const proxy = serverOf(launcher, 'haproxy', false)
-  const store =
-    serverOf(launcher, 'store', true) ??
-    (storeState === undefined ? undefined : { name: 'result store', state: storeState, controlled: false })
+  const [proxy] = serversOf(launcher, 'haproxy', false)
+  const stores = serversOf(launcher, 'store', true)
+  const store = stores.length > 1 || stores[0] === undefined ? storeAsSeen(storeState) : stores[0]
   return {
     at,
     ...(brokerProblem === undefined ? {} : { problem: brokerProblem }),
@@ -140,6 +141,7 @@ export function assemble(sources: Sources): Snapshot {
     ...(workers === undefined ? { workersUnknown: true } : {}),
     ...(proxy ? { proxy } : {}),
     ...(store ? { store } : {}),
+    ...(stores.length > 1 ? { stores } : {}),
     rates: {
       ...(silent ? {} : brokerRates(broker, queues)),
       ...(finished.length === 0 ? {} : { finished: sum(finished) }),
@@ -271,7 +273,11 @@ function whyDown(detail: string | undefined): string | undefined {
   return line
 }
 
-function serverOf(launcher: LauncherStatus | undefined, kind: string, controlled: boolean): ServerView | undefined {
-  const process = launcher?.processes.find((each) => each.kind === kind)
-  return process && { name: process.name, state: process.state, controlled }
-}
+const serversOf = (launcher: LauncherStatus | undefined, kind: string, controlled: boolean): ServerView[] =>
+  (launcher?.processes ?? [])
+    .filter((process) => process.kind === kind)
+    .map(({ name, state }) => ({ name, state, controlled }))
+
+/** The store by the console's own connection: of several servers, whichever is the primary answers it. */
+const storeAsSeen = (state: string | undefined): ServerView | undefined =>
+  state === undefined ? undefined : { name: 'result store', state, controlled: false }

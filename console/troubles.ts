@@ -46,12 +46,15 @@ function metricsTroubles({ problem, metricsProblem }: Moment): Trouble[] {
   return [warn(`Rates are not known: RabbitMQ counts none for its management API here, and ${metricsProblem}`)]
 }
 
-function serverTroubles({ store, proxy }: Moment): Trouble[] {
+function serverTroubles({ store, stores = [], proxy }: Moment): Trouble[] {
   const wrong = (state: string) => !['running', 'available', 'unknown', 'starting'].includes(state)
   return [
     ...(store && wrong(store.state)
       ? [bad(`${store.name} is ${store.state}: workers hold what they finish`, 'cluster')]
       : []),
+    ...stores
+      .filter(({ state }) => wrong(state))
+      .map(({ name, state }) => warn(`${name} is ${state}: the result store has no replica`, 'cluster')),
     ...(proxy && wrong(proxy.state)
       ? [bad(`${proxy.name} is ${proxy.state}: clients lose their way to the nodes`, 'cluster')]
       : []),

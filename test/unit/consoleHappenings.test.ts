@@ -46,6 +46,20 @@ const nodes = (change: Partial<NodeView>): NodeView[] => [
   node('rabbitmq-3', change),
 ]
 
+it('A server of a store with a replica is named as it goes and comes back', () => {
+  const stores = (state: string) => ({
+    store: { name: 'result store', state: 'available', controlled: false },
+    stores: [
+      { name: 'valkey', state, controlled: true },
+      { name: 'valkey-replica', state: 'running', controlled: true },
+    ],
+  })
+  expect(said(stores('running'), stores('exited'))).toEqual([
+    'valkey is exited; the other server of the result store is all there is',
+  ])
+  expect(said(stores('exited'), stores('running'))).toEqual(['valkey is back'])
+})
+
 describe('A node', () => {
   it('that goes down is named, with what lived only there', () => {
     expect(said({}, { nodes: nodes({ state: 'down', why: 'killed' }) })).toEqual([

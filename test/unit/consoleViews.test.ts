@@ -2,10 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { History } from '../../console/history.js'
+import { overviewOf } from '../../console/overview.js'
 import { QueueAges } from '../../console/queueAge.js'
 import type { QueueView } from '../../console/queueViews.js'
 import { assemble, nodeNamer, type Snapshot, type Sources } from '../../console/snapshot.js'
 import { excerpt, jsonExcerpt } from '../../console/text.js'
+import { troublesOf } from '../../console/troubles.js'
 import { Viewer } from '../../console/viewer.js'
 import { Latency, parseMetrics, percentile, total } from '../../console/workerMetrics.js'
 
@@ -90,6 +92,30 @@ describe('A snapshot', () => {
       ['frozen', undefined, true],
       ['down', 'killed', true],
     ])
+  })
+
+  it('has the servers of a store with a replica one by one, and the store as its users see it', () => {
+    const process = (name: string, kind: string, state: string) => ({
+      name,
+      kind,
+      state,
+      ports: [],
+      since: '',
+      restarts: 0,
+    })
+    const see = (...processes: ReturnType<typeof process>[]) =>
+      assemble({ ...SOURCES, launcher: { state: 'running', addresses: { edge: '' }, processes } })
+    const alone = see(process('valkey', 'store', 'exited'))
+    expect([alone.store, alone.stores]).toEqual([{ name: 'valkey', state: 'exited', controlled: true }, undefined])
+    const servers = [process('valkey', 'store', 'exited'), process('valkey-replica', 'store', 'running')]
+    const two = see(...servers, process('sentinel-1', 'sentinel', 'running'))
+    expect(two.store).toEqual({ name: 'result store', state: 'available', controlled: false })
+    expect(two.stores).toEqual(servers.map(({ name, state }) => ({ name, state, controlled: true })))
+    const moment = { ...two, ages: {} }
+    expect(troublesOf(moment, undefined).map(({ text }) => text)).toContain(
+      'valkey is exited: the result store has no replica',
+    )
+    expect(overviewOf(moment, '/', undefined).stores).toEqual(two.stores)
   })
 
   it('is there without RabbitMQ, too', () => {

@@ -157,8 +157,9 @@ function nodesOf(session, moment, leads) {
   )
   return {
     element: list,
-    update({ nodes, store }) {
-      cards([...nodes, ...(store?.controlled ? [{ ...store, isStore: true, alarms: [], partitions: [] }] : [])])
+    update({ nodes, store, stores }) {
+      const servers = stores ?? (store?.controlled ? [store] : [])
+      cards([...nodes, ...servers.map((each) => ({ ...each, isStore: true, alarms: [], partitions: [] }))])
     },
   }
 }
@@ -211,7 +212,14 @@ function card(name, control, moment, leads) {
 }
 
 /** What the loss of a node means just now. */
-function consequences(name, { nodes, store }, led, known) {
+function consequences(name, { nodes, store, stores }, led, known) {
+  if (stores?.some((each) => each.name === name)) {
+    return stores.some((each) => each.name !== name && each.state === 'running')
+      ? [
+          'The other server takes over within seconds, if this one is the primary. Until then workers hold what they finish.',
+        ]
+      : ['No server of the store is left: workers hold what they finish, and results cannot be read until one is back.']
+  }
   if (store?.name === name) {
     return [
       'While it is away, workers hold what they finish, results cannot be read, and schedules, flows and limits wait for it.',

@@ -246,13 +246,13 @@ function serversOf() {
   )
   return {
     element: section('Nodes and workers', { name: 'servers-panel' }, list),
-    look({ nodes, proxy, store, workers }) {
+    look({ nodes, proxy, store, stores, workers }) {
       const { inAll, well, busy, silent } = workers
       const does = busy === undefined ? '' : `${count(busy)} busy${silent > 0 ? `, ${count(silent)} silent` : ''}`
       rows([
         ...nodes.map((node) => ({ ...node, at: href(['cluster']) })),
         ...(proxy === undefined ? [] : [{ ...proxy, at: href(['cluster']) }]),
-        ...(store === undefined ? [] : [{ ...store, at: href(['cluster']) }]),
+        ...(stores ?? (store === undefined ? [] : [store])).map((each) => ({ ...each, at: href(['cluster']) })),
         {
           ...{ name: 'workers', at: href(['workers']), text: does },
           state: inAll === undefined ? '–' : `${count(well)} of ${count(inAll)}`,
