@@ -239,10 +239,11 @@ describe('The installed command', () => {
   })
 
   it("has the console's page and the chart library", async () => {
-    const { pageFiles } = (await import(
+    const { pageFiles, shellFor } = (await import(
       join(installed, 'dist/console/page.js')
     )) as typeof import('../../console/page.js')
-    expect([...pageFiles().keys()]).toEqual(expect.arrayContaining(['/', '/main.js', '/lib/uPlot.esm.js']))
+    expect([...pageFiles().keys()]).toEqual(expect.arrayContaining(['/main.js', '/style.css', '/lib/uPlot.esm.js']))
+    expect(Buffer.from(shellFor('/').body).toString()).toContain('main.js')
   })
 
   it('uses the library beside it, and no other copy', () => {

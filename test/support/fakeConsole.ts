@@ -15,7 +15,7 @@ const SESSION = {
   ...{ signedIn: true, user: 'admin', role: 'operator', token: 'x', readOnly: false, vhost: '/', links: null },
   can: { act: true, burst: true, control: true, drills: true, tasks: true },
 }
-const VIEW = /^\/(?:tasks|queues|schedules|flows|dead-letters|workers|cluster|lab)(?:\/|$)/
+const VIEW = /^\/(?:$|tasks|queues|schedules|flows|dead-letters|workers|cluster|lab)(?:\/|$)/
 
 /** Serves under `prefix`; `answer` gives what the rest of the API says. */
 export async function serveFakeConsole({
@@ -42,7 +42,7 @@ export async function serveFakeConsole({
   const server = createServer(async (request, response) => {
     const { url = '/', method = 'GET' } = request
     const path = url.startsWith(prefix) ? url.slice(prefix.length) : '?'
-    const [bare = ''] = path.split('?', 1)
+    const [bare = ''] = path.replace(/^\/v\/[^/]+/, '').split('?', 1)
     const file = files.get(bare) ?? (VIEW.test(bare) ? shellFor(bare) : undefined)
     if (file !== undefined) response.writeHead(200, { 'content-type': file.type }).end(file.body)
     else if (path === '/api/session') json(response, { ...SESSION, ...session })

@@ -65,9 +65,12 @@ it('makes an application, says what comes next, and has what it mentions', () =>
 })
 
 it('passes its tests, the one through the broker among them', async () => {
-  const { stdout } = await node(app, '--test', '--test-reporter=tap', 'dist/test/')
-  expect(stdout).toMatch(/^# pass 4$/m)
-  expect(stdout).toMatch(/^# skipped 0$/m)
+  // As `npm test` does once it has built: Node 20 is handed the names of the files, later ones find them themselves.
+  const { scripts } = JSON.parse(readFileSync(join(app, 'package.json'), 'utf8'))
+  const [, command = ''] = String(scripts.test).split(' && ')
+  const { stdout } = await run('sh', ['-c', command], { cwd: app, env: { ...process.env, ...env } })
+  expect(stdout).toMatch(/^(#|ℹ) pass 4$/m)
+  expect(stdout).toMatch(/^(#|ℹ) skipped 0$/m)
 })
 
 it('runs a task, answers for its health, and ends in order on SIGTERM', async () => {
