@@ -142,7 +142,7 @@ export class QueueUnavailableError extends WarrenError {
       'QUEUE_UNAVAILABLE',
       node === undefined
         ? `Queue ${queue} cannot be used now: ${said}. ${/took longer/.test(said) ? 'A quorum queue answers only with a majority of its nodes. ' : ''}Warren tries again by itself; other queues continue`
-        : `Queue ${queue} lives on node ${node} alone, and RabbitMQ reports that it is down or cannot be reached: start the node. If the node runs, RabbitMQ considers the queue down: restart the node. Warren then consumes the queue again by itself; until then other queues continue`,
+        : `Queue ${queue} exists only on node ${node}, and RabbitMQ reports that this node is down or cannot be reached: start the node. If the node is running, RabbitMQ considers the queue down: restart the node. Warren then consumes the queue again by itself; until then other queues continue`,
       { retryable: true, cause },
     )
     this.queue = queue
