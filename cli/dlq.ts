@@ -16,8 +16,8 @@ export function addDlq(program: Command, output: Output, verdict: Verdict): void
       `
 With --domain or --queue, a command needs only the broker. Without them, it asks RabbitMQ's management API for all
 dead-letter queues, and reports if that API does not answer. A command holds the messages while it inspects them. When
-it ends, even by a kill, all messages that it did not send back or remove are in their queue again; their order is kept
-unless it is killed.
+it ends, even if it is killed, all messages that it did not send back or remove return to their queue; their order is
+kept unless it is killed.
 
 Examples:
   warren dlq list

@@ -34,7 +34,7 @@ export function addDrill(program: Command, output: Output, verdict: Verdict): vo
     )
   drill
     .command('list')
-    .description('list the drills, and what must hold in each')
+    .description('list the drills; with --json, also what each promises')
     .option('--json', 'print one JSON object a line')
     .addHelpText('after', '\nExamples:\n  warren drill list\n  warren drill list --json')
     .action(async (options: { json?: true }) => {

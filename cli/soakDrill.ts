@@ -19,11 +19,11 @@ interface SoakChoice {
 export function addSoak(drill: Command, output: Output, verdict: Verdict): void {
   drill
     .command('soak')
-    .description('steady work for an hour, with a restart now and then: nothing may grow')
-    .option('--minutes <n>', 'how long the work lasts (default: 60)', whole(4, 10_080), 60)
-    .option('--rate <n>', 'tasks a second, of all kinds (default: 40)', whole(1, 1_000), 40)
+    .description('run steady work for an hour, with occasional restarts: nothing may grow')
+    .option('--minutes <n>', 'how long the work lasts', whole(4, 10_080), 60)
+    .option('--rate <n>', 'tasks a second, of all kinds', whole(1, 1_000), 40)
     .option('--report <file>', 'write one HTML page with a chart of everything that was sampled')
-    .option('--dir <dir>', "folder of the soak's own cluster (default: .warren-drill)", '.warren-drill')
+    .option('--dir <dir>', "folder of the soak's own cluster", '.warren-drill')
     .option('--json', 'print one JSON object; progress goes to stderr')
     .addHelpText(
       'after',

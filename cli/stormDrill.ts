@@ -19,11 +19,11 @@ export function addStorm(drill: Command, output: Output, verdict: Verdict): void
   drill
     .command('storm')
     .description('combine faults drawn from a seed, under mixed work, and check every promise')
-    .option('--seed <n>', 'seed (default: 1); the same number draws the same faults', whole(0, 2 ** 32 - 1), 1)
-    .option('--minutes <n>', 'how long faults continue (default: 10)', whole(1, 1_440), 10)
-    .option('--rate <n>', 'tasks a second, of all kinds together (default: 40)', whole(1, 1_000), 40)
-    .option('--dir <dir>', "folder of the storm's own cluster (default: .warren-drill)", '.warren-drill')
-    .option('--store-replica', 'run on a result store with a replica, which is failed over, too')
+    .option('--seed <n>', 'seed; the same number draws the same faults', whole(0, 2 ** 32 - 1), 1)
+    .option('--minutes <n>', 'how long faults continue', whole(1, 1_440), 10)
+    .option('--rate <n>', 'tasks a second, of all kinds together', whole(1, 1_000), 40)
+    .option('--dir <dir>', "folder of the storm's own cluster", '.warren-drill')
+    .option('--store-replica', 'run on a result store with a replica, and also fail it over')
     .option('--json', 'print one JSON object; progress goes to stderr')
     .addOption(
       new Option('--sabotage <how>', 'break Warren on purpose, to verify that the storm finds it').choices([

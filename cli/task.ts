@@ -21,7 +21,7 @@ export function addTask(program: Command, output: Output, verdict: Verdict): voi
     .addHelpText(
       'after',
       `
-Everything comes from the result store, and from its history where the result has expired. The store has no record of a task
+Everything comes from the result store, or from its history if the result has expired. The store has no record of a task
 that has not begun or that asked for no result; dead letters are shown by "warren dlq show".
 
 Exit code: 1 if the store has no such task; with --follow, if the task did not end as SUCCESS.

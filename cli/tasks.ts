@@ -20,7 +20,7 @@ interface TasksOptions extends WhereJsonOptions {
 
 export function addTasks(program: Command, { out, err }: Output): void {
   withWhere(program.command('tasks'))
-    .description('list tasks that ended, wait for another attempt, or run, the latest first')
+    .description('list tasks that ended, are waiting for another attempt, or are running, latest first')
     .option('--state <states>', `only in these states, separated by commas: ${STATES.join(', ')}`, statesOf)
     .option('--task <name>', 'only of this task, such as payment.invoice.create')
     .option('--queue <queue>', 'only from this queue')
@@ -32,8 +32,8 @@ export function addTasks(program: Command, { out, err }: Output): void {
     .addHelpText(
       'after',
       `
-It comes from the history in the result store. Tasks that wait for their first attempt are counted by "warren queues";
-STARTED is known of tasks with trackStarted. One task is shown by "warren task".
+The list comes from the history in the result store. "warren queues" counts tasks that wait for their first attempt.
+STARTED is known only for tasks with trackStarted. "warren task" shows one task.
 
 Examples:
   warren tasks --state FAILURE --since 1h

@@ -112,7 +112,7 @@ export class QueueMismatchError extends WarrenError {
       'QUEUE_MISMATCH',
       exchange === undefined
         ? `Queue ${queue} exists as ${found}, and the task asks for ${expected}. ${howToChange(expected)}`
-        : `Exchange ${exchange}, which leads to queue ${queue}, exists with ${found}, and the task asks for ${expected}. An exchange cannot be changed in place: if nothing else uses it, delete it, and Warren declares it anew; or give the task a name in another domain.`,
+        : `Exchange ${exchange}, which leads to queue ${queue}, exists with ${found}, and the task asks for ${expected}. An exchange cannot be changed in place: if nothing else uses it, delete it, and Warren declares it again; or give the task a name in another domain.`,
       { cause },
     )
     this.queue = queue
@@ -123,8 +123,8 @@ export class QueueMismatchError extends WarrenError {
 /** Users can choose the type; all other arguments are set only by Warren, or by an operator's policy. */
 const howToChange = (expected: string): string =>
   / queue$/.test(expected)
-    ? `A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it anew as ${expected}; or set queue.type back to what exists.`
-    : `A queue cannot be changed in place: drain it and delete it, and Warren declares it anew with ${expected}. Set other properties of a queue by a policy.`
+    ? `A queue's type cannot be changed in place: drain the queue and delete it, and Warren declares it again as ${expected}; or set queue.type back to the existing type.`
+    : `A queue cannot be changed in place: drain it and delete it, and Warren declares it again with ${expected}. Set other properties of a queue by a policy.`
 
 /** The node that holds the queue is down, or a quorum queue has no majority. Warren consumes it again by itself. */
 export class QueueUnavailableError extends WarrenError {
@@ -142,7 +142,7 @@ export class QueueUnavailableError extends WarrenError {
       'QUEUE_UNAVAILABLE',
       node === undefined
         ? `Queue ${queue} cannot be used now: ${said}. ${/took longer/.test(said) ? 'A quorum queue answers only with a majority of its nodes. ' : ''}Warren tries again by itself; other queues continue`
-        : `Queue ${queue} lives on node ${node} alone, and RabbitMQ reports that it is down or cannot be reached: start the node. If the node runs, RabbitMQ considers the queue down: restart the node. Warren then consumes the queue again by itself; until then other queues continue`,
+        : `Queue ${queue} exists only on node ${node}, and RabbitMQ reports that this node is down or cannot be reached: start the node. If the node is running, RabbitMQ considers the queue down: restart the node. Warren then consumes the queue again by itself; until then other queues continue`,
       { retryable: true, cause },
     )
     this.queue = queue

@@ -84,7 +84,7 @@ describe('A refused declaration', () => {
       404,
       "NOT_FOUND - home node 'rabbit@x' of durable queue 'q' in vhost '/' is down or inaccessible",
       'QUEUE_UNAVAILABLE',
-      /node rabbit@x alone.*If the node runs/,
+      /only on node rabbit@x,.*If the node is running/,
     ],
     [
       403,

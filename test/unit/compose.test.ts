@@ -2,7 +2,7 @@
  * docker compose and the local cluster are the same system: what one of them has and the other has not fails here. On
  * configuration alone; test/promises/compose.test.ts compares two that run.
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -322,5 +322,20 @@ describe('deploy/production/compose.yaml', () => {
     const limit = /^maxmemory (\d+)mb$/m.exec(text('config/valkey/production.conf'))?.[1]
     expect(Number(limit)).toBeLessThan(0.75 * Number(/^(\d+)m$/.exec(unset(service('valkey').mem_limit ?? ''))?.[1]))
     expect(text('config/valkey/start.sh')).toContain('--include /etc/valkey/production.conf')
+  })
+})
+
+describe('.dockerignore', () => {
+  it('lets through every folder that the compiled folders import', () => {
+    const allowed = [...text('.dockerignore').matchAll(/^!(\w+)$/gm)].map(([, folder]) => folder as string)
+    const compiled = (JSON.parse(text('tsconfig.build.json')) as { include: string[] }).include
+    const imported = new Set<string>()
+    for (const folder of allowed.filter((each) => compiled.includes(each)))
+      for (const path of readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }))
+        if (path.endsWith('.ts'))
+          for (const [, from] of text(`${folder}/${path}`).matchAll(/(?:from|import\() ?'(\.[^']+)'/g))
+            imported.add(new URL(from as string, `file:///${folder}/${path}`).pathname.split('/')[1] as string)
+    expect(imported).toContain('doctor')
+    expect([...imported].filter((folder) => !allowed.includes(folder))).toEqual([])
   })
 })
