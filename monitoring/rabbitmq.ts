@@ -116,7 +116,9 @@ export function rabbitmqDashboard(): Dashboard {
           about: 'From the write on the leader to the majority. It rises with slow disks.',
           unit: 's',
           width: 12,
-          queries: of('max by (instance) (rabbitmq_raft_entry_commit_latency_seconds)'),
+          queries: of(
+            'max by (instance) (rabbitmq_raft_entry_commit_latency_seconds or rabbitmq_raft_commit_latency_seconds)',
+          ),
         }),
         series({
           title: 'Files and sockets',

@@ -77,7 +77,9 @@ describe('A Celery client calls a Warren worker', () => {
   it('with a delay, a deadline, a group, stamps, datetime and UUID', async () => {
     const running = await worker()
     const before = Date.now()
-    const all = await calls()
+    // Later ones delay by levels of their own, which this virtual host does not have yet, and refuse to send without them.
+    const some = ['plain', 'expires', 'group', 'stamped', 'values'].flatMap((name) => ['--only', name])
+    const all = await calls(...(since(5, 5) ? some : []))
     await running.stop()
     expect(results(all.plain)).toEqual([['SUCCESS', { name: 'plain' }]])
     expect(results(all.expires)).toEqual([['SUCCESS', { name: 'expires' }]])
@@ -95,7 +97,6 @@ describe('A Celery client calls a Warren worker', () => {
       ],
     ])
     if (since(5, 5)) return
-    // Later ones delay by levels of their own, which this virtual host does not have yet.
     expect(results(all.countdown)).toEqual([['SUCCESS', { name: 'countdown' }]])
     expect((startedAt.get(all.countdown?.[0]?.id ?? '') ?? 0) - before).toBeGreaterThanOrEqual(2_000)
   })
