@@ -210,10 +210,10 @@ describe('a cluster that runs', () => {
     const record = `rabbit_misc:r(<<"/">>, queue, <<"${queue}">>)`
     if (mayBeDark) await cluster.rabbitmqctl(1, ['eval', `mnesia:dirty_delete(rabbit_queue, ${record}).`])
     const named = (await readStatus(dir)).troubles?.map(({ kind, node, what }) => [kind, node, what])
-    expect(named).toEqual([
-      ['virtualHostDown', 'rabbitmq-2', expect.stringContaining('virtual host / ')],
-      ...(mayBeDark ? [['queueDown', 'rabbitmq-1', expect.stringContaining(queue)]] : []),
-    ])
+    const dark = ['virtualHostDown', 'rabbitmq-2', expect.stringContaining('virtual host / ')]
+    // RabbitMQ 4.3 starts a virtual host again by itself, and may come first.
+    if (mayBeDark) expect(named).toEqual([dark, ['queueDown', 'rabbitmq-1', expect.stringContaining(queue)]])
+    else expect([[], [dark]]).toContainEqual(named)
 
     const well: Fact = async (signal) => {
       const status = await cluster.status()
@@ -223,12 +223,12 @@ describe('a cluster that runs', () => {
       return mayBeDark && same ? 'rabbitmq-1 has not been restarted' : cluster.whole(signal)
     }
     await waitFor('both repaired', well, { timeoutMs: 90_000, intervalMs: 500 })
-    expect(lines).toContainEqual(expect.stringMatching(/The virtual host \/ does not run on rabbitmq-2.*Starting it/))
     const after = pids(await cluster.status())
     expect([2, 3].map((node) => after.get(`rabbitmq-${node}`))).toEqual(
       [2, 3].map((node) => before.get(`rabbitmq-${node}`)),
     )
     if (!mayBeDark) return
+    expect(lines).toContainEqual(expect.stringMatching(/The virtual host \/ does not run on rabbitmq-2.*Starting it/))
     expect(lines).toContainEqual(expect.stringMatching(/queue user\.dark\.s .* down.*Restarting rabbitmq-1/))
     expect(after.get('rabbitmq-1')).not.toBe(before.get('rabbitmq-1'))
   }, 240_000)
