@@ -23,10 +23,7 @@ const BRIEFLY_MS = 3_000
 /** How long it may take, once a lease is over, until what waits for the place has come by. */
 const COMES_BY_MS = 2_000
 const TIMEOUT_MS = 180_000
-/**
- * Of the rate, in each second and in each minute. Seconds follow each other here: starts that the machine delays from one
- * window into the next would count twice if windows overlapped. How many were within any 1,000 ms is told.
- */
+/** Of the rate, in each second and in each minute: no window of that length may have more, and no full second less. */
 const OF_SECOND = 0.05
 const OF_MINUTE = 0.01
 
@@ -67,7 +64,7 @@ export const limits: Drill = {
   tell: ({ numbers }: Evidence) => {
     const of = (name: string): number => numbers.get(name) ?? Number.NaN
     return [
-      `Rate: ${of('least a second')} to ${of('most a second')} starts in each second (at most ${of('most within a second')} within any 1,000 ms), ${of('least a minute')} to ${of('most a minute')} in a minute, for ${RATE} and ${RATE * 60}.`,
+      `Rate: ${of('least a second')} to ${of('most a second')} starts within a second (at most ${of('most in full')} in those that follow each other), ${of('least a minute')} to ${of('most a minute')} in a minute, for ${RATE} and ${RATE * 60}.`,
       `Places: at most ${of('most at once')} at a time for each of ${KEYS.length} keys, ${of('most single')} for the key with one. ${of('late')} late holders, each with a smaller number than those after it. Free again ${seconds(of('freed'))} after a worker stood still, at most, with a lease of ${seconds(LEASE_MS)}.`,
     ]
   },
@@ -137,8 +134,8 @@ function judgeRate(crew: Crew, numbers: Map<string, number>): void {
   // The first second, before all workers know that there is work, and the last one are not full.
   const counts = bySecond(starts, from + 1_000, to - 1_000)
   numbers.set('least a second', Math.min(...counts))
-  numbers.set('most a second', Math.max(...counts))
-  numbers.set('most within a second', most(starts, 1_000))
+  numbers.set('most in full', Math.max(...counts))
+  numbers.set('most a second', most(starts, 1_000))
   const minutes = counts.slice(0, -59).map((_, at) => counts.slice(at, at + 60).reduce((sum, each) => sum + each, 0))
   numbers.set('least a minute', Math.min(...minutes))
   numbers.set('most a minute', most(starts, 60_000))
